@@ -1,0 +1,6 @@
+//! Takes and retires VPS.org server snapshots and backups by policy.
+//!
+//! `ARCHITECTURE.md` tells how the modules fit together; `domain` is the place to start reading.
+
+pub mod clock;
+pub mod domain;
