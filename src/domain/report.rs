@@ -1,0 +1,93 @@
+//! The state of everything at one moment, for metrics, the status page and `status`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::inventory::{Kind, ServerId};
+use super::policy::Limits;
+use super::problem::{AccountReason, Problem};
+
+/// The state of everything at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The moment.
+    pub at: Timestamp,
+    /// One entry for each server and kind that a policy is for, by server number, then kind.
+    pub targets: Vec<TargetReport>,
+    /// One entry for each kind of each configured policy.
+    pub policies: Vec<PolicyReport>,
+    /// What is wrong with the account as a whole, each with a sentence.
+    pub account: Vec<AccountProblem>,
+    /// How many servers have a policy.
+    pub servers_configured: usize,
+    /// The caps.
+    pub limits: Limits,
+    /// Whether the provider answered last time.
+    pub provider_up: bool,
+    /// The provider's clock minus ours, in seconds; none before the first answer.
+    pub clock_skew_seconds: Option<f64>,
+    /// Whether everything was seen at least once since the start.
+    pub observed: bool,
+}
+
+/// The state of one server and kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetReport {
+    /// The server.
+    pub server: ServerId,
+    /// Its name: the provider's if known, else the configured one, else empty.
+    pub server_name: Arc<str>,
+    /// Snapshots or backups.
+    pub kind: Kind,
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// What was last seen at the provider; none before the first listing.
+    pub seen: Option<Seen>,
+    /// When a run last ended well.
+    pub last_success_at: Option<Timestamp>,
+    /// The next slot plus the server's offset.
+    pub next_run_at: Option<Timestamp>,
+    /// When the next success is due, lateness allowed for.
+    pub overdue_after: Option<Timestamp>,
+    /// Whether a run is on now.
+    pub running: bool,
+    /// What is wrong, the gravest first; at most one entry for a reason.
+    pub problems: Vec<Problem>,
+}
+
+/// What the provider shows of one server and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Items that count against the cap, whoever made them.
+    pub used: u32,
+    /// Those of them that are neither ours nor adopted.
+    pub others: u32,
+    /// Completed items that are ours or adopted.
+    pub restore_points: u32,
+    /// When the newest of these was begun.
+    pub newest_completed_at: Option<Timestamp>,
+}
+
+/// What is told for each kind of a policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyReport {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// Snapshots or backups.
+    pub kind: Kind,
+    /// The next slot, before splay; none where no server uses the policy.
+    pub next_run_at: Option<Timestamp>,
+    /// The longest time between two slots.
+    pub expected_interval: Duration,
+}
+
+/// Something wrong with the account as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountProblem {
+    /// What.
+    pub reason: AccountReason,
+    /// In words.
+    pub detail: String,
+}
