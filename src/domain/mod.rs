@@ -1,10 +1,17 @@
 //! The pure core: values in, values out. Nothing in here reads a clock, does I/O, logs, or knows YAML, HTTP or SQL.
 
+pub mod assess;
 pub mod fact;
+pub mod guard;
 pub mod inventory;
 pub mod mark;
+pub mod memory;
+pub mod plan;
 pub mod policy;
 pub mod problem;
+pub mod record;
 pub mod report;
 pub mod retention;
+pub mod run;
 pub mod schedule;
+pub mod view;

@@ -1,0 +1,241 @@
+//! Whose each item is, and what retention makes of it: every item gets exactly one verdict, with its reasons (contract §2).
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::inventory::{Item, ItemId, Status};
+use super::mark::{Mark, Origin, Reading};
+use super::policy::{KindPolicy, Wanted};
+use super::retention::{self, Candidate, Ruling};
+
+/// An item dated further ahead than this is left alone: one clock or the other is wrong.
+pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whose an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belonging {
+    /// Ours, by its mark or by the journal.
+    Ours,
+    /// Made by others, given into our care by `adopt`.
+    Adopted,
+    /// Others'.
+    Other,
+    /// The provider's own.
+    Automatic,
+}
+
+impl Belonging {
+    /// The word used in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Belonging::Ours => "ours",
+            Belonging::Adopted => "adopted",
+            Belonging::Other => "other",
+            Belonging::Automatic => "automatic",
+        }
+    }
+}
+
+/// What is to become of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Retention keeps it.
+    Keep,
+    /// Retention drops it, or it makes room.
+    Delete,
+    /// It is not judged.
+    Leave,
+}
+
+impl Verdict {
+    /// The word used in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Keep => "keep",
+            Verdict::Delete => "delete",
+            Verdict::Leave => "leave",
+        }
+    }
+}
+
+/// One item with all that was made of it.
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
+    /// The item.
+    pub item: &'a Item,
+    /// Whose it is.
+    pub belonging: Belonging,
+    /// Its origin where it is ours.
+    pub origin: Option<Origin>,
+    /// Whether it is one of the completed items under our care: a restore point.
+    pub judged: bool,
+    /// Whether it is a failed item of ours that may go.
+    pub failed: bool,
+    /// Whether it is ours by the journal only.
+    pub mark_lost: bool,
+    /// What is to become of it.
+    pub verdict: Verdict,
+    /// Why; never empty.
+    pub reasons: Vec<String>,
+}
+
+impl Row<'_> {
+    /// The slot that it satisfies.
+    #[must_use]
+    pub fn slot(&self) -> Option<Timestamp> {
+        match self.origin {
+            Some(Origin::Slot { slot, .. }) => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// Whether it is ours and neither complete nor failed.
+    #[must_use]
+    pub fn is_unfinished_ours(&self) -> bool {
+        self.belonging == Belonging::Ours && matches!(self.item.status, Status::InProgress | Status::Unknown(_))
+    }
+}
+
+/// What is known about a server's items besides what the listing says.
+#[derive(Debug, Clone, Copy)]
+pub struct Knowledge<'a> {
+    /// The items that the journal knows as made by us, with their origin.
+    pub made: &'a BTreeMap<ItemId, Origin>,
+    /// Items that are never deleted (`protect_ids`).
+    pub protected: &'a [ItemId],
+    /// Items that an operator holds, with the end of that.
+    pub held: &'a BTreeMap<ItemId, Timestamp>,
+}
+
+/// Sorts the items of one server and kind into theirs and ours, and judges those under our care.
+///
+/// With `coming`, retention is asked as if an item for that slot had just been completed at `now`: what a run that makes one will leave.
+#[must_use]
+pub fn assess<'a>(
+    items: &'a [Item],
+    wanted: &Wanted,
+    policy: &KindPolicy,
+    knowledge: Knowledge<'_>,
+    now: Timestamp,
+    coming: Option<Option<Timestamp>>,
+) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'a>> = items.iter().map(|item| sort(item, wanted, policy, knowledge, now)).collect();
+    judge(&mut rows, policy, now, coming);
+    judge_failed(&mut rows, coming.is_some());
+    rows
+}
+
+fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String) -> Row<'_> {
+    Row { item, belonging, origin, judged: false, failed: false, mark_lost: false, verdict: Verdict::Leave, reasons: vec![why] }
+}
+
+fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Knowledge<'_>, now: Timestamp) -> Row<'a> {
+    if item.automatic {
+        return leave(item, Belonging::Automatic, None, "made by the provider's own plan".to_owned());
+    }
+    let made = knowledge.made.get(&item.id);
+    let (belonging, origin, until, mark_lost) = match Mark::read(&item.description) {
+        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(mark.origin), mark.until, false),
+        Reading::Mark(mark) => return leave(item, Belonging::Other, None, format!("carries the mark of `{}`", mark.owner)),
+        Reading::Damaged if made.is_none() => {
+            return leave(item, Belonging::Other, None, "carries a mark that cannot be read".to_owned());
+        }
+        Reading::None if made.is_none() => match adoption(item, policy) {
+            Ok(()) => (Belonging::Adopted, None, None, false),
+            Err(why) => return leave(item, Belonging::Other, None, why),
+        },
+        Reading::None | Reading::Damaged => (Belonging::Ours, made.cloned(), None, true),
+    };
+    let mut row = match hands_off(item, belonging, knowledge, until, now) {
+        Some(why) => leave(item, belonging, origin, why),
+        None => {
+            let judged = item.status == Status::Completed;
+            Row { item, belonging, origin, judged, failed: !judged, mark_lost: false, verdict: Verdict::Keep, reasons: Vec::new() }
+        }
+    };
+    row.mark_lost = mark_lost;
+    row
+}
+
+/// Whether an item without a mark is given into our care; else why not.
+fn adoption(item: &Item, policy: &KindPolicy) -> Result<(), String> {
+    let name = item.name.as_deref().unwrap_or(&item.description);
+    if let Some(glob) = policy.protect.first_match(name) {
+        return Err(format!("protected by `{glob}`"));
+    }
+    if policy.adopt.is_match(name) { Ok(()) } else { Err("made by others".to_owned()) }
+}
+
+/// Why an item of ours, or an adopted one, is left alone all the same.
+fn hands_off(item: &Item, belonging: Belonging, knowledge: Knowledge<'_>, until: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    match &item.status {
+        Status::InProgress => return Some("in progress".to_owned()),
+        Status::Unknown(word) => return Some(format!("its status `{word}` is not known")),
+        Status::Failed if belonging != Belonging::Ours => return Some("failed, and not made by us".to_owned()),
+        Status::Failed | Status::Completed => {}
+    }
+    if knowledge.protected.contains(&item.id) {
+        return Some("protected by its number".to_owned());
+    }
+    let held = knowledge.held.get(&item.id).copied().into_iter().chain(until).max();
+    if let Some(held) = held.filter(|held| *held > now) {
+        return Some(format!("held until {held}"));
+    }
+    if item.created_at.duration_since(now) > FUTURE_TOLERANCE {
+        return Some(format!("dated in the future, {}", item.created_at));
+    }
+    None
+}
+
+fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
+    let mut candidates: Vec<Candidate> = rows
+        .iter()
+        .filter(|row| row.judged)
+        .map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() })
+        .collect();
+    let present = candidates.len();
+    if let Some(slot) = coming {
+        let newest = candidates.last().map_or(now, |newest| newest.time.max(now));
+        candidates.push(Candidate { id: ItemId(u64::MAX), time: newest, slot });
+    }
+    let rulings = retention::judge(&policy.keep, policy.schedule.time_zone(), &candidates);
+    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(&rulings) {
+        let (verdict, why) = match ruling {
+            Ruling::Keep(reason) => (Verdict::Keep, reason.to_string()),
+            Ruling::Drop(reason) => (Verdict::Delete, reason.to_string()),
+        };
+        (row.verdict, row.reasons) = (verdict, vec![why]);
+    }
+    keep_the_fewest(rows, policy, candidates.len() - present);
+}
+
+/// `min_keep`: the newest judged items stay even where retention would drop them. One that is coming counts as there.
+fn keep_the_fewest(rows: &mut [Row<'_>], policy: &KindPolicy, coming: usize) {
+    let kept = rows.iter().filter(|row| row.judged && row.verdict == Verdict::Keep).count() + coming;
+    let short = (policy.min_keep as usize).saturating_sub(kept);
+    let dropped = rows.iter_mut().rev().filter(|row| row.judged && row.verdict == Verdict::Delete);
+    for row in dropped.take(short) {
+        row.verdict = Verdict::Keep;
+        row.reasons = vec![format!("min_keep {}", policy.min_keep)];
+    }
+}
+
+/// A failed item of ours goes once a newer one has completed.
+fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
+    let newest = rows.iter().rposition(|row| row.judged);
+    for (index, row) in rows.iter_mut().enumerate() {
+        if !row.failed {
+            continue;
+        }
+        if coming || newest.is_some_and(|newest| newest > index) {
+            row.verdict = Verdict::Delete;
+            row.reasons = vec!["failed, and a newer one is complete".to_owned()];
+        } else {
+            row.verdict = Verdict::Leave;
+            row.reasons = vec!["failed; stays until a newer one is complete".to_owned()];
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A second reading of the invariants I1–I5 and I8–I10 over a finished plan.
+//!
+//! It shares no helper with the planner: it reads the items themselves, in its own way, so that a mistake there is not made twice.
+//! Nothing is deleted or made that has not passed here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Mono;
+
+use super::inventory::{Item, ItemId, ServerId, Status};
+use super::mark::Origin;
+use super::plan::{Action, Deletion, Order, Plan, When};
+use super::policy::{KindPolicy, Wanted};
+use super::view::View;
+
+/// A listing older than this is no ground for a plan (contract §3.1).
+pub const LISTING_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// What the guard looks at besides the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// What is wanted.
+    pub wanted: &'a Wanted,
+    /// The policy for this server and kind.
+    pub policy: &'a KindPolicy,
+    /// The server.
+    pub server: ServerId,
+    /// What the provider shows.
+    pub view: &'a View<'a>,
+    /// Items that the journal knows as made by us.
+    pub made: &'a BTreeMap<ItemId, Origin>,
+    /// Items that are never deleted.
+    pub protected: &'a [ItemId],
+    /// Items that an operator holds.
+    pub held: &'a BTreeMap<ItemId, Timestamp>,
+    /// When something was last sent to this server, or answered by it.
+    pub last_write: Option<Mono>,
+    /// Whether a delete or create there is undecided.
+    pub undecided: bool,
+    /// Whether the provider's name of the server is the configured one.
+    pub name_agrees: bool,
+    /// Whether the server is being restored, as far as is known.
+    pub restoring: bool,
+    /// Room-making deletes since the last completed create.
+    pub rooms_made: u32,
+    /// Creates of this run that have completed.
+    pub completed: u32,
+    /// Unpaid deletes of former runs that the create of this run pays for.
+    pub owed: u32,
+    /// Deletes that this run has made already.
+    pub deleted: u32,
+    /// Extra deletes within the last 24 hours.
+    pub extra_last_day: u32,
+    /// The wall clock.
+    pub now: Timestamp,
+    /// The monotonic clock.
+    pub mono: Mono,
+}
+
+/// An invariant that a plan would break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in failure-modes, e.g. `I2`.
+    pub invariant: &'static str,
+    /// How.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+/// What has passed the guard. Only the guard makes these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    deletions: Vec<Deletion>,
+    order: Option<Order>,
+}
+
+impl Approved {
+    /// The deletes to be made, in their order.
+    #[must_use]
+    pub fn deletions(&self) -> &[Deletion] {
+        &self.deletions
+    }
+
+    /// The item to be made after them.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
+    }
+}
+
+/// Reads a plan again. Before a create the forecast of the deletes after it is left out: those get a plan of their own.
+///
+/// # Errors
+/// The first invariant that the plan would break.
+pub fn check(plan: &Plan, facts: &Facts<'_>) -> Result<Approved, Violation> {
+    let order = plan.actions.iter().find_map(|action| if let Action::Create(order) = action { Some(order) } else { None });
+    let due = if order.is_some() { When::BeforeCreate } else { When::AfterCreate };
+    let deletions: Vec<&Deletion> = plan
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::Delete(deletion) = action { Some(deletion) } else { None })
+        .filter(|deletion| deletion.when == due)
+        .collect();
+    for deletion in &deletions {
+        check_target(deletion, facts)?;
+    }
+    if !deletions.is_empty() {
+        check_no_doubt(facts)?;
+        check_last_good(&deletions, facts)?;
+        check_fuse(&deletions, order.is_some(), facts)?;
+    }
+    if let Some(order) = order {
+        check_room(&deletions, facts)?;
+        check_cap(&deletions, facts)?;
+        check_slot(order, facts)?;
+    }
+    Ok(Approved { deletions: deletions.into_iter().cloned().collect(), order: order.cloned() })
+}
+
+fn ensure(holds: bool, invariant: &'static str, detail: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation { invariant, detail: detail() }) }
+}
+
+/// I1: the target is ours or adopted, and nothing protects it. I8: it is exactly the item that was seen.
+fn check_target(deletion: &Deletion, facts: &Facts<'_>) -> Result<(), Violation> {
+    let id = deletion.item.id;
+    let shown: Vec<&Item> = facts.view.items.iter().filter(|item| item.id == id).collect();
+    let [item] = shown[..] else {
+        return Err(Violation { invariant: "I8", detail: format!("{id} is shown {} times", shown.len()) });
+    };
+    ensure(*item == deletion.item, "I8", || format!("{id} does not look as planned"))?;
+    ensure(item.server == facts.server && item.kind == facts.policy.kind, "I8", || format!("{id} belongs elsewhere"))?;
+    ensure(under_our_care(item, facts), "I1", || format!("{id} is not ours"))?;
+    ensure(!item.automatic, "I1", || format!("{id} is the provider's own"))?;
+    ensure(!facts.protected.contains(&id), "I1", || format!("{id} is protected"))?;
+    ensure(facts.held.get(&id).is_none_or(|until| *until <= facts.now), "I1", || format!("{id} is held"))?;
+    ensure(held_by_mark(item).is_none_or(|until| until <= facts.now), "I1", || format!("{id} is held by its mark"))?;
+    let settled = item.status == Status::Completed || item.status == Status::Failed && has_our_mark_or_record(item, facts);
+    ensure(settled, "I1", || format!("{id} is {}", item.status.as_str()))?;
+    let ahead = item.created_at.duration_since(facts.now);
+    ensure(ahead <= SignedDuration::from_mins(5), "I1", || format!("{id} is dated in the future"))
+}
+
+/// Whether an item is ours by mark or record, or carries no mark and is adopted and not protected.
+fn under_our_care(item: &Item, facts: &Facts<'_>) -> bool {
+    if has_our_mark_or_record(item, facts) {
+        return true;
+    }
+    let text = item.name.as_deref().unwrap_or(&item.description);
+    let marked = item.description.starts_with("snapwarden owner=");
+    !marked && facts.policy.adopt.is_match(text) && !facts.policy.protect.is_match(text)
+}
+
+fn has_our_mark_or_record(item: &Item, facts: &Facts<'_>) -> bool {
+    match item.description.strip_prefix("snapwarden owner=").and_then(|rest| rest.split_once(' ')) {
+        Some((owner, rest)) => {
+            let whole = rest.contains(" slot=") || rest.starts_with("by=hand at=");
+            let ours = *owner == *facts.wanted.owner || facts.wanted.former_owners.iter().any(|former| **former == *owner);
+            ours && whole || facts.made.contains_key(&item.id) && !whole
+        }
+        None => facts.made.contains_key(&item.id),
+    }
+}
+
+fn held_by_mark(item: &Item) -> Option<Timestamp> {
+    let marked = item.description.starts_with("snapwarden owner=");
+    let until = item.description.rsplit_once(" until=").filter(|_| marked)?.1;
+    until.parse().ok()
+}
+
+/// I4: no delete on doubt.
+fn check_no_doubt(facts: &Facts<'_>) -> Result<(), Violation> {
+    let defect = facts.view.defect();
+    ensure(defect.is_none(), "I4", || format!("the listing is not complete: {}", defect.unwrap_or_default()))?;
+    let age = facts.mono.since(facts.view.begun());
+    ensure(age <= LISTING_AGE_MAX, "I4", || format!("the listing is {} s old", age.as_secs()))?;
+    let after = facts.last_write.is_none_or(|write| facts.view.begun() >= write);
+    ensure(after, "I4", || "the listing was begun before the last write".to_owned())?;
+    ensure(!facts.undecided, "I4", || "something there is undecided".to_owned())?;
+    ensure(facts.name_agrees, "I4", || "the server's name differs from the configured one".to_owned())?;
+    ensure(!facts.restoring, "I4", || "the server is being restored".to_owned())?;
+    ensure(facts.wanted.fuse.enabled, "I4", || "deletes are switched off".to_owned())
+}
+
+/// I2 and I3: at least `min_keep` completed items stay, and the newest of them among these.
+fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
+    let goes = |id: ItemId| deletions.iter().any(|deletion| deletion.item.id == id);
+    let good = || {
+        let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
+        complete.filter(|item| under_our_care(item, facts) && item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5))
+    };
+    if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
+        return Ok(());
+    }
+    let left = good().filter(|item| !goes(item.id)).count();
+    ensure(left >= facts.policy.min_keep.max(1) as usize, "I2", || format!("only {left} restore points would stay"))?;
+    let newest = good().max_by_key(|item| (item.created_at, item.id));
+    ensure(newest.is_some_and(|item| !goes(item.id)), "I3", || "the newest restore point would go".to_owned())
+}
+
+/// I10: the fuse.
+fn check_fuse(deletions: &[&Deletion], before: bool, facts: &Facts<'_>) -> Result<(), Violation> {
+    let fuse = facts.wanted.fuse;
+    let planned = u32::try_from(deletions.len()).unwrap_or(u32::MAX);
+    // The create that a plan is about to make pays for one delete before it, unless an earlier one is still unpaid.
+    let credit = if before && facts.rooms_made == 0 { 1 } else { facts.completed.saturating_sub(facts.owed) };
+    let total = facts.deleted.saturating_add(planned);
+    let allowed = credit.saturating_add(fuse.extra_per_server);
+    ensure(total <= allowed, "I10", || format!("{total} deletes in this run where {allowed} are allowed"))?;
+    let unpaid = planned.saturating_sub(credit.saturating_sub(facts.deleted));
+    let extra = facts.extra_last_day.saturating_add(unpaid);
+    ensure(unpaid == 0 || extra <= fuse.extra_per_day, "I10", || format!("{extra} extra deletes within a day"))?;
+    let marked = deletions.iter().filter(|deletion| deletion.extra).count();
+    ensure(marked >= unpaid as usize, "I10", || "an extra delete is not marked as one".to_owned())
+}
+
+/// I5: one hole at most.
+fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
+    let [deletion] = deletions else {
+        return ensure(deletions.is_empty(), "I5", || format!("{} deletes before one create", deletions.len()));
+    };
+    let good = deletion.item.status == Status::Completed;
+    ensure(!good || facts.rooms_made == 0, "I5", || "room was made before, and nothing has completed since".to_owned())?;
+    let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
+    let mut unfinished =
+        newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && has_our_mark_or_record(item, facts));
+    match unfinished.next() {
+        None => Ok(()),
+        Some(item) => Err(Violation { invariant: "I5", detail: format!("{} is newer and unfinished", item.id) }),
+    }
+}
+
+/// I9: no create at the cap.
+fn check_cap(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
+    let shown = facts.view.items.iter().filter(|item| !item.automatic).count() as u64;
+    let used = shown + facts.view.unreadable.len() as u64 + facts.view.unseen;
+    let cap = u64::from(facts.wanted.limits.of(facts.policy.kind));
+    let left = used.saturating_sub(deletions.len() as u64);
+    ensure(left < cap, "I9", || format!("{left} of {cap} slots would be used before the create"))
+}
+
+/// I12: one item for a slot.
+fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
+    let twin = facts.view.items.iter().find(|item| *item.description == order.description && item.status != Status::Failed);
+    match twin {
+        None => Ok(()),
+        Some(item) => Err(Violation { invariant: "I12", detail: format!("{} is already there for it", item.id) }),
+    }
+}

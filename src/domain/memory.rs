@@ -1,0 +1,236 @@
+//! What the past says: the journal's records, folded as they come. The same fold serves the records of an earlier process and our own.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::inventory::{ItemId, Kind, ServerId};
+use super::mark::Origin;
+use super::problem::{Problem, RunResult};
+use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart};
+
+/// Of how many slots of a target something is remembered; only the newest one can be due.
+const SLOTS_MAX: usize = 8;
+
+/// The time over which extra deletes are counted.
+const FUSE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// A server and a kind.
+pub type TargetKey = (ServerId, Kind);
+
+/// Everything remembered.
+#[derive(Debug, Default)]
+pub struct Memory {
+    targets: BTreeMap<TargetKey, TargetMemory>,
+    ops: BTreeMap<OpId, (TargetKey, Op)>,
+    runs: BTreeMap<RunId, TargetKey>,
+    extras: Vec<Timestamp>,
+}
+
+/// What is remembered of one server and kind.
+#[derive(Debug, Default)]
+pub struct TargetMemory {
+    /// Items made by us that are not known to be gone, with their origin.
+    pub made: BTreeMap<ItemId, Origin>,
+    /// Those of them that have neither completed nor failed yet.
+    pub unfinished: BTreeMap<ItemId, OpId>,
+    /// Creates and deletes that may have been sent and are not decided.
+    pub undecided: BTreeMap<OpId, Undecided>,
+    /// Room-making deletes that no completed create has paid for yet.
+    pub rooms_made: u32,
+    /// When a run last ended well.
+    pub last_success: Option<Timestamp>,
+    /// When the target was first configured.
+    pub first_seen: Option<Timestamp>,
+    /// When a run last ended.
+    pub last_end: Option<Timestamp>,
+    /// What stood in the way of the last run.
+    pub problems: Vec<Problem>,
+    /// Up to this slot, missed ones have been counted.
+    pub accounted: Option<Timestamp>,
+    slots: BTreeMap<Timestamp, SlotMemory>,
+}
+
+/// What is remembered of one slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SlotMemory {
+    /// How many creates may have been sent for it.
+    pub creates: u32,
+    /// Whether an item of ours exists, or existed, for it.
+    pub done: bool,
+}
+
+/// An operation that may have been sent and is not decided.
+#[derive(Debug, Clone)]
+pub enum Undecided {
+    /// A create.
+    Create(Box<CreateIntent>),
+    /// A delete.
+    Delete(Box<DeleteIntent>),
+}
+
+#[derive(Debug)]
+enum Op {
+    Create { origin: Origin, item: Option<ItemId> },
+    Delete { item: ItemId, makes_room: bool },
+}
+
+impl TargetMemory {
+    /// What is remembered of a slot.
+    #[must_use]
+    pub fn slot(&self, slot: Timestamp) -> SlotMemory {
+        self.slots.get(&slot).copied().unwrap_or_default()
+    }
+
+    fn slot_mut(&mut self, slot: Timestamp) -> &mut SlotMemory {
+        if self.slots.len() >= SLOTS_MAX && !self.slots.contains_key(&slot) {
+            self.slots.pop_first();
+        }
+        self.slots.entry(slot).or_default()
+    }
+
+    fn forget(&mut self, item: ItemId) {
+        self.made.remove(&item);
+        self.unfinished.remove(&item);
+    }
+}
+
+impl Memory {
+    /// What is remembered of a target; nothing, for one never heard of.
+    #[must_use]
+    pub fn get(&self, key: TargetKey) -> Option<&TargetMemory> {
+        self.targets.get(&key)
+    }
+
+    /// The same, to be filled in.
+    pub fn entry(&mut self, key: TargetKey) -> &mut TargetMemory {
+        self.targets.entry(key).or_default()
+    }
+
+    /// All targets ever heard of, in order.
+    pub fn targets(&self) -> impl Iterator<Item = (TargetKey, &TargetMemory)> {
+        self.targets.iter().map(|(key, target)| (*key, target))
+    }
+
+    /// Extra deletes within the last 24 hours. One that is dated ahead of `now` counts: a clock set back must not refill the fuse.
+    #[must_use]
+    pub fn extras_last_day(&self, now: Timestamp) -> u32 {
+        let recent = self.extras.iter().filter(|at| now.duration_since(**at) < FUSE_WINDOW).count();
+        u32::try_from(recent).unwrap_or(u32::MAX)
+    }
+
+    /// Lets one record take effect.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::CreateIntent(intent) => self.create_intent(intent),
+            Record::DeleteIntent(intent) => self.delete_intent(intent),
+            Record::CreateAccepted { op, item, .. } => self.accepted(*op, *item),
+            Record::CreateCompleted { op, .. } => self.completed(*op),
+            Record::CreateEnded { op, how, .. } => self.create_ended(*op, *how),
+            Record::DeleteEnded { op, how, .. } => self.delete_ended(*op, *how),
+            Record::ItemGone { kind, item, .. } => {
+                let of_kind = self.targets.iter_mut().filter(|((_, target_kind), _)| target_kind == kind);
+                of_kind.for_each(|(_, target)| target.forget(*item));
+            }
+            Record::RunStarted(start) => self.run_started(start),
+            Record::RunEnded { run, result, problems, at, .. } => self.run_ended(*run, *result, problems, *at),
+            Record::TargetSeen { server, kind, at } => {
+                self.entry((*server, *kind)).first_seen.get_or_insert(*at);
+            }
+            Record::SlotsMissed(missed) => {
+                let target = self.entry((missed.subject.server, missed.subject.kind));
+                target.accounted = target.accounted.max(Some(missed.slot));
+            }
+        }
+    }
+
+    fn create_intent(&mut self, intent: &CreateIntent) {
+        let key = (intent.subject.server, intent.subject.kind);
+        self.ops.insert(intent.op, (key, Op::Create { origin: intent.origin.clone(), item: None }));
+        let target = self.entry(key);
+        target.undecided.insert(intent.op, Undecided::Create(Box::new(intent.clone())));
+        if let Origin::Slot { slot, .. } = intent.origin {
+            let slot = target.slot_mut(slot);
+            slot.creates = slot.creates.saturating_add(1);
+        }
+    }
+
+    fn delete_intent(&mut self, intent: &DeleteIntent) {
+        let key = (intent.subject.server, intent.subject.kind);
+        let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
+        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, makes_room }));
+        self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
+        if intent.extra {
+            self.extras.retain(|at| intent.at.duration_since(*at) < FUSE_WINDOW);
+            self.extras.push(intent.at);
+        }
+    }
+
+    fn accepted(&mut self, op: OpId, item: ItemId) {
+        let Some((key, Op::Create { origin, item: known })) = self.ops.get_mut(&op) else { return };
+        *known = Some(item);
+        let (key, origin) = (*key, origin.clone());
+        let target = self.entry(key);
+        target.undecided.remove(&op);
+        target.unfinished.insert(item, op);
+        if let Origin::Slot { slot, .. } = origin {
+            target.slot_mut(slot).done = true;
+        }
+        target.made.insert(item, origin);
+    }
+
+    fn completed(&mut self, op: OpId) {
+        let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
+        let target = self.entry(key);
+        target.rooms_made = 0;
+        if let Some(item) = item {
+            target.unfinished.remove(&item);
+        }
+    }
+
+    fn create_ended(&mut self, op: OpId, how: CreateEnd) {
+        let Some((key, Op::Create { origin, item })) = self.ops.remove(&op) else { return };
+        let target = self.entry(key);
+        target.undecided.remove(&op);
+        if let Some(item) = item {
+            target.unfinished.remove(&item);
+        }
+        if let Origin::Slot { slot, .. } = origin {
+            let slot = target.slot_mut(slot);
+            match how {
+                CreateEnd::NotSent => slot.creates = slot.creates.saturating_sub(1),
+                CreateEnd::Failed => slot.done = false,
+                CreateEnd::Refused | CreateEnd::Absent => {}
+            }
+        }
+    }
+
+    fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
+        let Some((key, Op::Delete { item, makes_room })) = self.ops.remove(&op) else { return };
+        let target = self.entry(key);
+        target.undecided.remove(&op);
+        if how == DeleteEnd::Gone {
+            target.forget(item);
+            target.rooms_made = target.rooms_made.saturating_add(u32::from(makes_room));
+        }
+    }
+
+    fn run_started(&mut self, start: &RunStart) {
+        let key = (start.subject.server, start.subject.kind);
+        self.runs.insert(start.run, key);
+        if let Some(slot) = start.slot {
+            let target = self.entry(key);
+            target.accounted = target.accounted.max(Some(slot));
+        }
+    }
+
+    fn run_ended(&mut self, run: RunId, result: RunResult, problems: &[Problem], at: Timestamp) {
+        let Some(key) = self.runs.remove(&run) else { return };
+        let target = self.entry(key);
+        target.last_end = Some(at);
+        target.problems = problems.to_vec();
+        if result == RunResult::Success {
+            target.last_success = target.last_success.max(Some(at));
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What one run does for one server and kind: decided here, once, and carried out without further choice (contract §3).
+//!
+//! A run has two plans, each made on a fresh listing: one before the create, one after its completion.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::assess::{Belonging, Knowledge, Row, Verdict, assess};
+use super::inventory::{Item, ItemId, Status};
+use super::policy::{AtCap, KindPolicy, Wanted};
+use super::problem::{Problem, Reason};
+use super::view::View;
+
+/// What a plan is made on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// What is wanted.
+    pub wanted: &'a Wanted,
+    /// The policy for this server and kind.
+    pub policy: &'a KindPolicy,
+    /// What the provider shows.
+    pub view: &'a View<'a>,
+    /// What else is known of the items.
+    pub knowledge: Knowledge<'a>,
+    /// Why nothing may be deleted here now.
+    pub freeze: Option<&'a Problem>,
+    /// Whether room was made and no create has completed since.
+    pub room_made: bool,
+    /// What the fuse allows.
+    pub allowance: Allowance,
+    /// The wall clock.
+    pub now: Timestamp,
+}
+
+/// How many deletes there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowance {
+    /// Deletes that a completed create of this run has paid for and that are not used up.
+    pub paid: u32,
+    /// Extra ones, by `extra_per_server` and what this run has used of it.
+    pub extra_run: u32,
+    /// Extra ones, by `extra_per_day` and what the last 24 hours have used of it.
+    pub extra_day: u32,
+}
+
+impl Allowance {
+    fn extra(self) -> u32 {
+        self.extra_run.min(self.extra_day)
+    }
+}
+
+/// The item that a run is to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its name; backups have none.
+    pub name: Option<String>,
+    /// Its description, which is its mark.
+    pub description: String,
+    /// The slot it is for; none for one made by hand.
+    pub slot: Option<Timestamp>,
+}
+
+/// When a delete is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum When {
+    /// Before the create, to make room for it.
+    BeforeCreate,
+    /// After its completion, because retention drops the item.
+    AfterCreate,
+}
+
+impl When {
+    /// The word used in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            When::BeforeCreate => "before_create",
+            When::AfterCreate => "after_create",
+        }
+    }
+}
+
+/// One planned delete. It names its item for good: nothing else is ever deleted in its stead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// The item as it was seen; it must still look so when the delete is sent.
+    pub item: Item,
+    /// When.
+    pub when: When,
+    /// Whether no completed create pays for it.
+    pub extra: bool,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Delete an item.
+    Delete(Deletion),
+    /// Make one.
+    Create(Order),
+}
+
+/// One item's line in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The item.
+    pub item: Item,
+    /// Whose it is.
+    pub belonging: Belonging,
+    /// What is to become of it.
+    pub verdict: Verdict,
+    /// Why; never empty.
+    pub reasons: Vec<String>,
+}
+
+/// What to do, and what becomes of each item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The provider's cap.
+    pub cap: u32,
+    /// Items that count against it, at the worst.
+    pub used: u64,
+    /// Those of them that are not under our care.
+    pub others: u64,
+    /// Every item that could be read, by time, then number.
+    pub lines: Vec<Line>,
+    /// What to do, in this order. Before a create, the deletes after it are a forecast.
+    pub actions: Vec<Action>,
+    /// What retention drops but may not go yet.
+    pub pending: Vec<ItemId>,
+    /// Why nothing is made.
+    pub blocked: Option<Problem>,
+    /// What stands in the way of more.
+    pub problems: Vec<Problem>,
+}
+
+impl Plan {
+    /// The deletes for a time, in their order.
+    pub fn deletions(&self, when: When) -> impl Iterator<Item = &Deletion> {
+        self.actions.iter().filter_map(move |action| match action {
+            Action::Delete(deletion) if deletion.when == when => Some(deletion),
+            _ => None,
+        })
+    }
+
+    /// The item to be made.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Create(order) => Some(order),
+            Action::Delete(_) => None,
+        })
+    }
+}
+
+/// Plans a create: straight away where a slot is visibly free, else after making room (contract §3.2–4).
+#[must_use]
+pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
+    let now = assess_now(ground, None);
+    let next = assess_now(ground, Some(order.slot));
+    let cap = ground.wanted.limits.of(ground.policy.kind);
+    let used = ground.view.used();
+    let room = if used < u64::from(cap) { Ok(None) } else { make_room(ground, &now, &next, cap).map(Some) };
+    match room {
+        Err(blocked) => {
+            let mut plan = bare(ground, now);
+            plan.problems.push(blocked.clone());
+            plan.blocked = Some(blocked);
+            plan
+        }
+        Ok(room) => {
+            let mut plan = bare(ground, next);
+            let gone = room.as_ref().map(|deletion| deletion.item.id);
+            let paid = u32::from(room.is_none());
+            if let Some(deletion) = room {
+                show_room(&mut plan, &deletion);
+                plan.actions.push(Action::Delete(deletion));
+            }
+            plan.actions.push(Action::Create(order.clone()));
+            let left = Allowance { paid, ..ground.allowance };
+            add_drops(&mut plan, ground, left, gone);
+            plan
+        }
+    }
+}
+
+/// Plans the pruning after a create has completed: what retention drops goes, the oldest first, as far as the fuse allows.
+#[must_use]
+pub fn after_create(ground: &Ground<'_>) -> Plan {
+    let mut plan = bare(ground, assess_now(ground, None));
+    add_drops(&mut plan, ground, ground.allowance, None);
+    plan
+}
+
+/// What retention makes of the items now, with nothing to do: for reports.
+#[must_use]
+pub fn look(ground: &Ground<'_>) -> Plan {
+    bare(ground, assess_now(ground, None))
+}
+
+fn assess_now<'a>(ground: &Ground<'a>, coming: Option<Option<Timestamp>>) -> Vec<Row<'a>> {
+    assess(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, coming)
+}
+
+fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
+    let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
+    let unreadable = ground.view.unreadable.len() as u64 + ground.view.unseen;
+    Plan {
+        cap: ground.wanted.limits.of(ground.policy.kind),
+        used: ground.view.used(),
+        others: others + unreadable,
+        lines: rows
+            .into_iter()
+            .map(|row| Line { item: row.item.clone(), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
+            .collect(),
+        actions: Vec::new(),
+        pending: Vec::new(),
+        blocked: None,
+        problems: ground.freeze.cloned().into_iter().collect(),
+    }
+}
+
+fn show_room(plan: &mut Plan, deletion: &Deletion) {
+    if let Some(line) = plan.lines.iter_mut().find(|line| line.item.id == deletion.item.id) {
+        line.verdict = Verdict::Delete;
+        line.reasons = vec![deletion.why.clone()];
+    }
+}
+
+/// Adds the deletes after the create, and what must wait for another run.
+fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option<ItemId>) {
+    let allowed = if ground.freeze.is_some() { 0 } else { left.paid.saturating_add(left.extra()) } as usize;
+    let drops: Vec<Deletion> = plan
+        .lines
+        .iter()
+        .filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone)
+        .enumerate()
+        .map(|(index, line)| Deletion {
+            item: line.item.clone(),
+            when: When::AfterCreate,
+            extra: index >= left.paid as usize,
+            why: line.reasons.join("; "),
+        })
+        .collect();
+    plan.pending.extend(drops.iter().skip(allowed).map(|deletion| deletion.item.id));
+    let waiting = plan.pending.len();
+    plan.actions.extend(drops.into_iter().take(allowed).map(Action::Delete));
+    if waiting > 0 && ground.freeze.is_none() {
+        let detail = format!("{waiting} more to delete than the fuse allows now; the rest goes with later runs");
+        plan.problems.push(Problem { reason: Reason::Fuse, detail });
+    }
+}
+
+/// Finds the one item that goes so that another can be made.
+fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -> Result<Deletion, Problem> {
+    let full = || format!("{} of {cap} slots are used ({})", ground.view.used(), tally(ground, now));
+    let blocked = |why: String| Problem { reason: Reason::CapFull, detail: format!("{}; {why}", full()) };
+    if ground.policy.at_cap == AtCap::Refuse {
+        return Err(blocked("`at_cap: refuse` makes no room".to_owned()));
+    }
+    if ground.view.used() > u64::from(cap) {
+        return Err(blocked("one delete would not free a slot".to_owned()));
+    }
+    if let Some(freeze) = ground.freeze {
+        return Err(Problem { reason: freeze.reason, detail: format!("{}; nothing may be deleted: {}", full(), freeze.detail) });
+    }
+    let (index, why) = victim(ground, now, next).map_err(blocked)?;
+    let row = &now[index];
+    let newer = &now[index + 1..];
+    if let Some(unfinished) = newer.iter().find(|row| row.is_unfinished_ours()) {
+        return Err(blocked(format!("no room is made while {} is unfinished", unfinished.item.id)));
+    }
+    // The coming create pays for one delete; while an earlier one is still unpaid, this is an extra one.
+    let extra = ground.room_made;
+    if extra && ground.allowance.extra() == 0 {
+        let detail = format!("{}; room was made before and nothing has completed since, and the fuse allows no extra delete", full());
+        return Err(Problem { reason: Reason::Fuse, detail });
+    }
+    Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why })
+}
+
+/// A failed item of ours, else the oldest that retention drops, else the oldest judged one (contract §3.3).
+///
+/// What retention drops is asked first of the items that are there, then with the coming one among them: so it is never an item that the
+/// coming one would not have displaced as well, as long as there is such a one.
+fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usize, String), String> {
+    if let Some(index) = now.iter().position(|row| row.failed) {
+        return Ok((index, "makes room: it failed".to_owned()));
+    }
+    if ground.room_made {
+        return Err("room was made before, and nothing has completed since".to_owned());
+    }
+    let judged = now.iter().filter(|row| row.judged).count();
+    let Some(newest) = now.iter().rposition(|row| row.judged) else {
+        return Err("none of them is under our care".to_owned());
+    };
+    if judged <= ground.policy.min_keep as usize {
+        return Err(format!("`min_keep: {}` lets none go", ground.policy.min_keep));
+    }
+    let dropped =
+        |rows: &[Row<'_>]| rows.iter().position(|row| row.judged && row.verdict == Verdict::Delete).filter(|found| *found != newest);
+    if let Some(index) = dropped(now) {
+        return Ok((index, format!("makes room: {}", now[index].reasons.join("; "))));
+    }
+    if let Some(index) = dropped(next) {
+        return Ok((index, format!("makes room: with the new one, {}", next[index].reasons.join("; "))));
+    }
+    match now.iter().position(|row| row.judged).filter(|found| *found != newest) {
+        Some(index) => Ok((index, "makes room: the oldest under our care".to_owned())),
+        None => Err("only the newest restore point is under our care".to_owned()),
+    }
+}
+
+/// Who uses the slots, e.g. "2 restore points, 2 made by others, 1 in progress".
+fn tally(ground: &Ground<'_>, rows: &[Row<'_>]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.item.automatic) {
+        let what = match (&row.item.status, row.belonging) {
+            _ if row.judged => "restore points",
+            (_, Belonging::Other) => "made by others or protected",
+            (Status::Completed, _) => "held or protected",
+            (status, _) => status.as_str(),
+        };
+        *counts.entry(what).or_default() += 1;
+    }
+    let unseen = ground.view.unreadable.len() as u64 + ground.view.unseen;
+    if unseen > 0 {
+        counts.insert("unreadable or not shown", unseen);
+    }
+    let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    parts.join(", ")
+}

@@ -1,0 +1,252 @@
+//! The create: intent, sending, doubt, and the wait for completion.
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+
+use super::super::fact::Fact;
+use super::super::inventory::{Item, ItemId, Status};
+use super::super::mark::{Mark, Reading};
+use super::super::problem::{OpResult, Reason, RunResult};
+use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
+use super::super::view::View;
+use super::pruning::Pruning;
+use super::{Absence, CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Waiting, Want};
+
+/// A create that is on its way.
+#[derive(Debug)]
+pub(super) struct Creating {
+    op: OpId,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The intent is being written.
+    Recording,
+    /// The answer is awaited.
+    Sent,
+    /// It may have been done: looking for the mark.
+    Doubt { since: Mono, absence: Absence, error: String },
+}
+
+impl Creating {
+    /// Writes the intent of a create; it is sent once that is durable.
+    pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>) -> Creating {
+        let op = step.op();
+        let sent = run.slot().map_or(0, |slot| step.ctx.memory.slot(slot).creates);
+        let intent = CreateIntent {
+            op,
+            run: run.id,
+            subject: run.subject(),
+            origin: run.origin.clone(),
+            name: run.order.name.clone().map(Into::into),
+            description: run.order.description.clone().into(),
+            attempt: sent + 1,
+            at: step.wall(),
+            config: step.ctx.config.into(),
+        };
+        step.out.push(Effect::Intend(op, Record::CreateIntent(intent)));
+        Creating { op, stage: Stage::Recording }
+    }
+
+    /// A create of an earlier process, of which it is not known whether it was done.
+    pub(super) fn in_doubt(op: OpId, now: Mono, request_timeout: Duration) -> Creating {
+        let error = "interrupted before the answer was written down".to_owned();
+        Creating { op, stage: Stage::Doubt { since: now, absence: Absence::new(now, request_timeout), error } }
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self.stage, Stage::Recording | Stage::Sent)
+    }
+
+    pub(super) fn doubt(&self) -> Option<String> {
+        match &self.stage {
+            Stage::Doubt { error, .. } => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, event: Event) {
+        let op = creating.op;
+        match (&mut creating.stage, event) {
+            (Stage::Recording, Event::Recorded(recorded)) if recorded == op => {
+                let name = self.order.name.clone().unwrap_or_else(|| self.order.description.clone());
+                let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);
+                step.tell(Fact::CreateSent { target: self.target.clone(), run: self.id.0, op: op.0, name, attempt });
+                step.out.push(Effect::SendCreate { op, order: self.order.clone() });
+                creating.stage = Stage::Sent;
+                self.phase = Phase::Creating(creating);
+            }
+            (Stage::Recording, Event::NotRecorded(recorded, error)) if recorded == op => {
+                self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
+            }
+            (Stage::Sent, Event::CreateAnswered(answered, Ok(item))) if answered == op => self.accept(step, op, item.id),
+            (Stage::Sent, Event::CreateAnswered(answered, Err(setback))) if answered == op => self.set_back(step, creating, setback),
+            (Stage::Doubt { .. }, _) => self.settle_create(step, creating),
+            _ => self.phase = Phase::Creating(creating),
+        }
+    }
+
+    /// The provider has taken the order, or it was found by its mark: its id is written down before anything else (F07).
+    fn accept(&mut self, step: &mut Step<'_, '_>, op: OpId, item: ItemId) {
+        let at = step.wall();
+        step.record(Record::CreateAccepted { op, item, at });
+        self.tell_decided(step, op, Some(item), OpResult::Success, None);
+        let since = step.ctx.now.mono;
+        self.looks = 0;
+        self.want = Want { listing: Some(since), ..Want::default() };
+        let waiting = Waiting::new(Some(op), item, since, Duration::ZERO, step.ctx.request_timeout);
+        self.phase = Phase::Waiting(waiting);
+    }
+
+    fn tell_decided(&self, step: &mut Step<'_, '_>, op: OpId, item: Option<ItemId>, result: OpResult, error: Option<String>) {
+        step.tell(Fact::CreateDecided { target: self.target.clone(), run: self.id.0, op: op.0, item, result, error });
+    }
+
+    fn set_back(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, setback: Setback) {
+        let Setback { kind, text } = setback;
+        match kind {
+            SetbackKind::Doubtful => {
+                let now = step.ctx.now.mono;
+                step.tell(Fact::CreateInDoubt { target: self.target.clone(), run: self.id.0, op: creating.op.0, error: text.clone() });
+                creating.stage = Stage::Doubt { since: now, absence: Absence::new(now, step.ctx.request_timeout), error: text };
+                self.want = Want { listing: Some(now), urgent: true, ..Want::default() };
+                self.phase = Phase::Creating(creating);
+            }
+            SetbackKind::NotSent => {
+                self.end_create(step, creating.op, CreateEnd::NotSent, &text);
+                self.unsent += 1;
+                if self.unsent >= UNSENT_MAX || !self.in_time(step.wall()) {
+                    self.tell_decided(step, creating.op, None, OpResult::Failure, Some(text.clone()));
+                    return self.fail(step, Reason::CreateFailed, text);
+                }
+                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent));
+                self.want = Want { wake: Some(until), ..Want::default() };
+                self.phase = Phase::Planning { not_before: Some(until) };
+            }
+            SetbackKind::Refused | SetbackKind::ServerMissing => {
+                self.end_create(step, creating.op, CreateEnd::Refused, &text);
+                self.tell_decided(step, creating.op, None, OpResult::Failure, Some(text.clone()));
+                let missing = kind == SetbackKind::ServerMissing;
+                self.fail(step, if missing { Reason::ServerMissing } else { Reason::CreateFailed }, text);
+            }
+        }
+    }
+
+    fn end_create(&self, step: &mut Step<'_, '_>, op: OpId, how: CreateEnd, error: &str) {
+        let at = step.wall();
+        step.record(Record::CreateEnded { op, how, error: Some(error.into()), at });
+    }
+
+    /// Looks for the mark of a create in doubt. It is sent again only once it is proved that it was not done (F01, F02).
+    fn settle_create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
+        let ctx = step.ctx;
+        let op = creating.op;
+        let Stage::Doubt { since, absence, error } = &mut creating.stage else {
+            self.phase = Phase::Creating(creating);
+            return;
+        };
+        let since = *since;
+        if let Some(view) = self.view(ctx, since) {
+            if let Some(item) = self.find_by_mark(ctx, &view) {
+                return self.accept(step, op, item);
+            }
+            if view.defect().is_none() && absence.note(view.begun()) {
+                let error = format!("it was not done ({error})");
+                return self.absent(step, op, error);
+            }
+        }
+        if ctx.now.mono >= Self::doubt_end(ctx, since) {
+            let detail = format!("it is not known whether it was done: {error}");
+            self.tell_decided(step, op, None, OpResult::Unknown, Some(detail.clone()));
+            return self.fail(step, Reason::CreateUnknown, detail);
+        }
+        let begun = ctx.inventory.map_or(since, |inventory| since.max(inventory.begun.after(Duration::from_nanos(1))));
+        self.want = Want { listing: Some(begun), wake: Some(Self::doubt_end(ctx, since)), ..Want::default() };
+        self.phase = Phase::Creating(creating);
+    }
+
+    /// An item with exactly the mark that was sent.
+    fn find_by_mark(&self, ctx: &Context<'_>, view: &View<'_>) -> Option<ItemId> {
+        let sent = Mark::read(&self.order.description);
+        let same = |item: &&Item| match (&sent, Mark::read(&item.description)) {
+            (Reading::Mark(sent), Reading::Mark(seen)) => {
+                ctx.wanted.is_ours(&seen.owner) && seen.slot().is_some() && seen.slot() == sent.slot() || *sent == seen
+            }
+            _ => false,
+        };
+        let known = |item: &&Item| ctx.memory.made.contains_key(&item.id);
+        let found = view.items.iter().filter(same).filter(|item| !known(item));
+        found.min_by_key(|item| item.status == Status::Failed).map(|item| item.id)
+    }
+
+    fn absent(&mut self, step: &mut Step<'_, '_>, op: OpId, error: String) {
+        self.end_create(step, op, CreateEnd::Absent, &error);
+        self.tell_decided(step, op, None, OpResult::Failure, Some(error.clone()));
+        let sent = self.slot().map_or(CREATES_MAX, |slot| step.ctx.memory.slot(slot).creates);
+        if sent >= CREATES_MAX || !self.in_time(step.wall()) || step.ctx.policy.is_none() {
+            return self.fail(step, Reason::CreateFailed, error);
+        }
+        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
+        self.phase = Phase::Planning { not_before: None };
+    }
+
+    /// Waits until the item is complete.
+    pub(super) fn wait(&mut self, step: &mut Step<'_, '_>, mut waiting: Waiting) {
+        let ctx = step.ctx;
+        let view = self.view(ctx, waiting.since);
+        let status = view.as_ref().and_then(|view| view.find(waiting.item)).map(|item| item.status.clone());
+        match (&view, status) {
+            (Some(_), Some(Status::Completed)) => return self.complete(step, &waiting),
+            (Some(_), Some(Status::Failed)) => {
+                let error = format!("item {} failed at the provider", waiting.item);
+                if let Some(op) = waiting.op {
+                    self.end_create(step, op, CreateEnd::Failed, &error);
+                }
+                step.out.push(Effect::Release);
+                return self.fail(step, Reason::CreateFailed, error);
+            }
+            (Some(view), None) if view.defect().is_none() && waiting.absence.note(view.begun()) => {
+                return self.vanished(step, waiting.item);
+            }
+            _ => {}
+        }
+        let stuck_after = ctx.policy.map_or(Duration::ZERO, |policy| policy.stuck_after);
+        let stuck_at = waiting.since.after(stuck_after.saturating_sub(waiting.age));
+        if ctx.now.mono >= stuck_at {
+            step.out.push(Effect::Release);
+            let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(stuck_after));
+            return self.fail(step, Reason::Stuck, detail);
+        }
+        let begun = ctx.inventory.map_or(waiting.since, |inventory| inventory.begun.after(Duration::from_nanos(1)));
+        self.want = Want { listing: Some(begun.max(waiting.since)), wake: Some(stuck_at), ..Want::default() };
+        self.phase = Phase::Waiting(waiting);
+    }
+
+    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
+        let at = step.wall();
+        // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
+        let own = u32::try_from(self.deleted.len()).unwrap_or(u32::MAX).saturating_sub(self.extra_used);
+        self.owed = step.ctx.memory.rooms_made.saturating_sub(own);
+        if let Some(op) = waiting.op {
+            step.record(Record::CreateCompleted { op, at });
+        }
+        self.created.push(waiting.item);
+        step.tell(Fact::Completed { target: self.target.clone(), run: self.id.0, item: waiting.item });
+        step.out.push(Effect::Release);
+        if self.by_hand.is_some() {
+            return self.end(step, RunResult::Success, None);
+        }
+        self.looks = 0;
+        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
+        self.phase = Phase::Pruning(Pruning::default());
+    }
+
+    fn vanished(&mut self, step: &mut Step<'_, '_>, item: ItemId) {
+        step.out.push(Effect::Release);
+        self.fail(step, Reason::CreateFailed, format!("item {item} vanished before it was complete"));
+    }
+}

@@ -1,0 +1,117 @@
+//! After the create has completed: plan again on the listing that shows it, and delete what retention drops.
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+
+use super::super::guard;
+use super::super::plan::{self, Action, Plan};
+use super::super::policy::KindPolicy;
+use super::super::problem::{Problem, Reason, RunResult};
+use super::super::view::View;
+use super::deleting::{Deleted, Deleting};
+use super::{Event, Phase, Run, Step, Want};
+
+/// The plan after the create, as far as it is still to be done.
+#[derive(Debug, Default)]
+pub(super) struct Pruning {
+    plan: Option<Plan>,
+    deleting: Option<Deleting>,
+}
+
+impl Pruning {
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.deleting.as_ref().is_some_and(Deleting::is_in_flight)
+    }
+
+    pub(super) fn doubt(&self) -> Option<Problem> {
+        self.deleting.as_ref().and_then(Deleting::doubt)
+    }
+}
+
+impl Run {
+    pub(super) fn prune(&mut self, step: &mut Step<'_, '_>, mut pruning: Pruning, event: Event) {
+        if let Some(deleting) = pruning.deleting.take() {
+            match self.delete(step, deleting, event) {
+                Deleted::Pending(deleting) => {
+                    pruning.deleting = Some(deleting);
+                    self.phase = Phase::Pruning(pruning);
+                    return;
+                }
+                Deleted::Gone => {
+                    // The outcome takes effect between two steps: the next delete is judged with it.
+                    self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
+                    self.phase = Phase::Pruning(pruning);
+                    return;
+                }
+                Deleted::Failed(reason, detail) => return self.fail(step, reason, detail),
+                Deleted::NotRecorded(error) => {
+                    return self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
+                }
+            }
+        }
+        self.prune_next(step, pruning);
+    }
+
+    fn prune_next(&mut self, step: &mut Step<'_, '_>, pruning: Pruning) {
+        let ctx = step.ctx;
+        // What was planned under an older configuration is dropped, and so is everything of a server that has left it.
+        let Some(policy) = ctx.policy.filter(|_| pruning.plan.is_none() || self.generation == ctx.generation) else {
+            return self.end(step, RunResult::Success, None);
+        };
+        self.generation = ctx.generation;
+        let fresh_from = Self::fresh_from(ctx);
+        let Some(view) = self.view(ctx, fresh_from) else {
+            return self.prune_later(pruning, Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
+        };
+        if !Self::servers_are_fresh(ctx) && self.look_again() {
+            let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
+            return self.prune_later(pruning, Want { servers, ..Want::default() });
+        }
+        let freeze = self.freeze(ctx, &view);
+        let passing = freeze.as_ref().is_some_and(|freeze| freeze.reason == Reason::ListingIncomplete);
+        if passing && self.look_again() {
+            let newer = view.begun().after(Duration::from_nanos(1));
+            return self.prune_later(pruning, Want { listing: Some(newer), ..Want::default() });
+        }
+        let plan = match pruning.plan {
+            Some(plan) if freeze.is_none() => plan,
+            _ => {
+                let plan = plan::after_create(&self.ground(ctx, policy, &view, freeze.as_ref()));
+                plan.problems
+                    .iter()
+                    .filter(|problem| !plan.pending.is_empty() || problem.reason != Reason::Fuse)
+                    .for_each(|problem| self.note(problem.clone()));
+                plan
+            }
+        };
+        self.prune_by(step, policy, &view, plan);
+    }
+
+    /// Carries out the first of the remaining deletes, if the guard passes them all on this very listing.
+    fn prune_by(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, mut plan: Plan) {
+        let changed = plan.actions.iter().any(|action| match action {
+            Action::Delete(deletion) => view.find(deletion.item.id) != Some(&deletion.item),
+            Action::Create(_) => true,
+        });
+        if plan.actions.is_empty() || changed {
+            return self.end(step, RunResult::Success, None);
+        }
+        let approved = match guard::check(&plan, &self.guard_facts(step.ctx, policy, view)) {
+            Ok(approved) => approved,
+            Err(violation) => return self.refuse(step, &violation),
+        };
+        let [first, ..] = approved.deletions() else {
+            return self.end(step, RunResult::Success, None);
+        };
+        let deleting = Deleting::begin(self, step, first.clone());
+        plan.actions.retain(|action| !matches!(action, Action::Delete(deletion) if deletion.item.id == first.item.id));
+        self.looks = 0;
+        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(deleting) });
+    }
+
+    fn prune_later(&mut self, pruning: Pruning, want: Want) {
+        self.want = want;
+        self.phase = Phase::Pruning(pruning);
+    }
+}

@@ -1,0 +1,104 @@
+//! A listing, arranged so that each server's part of it can be looked at.
+
+use crate::clock::Mono;
+
+use super::inventory::{Item, ItemId, Kind, Listing, Opaque, ServerId};
+
+/// One listing of a kind, arranged by server, with the time at which it was begun.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// What was listed.
+    pub kind: Kind,
+    /// When the list call was begun.
+    pub begun: Mono,
+    /// By server, then time, then number: the total order of everything that follows.
+    items: Vec<Item>,
+    opaque: Vec<Opaque>,
+    missing: u64,
+    /// Why the listing as a whole is not complete.
+    defect: Option<String>,
+}
+
+impl Inventory {
+    /// Arranges a listing.
+    #[must_use]
+    pub fn new(listing: Listing, begun: Mono) -> Inventory {
+        let Listing { kind, mut items, opaque, missing, defects } = listing;
+        items.sort_by(|a, b| (a.server, a.created_at, a.id).cmp(&(b.server, b.created_at, b.id)));
+        let nameless = opaque.iter().filter(|entry| entry.server.is_none()).count();
+        let mut reasons: Vec<String> = defects.iter().map(ToString::to_string).collect();
+        if nameless > 0 {
+            reasons.push(format!("{nameless} entries cannot be read, not even their server"));
+        }
+        let defect = (!reasons.is_empty()).then(|| reasons.join("; "));
+        Inventory { kind, begun, items, opaque, missing, defect }
+    }
+
+    /// Why the listing as a whole does not show everything; none: it does.
+    #[must_use]
+    pub fn defect(&self) -> Option<&str> {
+        self.defect.as_deref()
+    }
+
+    /// The part that concerns one server.
+    #[must_use]
+    pub fn of(&self, server: ServerId) -> View<'_> {
+        let start = self.items.partition_point(|item| item.server < server);
+        let len = self.items[start..].partition_point(|item| item.server == server);
+        let unreadable: Vec<&Opaque> = self.opaque.iter().filter(|entry| entry.server == Some(server)).collect();
+        let nameless = self.opaque.iter().filter(|entry| entry.server.is_none()).count() as u64;
+        View { inventory: self, items: &self.items[start..start + len], unreadable, unseen: self.missing.saturating_add(nameless) }
+    }
+
+    /// All items that could be read, by server, then time, then number.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+}
+
+/// What a listing shows of one server.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    inventory: &'a Inventory,
+    /// Its items, by time, then number.
+    pub items: &'a [Item],
+    /// Its entries that cannot be read.
+    pub unreadable: Vec<&'a Opaque>,
+    /// Entries that did not arrive or do not name their server: each may be this one's.
+    pub unseen: u64,
+}
+
+impl View<'_> {
+    /// When the listing was begun.
+    #[must_use]
+    pub fn begun(&self) -> Mono {
+        self.inventory.begun
+    }
+
+    /// Why this does not show everything of the server; none: it does (contract §3, "no delete on doubt").
+    #[must_use]
+    pub fn defect(&self) -> Option<String> {
+        if let Some(defect) = self.inventory.defect() {
+            return Some(defect.to_owned());
+        }
+        let first = self.unreadable.first()?;
+        Some(match first.id {
+            Some(id) => format!("entry {id} cannot be read: {}", first.why),
+            None => format!("an entry cannot be read: {}", first.why),
+        })
+    }
+
+    /// Items that count against the cap, at the worst: automatic backups do not; what cannot be seen does.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        let counted = self.items.iter().filter(|item| !item.automatic).count() as u64;
+        counted + self.unreadable.len() as u64 + self.unseen
+    }
+
+    /// The item with this number.
+    #[must_use]
+    pub fn find(&self, id: ItemId) -> Option<&Item> {
+        self.items.iter().find(|item| item.id == id)
+    }
+}
