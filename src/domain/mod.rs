@@ -6,3 +6,4 @@ pub mod policy;
 pub mod problem;
 pub mod retention;
 pub mod schedule;
+pub mod wall_clock;
