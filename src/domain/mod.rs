@@ -15,3 +15,4 @@ pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod view;
+pub mod wall_clock;

@@ -234,7 +234,6 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
 
 words! {
     /// An end of a create without a completed item.

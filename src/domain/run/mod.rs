@@ -386,7 +386,7 @@ impl Run {
         run.phase = match resume {
             Resume::CreateInDoubt(intent) => Phase::Creating(Creating::in_doubt(intent.op, now.mono, request_timeout)),
             Resume::DeleteInDoubt(intent, item) => Phase::Settling(Deleting::in_doubt(&intent, *item, now.mono, request_timeout)),
-            Resume::Waiting(op, item) => Phase::Waiting(Waiting { op, item, since: now, absence: Absence::new(now.mono, request_timeout) }),
+            Resume::Waiting { op, item, age } => Phase::Waiting(Waiting::new(op, item, now.mono, age, request_timeout)),
         };
         run
     }

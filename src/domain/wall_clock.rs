@@ -1,0 +1,91 @@
+//! What the clock on the wall of a time zone shows, as plain seconds.
+//!
+//! *Seconds* are seconds since 1970-01-01T00:00:00Z; *local seconds* are what the wall clock shows, counted as if it were UTC. A zone is a row of
+//! [`Stretch`]es in which the two differ by a fixed offset; between them the wall clock jumps.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+
+/// More than any offset from UTC that a zone can have (jiff: at most 25:59:59).
+pub const OFFSET_MAX_SECONDS: i64 = 26 * 60 * 60;
+
+/// A span of time in which a zone's offset does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first second of it; `i64::MIN` where nothing comes before.
+    pub begin: i64,
+    /// The first second after it; `i64::MAX` where nothing follows.
+    pub end: i64,
+    /// Local seconds minus seconds.
+    pub offset: i64,
+    /// The highest local second that the wall clock showed before `begin` (`i64::MIN`: lower than all in here). Where that is not below
+    /// `begin + offset`, the clock was set back, and the times up to it occur again.
+    pub reached_before: i64,
+}
+
+impl Stretch {
+    /// The stretch that contains `second`.
+    #[must_use]
+    pub fn at(zone: &TimeZone, second: i64) -> Stretch {
+        let begin = last_transition(zone, second).unwrap_or(i64::MIN);
+        let end = zone.following(timestamp(second)).map(|found| found.timestamp().as_second()).find(|found| *found > second);
+        Stretch { begin, end: end.unwrap_or(i64::MAX), offset: offset_at(zone, second), reached_before: reached_before(zone, begin) }
+    }
+
+    /// Whether `second` lies in it.
+    #[must_use]
+    pub fn contains(&self, second: i64) -> bool {
+        (self.begin..self.end).contains(&second)
+    }
+
+    /// The highest local second that the wall clock has shown up to `second`, which lies in here. Unlike the wall clock it never goes back.
+    #[must_use]
+    pub fn reached(&self, second: i64) -> i64 {
+        self.reached_before.max(second.saturating_add(self.offset))
+    }
+}
+
+/// The whole seconds of a time, rounded down.
+#[must_use]
+pub fn whole_second(time: Timestamp) -> i64 {
+    if time.subsec_nanosecond() < 0 { time.as_second() - 1 } else { time.as_second() }
+}
+
+/// The time of a second; seconds outside jiff's years (-9999 to 9999) give the nearest time there is.
+#[must_use]
+pub fn timestamp(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// What the wall clock shows at a local second; none outside jiff's years.
+#[must_use]
+pub fn civil(local: i64) -> Option<DateTime> {
+    Some(Offset::UTC.to_datetime(Timestamp::from_second(local).ok()?))
+}
+
+/// The local second at which the wall clock shows this; none at the very edges of jiff's years.
+#[must_use]
+pub fn local_second(civil: DateTime) -> Option<i64> {
+    Some(Offset::UTC.to_timestamp(civil).ok()?.as_second())
+}
+
+/// The newest transition at or before `second`.
+fn last_transition(zone: &TimeZone, second: i64) -> Option<i64> {
+    zone.preceding(timestamp(second.saturating_add(1))).next().map(|found| found.timestamp().as_second())
+}
+
+fn offset_at(zone: &TimeZone, second: i64) -> i64 {
+    i64::from(zone.to_offset(timestamp(second)).seconds())
+}
+
+/// Looks back as far as an earlier local second can still be higher than one from `begin` on.
+fn reached_before(zone: &TimeZone, begin: i64) -> i64 {
+    let mut reached = i64::MIN;
+    let mut until = begin;
+    while until != i64::MIN && begin - until < 2 * OFFSET_MAX_SECONDS {
+        reached = reached.max(until - 1 + offset_at(zone, until - 1));
+        until = last_transition(zone, until - 1).unwrap_or(i64::MIN);
+    }
+    reached
+}
