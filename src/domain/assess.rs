@@ -122,10 +122,22 @@ pub fn assess<'a>(
     now: Timestamp,
     coming: Option<Option<Timestamp>>,
 ) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = items.iter().map(|item| sort(item, wanted, policy, knowledge, now)).collect();
+    let mut rows = assess_belonging(items, wanted, policy, knowledge, now);
     judge(&mut rows, policy, now, coming);
     judge_failed(&mut rows, coming.is_some());
     rows
+}
+
+/// The first half of [`assess`]: whose the items are, without asking retention. Verdicts are not filled in.
+#[must_use]
+pub fn assess_belonging<'a>(
+    items: &'a [Item],
+    wanted: &Wanted,
+    policy: &KindPolicy,
+    knowledge: Knowledge<'_>,
+    now: Timestamp,
+) -> Vec<Row<'a>> {
+    items.iter().map(|item| sort(item, wanted, policy, knowledge, now)).collect()
 }
 
 fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String) -> Row<'_> {

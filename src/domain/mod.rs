@@ -2,6 +2,7 @@
 
 pub mod assess;
 pub mod fact;
+pub mod fleet;
 pub mod guard;
 pub mod inventory;
 pub mod mark;

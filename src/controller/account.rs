@@ -1,0 +1,247 @@
+//! What is known of the account as a whole: whether the provider answers, takes our token, and has our time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Mono, Now};
+use crate::domain::fact::Fact;
+use crate::domain::problem::{AccountReason, Problem, Reason};
+use crate::domain::report::AccountProblem;
+use crate::provider::{Account, ProviderError, Reply};
+
+use super::{Command, Controller, Mode};
+
+/// After a refused token, or the wrong account, this long passes until it is tried again (F63).
+const REFUSED_PAUSE: Duration = Duration::from_secs(300);
+/// Throttling is told for this long after the last 429.
+const THROTTLED_SHOWN: Duration = Duration::from_secs(60);
+/// From this difference of the clocks on it is told (F57).
+const SKEW_WARN_SECONDS: f64 = 60.0;
+/// From this difference of the clocks on nothing is deleted (F57).
+const SKEW_FREEZE_SECONDS: f64 = 3600.0;
+/// The median of so many answers is the difference of the clocks.
+const SKEW_SAMPLES: usize = 5;
+/// A wall clock before this is unset (F61): the provider's documentation is of this year.
+const CLOCK_FLOOR: Timestamp = Timestamp::constant(1_735_689_600, 0);
+
+/// Why nothing at all could be done for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fatal {
+    /// The provider cannot be reached, or refuses the token or the account.
+    Provider(String),
+    /// Nothing that is configured answers to what was asked for.
+    Selection(String),
+}
+
+/// What is known of the account.
+#[derive(Debug)]
+pub(super) struct AccountState {
+    /// `provider_up`.
+    pub up: bool,
+    answered: bool,
+    asking: Asking,
+    refused: Option<(AccountReason, String)>,
+    unreachable: Option<String>,
+    throttled_until: Option<Mono>,
+    skews: VecDeque<f64>,
+    /// Why the journal cannot be written.
+    pub journal: Option<String>,
+    told: BTreeMap<AccountReason, String>,
+}
+
+/// Whether it is to be asked whose token this is before anything else is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    No,
+    At(Mono),
+    InFlight,
+}
+
+impl AccountState {
+    pub fn new(verify: bool) -> AccountState {
+        AccountState {
+            up: false,
+            answered: false,
+            asking: if verify { Asking::At(Mono::default()) } else { Asking::No },
+            refused: None,
+            unreachable: None,
+            throttled_until: None,
+            skews: VecDeque::new(),
+            journal: None,
+            told: BTreeMap::new(),
+        }
+    }
+
+    pub fn verify_again(&mut self, verify: bool) {
+        if verify && self.asking == Asking::No {
+            self.asking = Asking::At(Mono::default());
+        }
+    }
+
+    /// When it is to be asked; none while the answer is awaited.
+    pub fn ask_at(&self) -> Option<Mono> {
+        match self.asking {
+            Asking::At(at) => Some(at),
+            Asking::No | Asking::InFlight => None,
+        }
+    }
+
+    /// Whether the account is in question, so that nothing else is sent.
+    pub fn is_asking(&self) -> bool {
+        self.asking != Asking::No
+    }
+
+    pub fn asked(&mut self) {
+        self.asking = Asking::InFlight;
+    }
+
+    /// The provider's clock minus ours, in seconds.
+    pub fn skew(&self) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.skews.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    /// Why nothing may be deleted anywhere.
+    pub fn freeze(&self, now: Timestamp) -> Option<Problem> {
+        let skew = self.skew().filter(|skew| skew.abs() > SKEW_FREEZE_SECONDS);
+        let detail = match skew {
+            Some(skew) => format!("the clocks here and at the provider differ by {skew:.0} s"),
+            None if now < CLOCK_FLOOR => "the clock is not set".to_owned(),
+            None => return None,
+        };
+        Some(Problem { reason: Reason::ListingIncomplete, detail })
+    }
+
+    /// Whether the wall clock can be believed at all.
+    pub fn clock_is_set(now: Timestamp) -> bool {
+        now >= CLOCK_FLOOR
+    }
+
+    /// Takes in what any answer says about the account.
+    pub fn note<T>(&mut self, now: Now, reply: &Reply<T>) {
+        if let Some(date) = reply.date {
+            self.skews.push_back(date.duration_since(now.wall).as_secs_f64());
+            if self.skews.len() > SKEW_SAMPLES {
+                self.skews.pop_front();
+            }
+        }
+        match &reply.result {
+            Err(error) if error.is_auth() => {
+                (self.up, self.answered) = (false, true);
+                self.refused = Some((AccountReason::Auth, error.to_string()));
+                self.asking = Asking::At(now.mono.after(REFUSED_PAUSE));
+            }
+            Err(error) if error.is_provider_down() => {
+                (self.up, self.answered) = (false, true);
+                self.unreachable = Some(error.to_string());
+            }
+            Err(ProviderError::Throttled { .. }) => self.throttled_until = Some(now.mono.after(THROTTLED_SHOWN)),
+            _ => {
+                (self.up, self.answered) = (true, true);
+                self.unreachable = None;
+                if self.refused.as_ref().is_some_and(|(reason, _)| *reason == AccountReason::Auth) {
+                    self.refused = None;
+                }
+            }
+        }
+    }
+
+    /// Why no call makes sense at all, if that is so.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refused.as_ref().map(|(_, detail)| detail.as_str())
+    }
+
+    /// What is wrong with the account now.
+    pub fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
+        let mut list: Vec<(AccountReason, String)> = self.refused.clone().into_iter().collect();
+        list.extend(self.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
+        if self.throttled_until.is_some_and(|until| until > mono) {
+            list.push((AccountReason::Throttled, "the provider asks for fewer requests".to_owned()));
+        }
+        match self.skew().filter(|skew| skew.abs() > SKEW_WARN_SECONDS) {
+            Some(skew) => list.push((AccountReason::ClockSkew, format!("the provider's clock is {skew:+.0} s from ours"))),
+            None if !AccountState::clock_is_set(wall) => list.push((AccountReason::ClockSkew, "the clock is not set".to_owned())),
+            None => {}
+        }
+        list.extend(self.journal.clone().map(|detail| (AccountReason::Journal, detail)));
+        let defects: Vec<String> = defects.collect();
+        if !defects.is_empty() {
+            list.push((AccountReason::ListingIncomplete, defects.join("; ")));
+        }
+        list.into_iter().map(|(reason, detail)| AccountProblem { reason, detail }).collect()
+    }
+}
+
+impl Controller {
+    pub(super) fn account_told(&mut self, now: Now, reply: Reply<Account>) {
+        self.account.note(now, &reply);
+        let pause = now.mono.after(REFUSED_PAUSE);
+        match reply.result {
+            Ok(account) => match self.setup.account.clone() {
+                Some(wanted) if account.email.as_deref() != Some(&*wanted) => {
+                    let found = account.email.as_deref().unwrap_or("one without an address");
+                    let detail = format!("the token belongs to {found}, not to {wanted}");
+                    self.account.refused = Some((AccountReason::WrongAccount, detail));
+                    self.account.asking = Asking::At(pause);
+                    self.give_up_on_provider();
+                }
+                _ => {
+                    self.account.refused = None;
+                    self.account.asking = Asking::No;
+                }
+            },
+            Err(error) if error.is_auth() => {
+                self.account.asking = Asking::At(pause);
+                self.give_up_on_provider();
+            }
+            Err(error) => {
+                let random = self.random(now);
+                self.sources.servers.failed(now.mono, random, error);
+                let again = self.sources.servers.failures;
+                self.account.asking = Asking::At(now.mono.after(Duration::from_millis(500).saturating_mul(1 << again.min(9))));
+                self.give_up_if_hopeless(now);
+            }
+        }
+    }
+
+    /// A number for jitter: from the clock and a count, so that a simulated run is the same each time.
+    pub(super) fn random(&self, now: Now) -> u64 {
+        let seed = now.mono.0.as_nanos() as u64 ^ self.next_run.0.rotate_left(32) ^ self.next_op.0;
+        // SplitMix64's mixing.
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Tells what has become wrong with the account, and what is over.
+    pub(super) fn tell_account(&mut self) {
+        let mut current: BTreeMap<AccountReason, String> = self.account.refused.clone().into_iter().collect();
+        current.extend(self.account.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
+        current.extend(self.account.journal.clone().map(|detail| (AccountReason::Journal, detail)));
+        let defects: Vec<String> = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned)).collect();
+        if !defects.is_empty() {
+            current.insert(AccountReason::ListingIncomplete, defects.join("; "));
+        }
+        if current == self.account.told {
+            return;
+        }
+        for (reason, detail) in current.iter().filter(|(reason, _)| !self.account.told.contains_key(reason)) {
+            self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }));
+        }
+        for reason in self.account.told.keys().filter(|reason| !current.contains_key(reason)) {
+            self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }));
+        }
+        self.account.told = current;
+    }
+
+    /// In a command: the provider will not serve us, so everything that was asked for ends here.
+    pub(super) fn give_up_on_provider(&mut self) {
+        if self.mode == Mode::Command {
+            let why = self.account.refusal().unwrap_or("the provider does not answer").to_owned();
+            self.abandon(Fatal::Provider(why));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! When to look at the provider: one listing serves everyone who waits for one, so the number of calls does not grow with the fleet.
+
+use std::time::Duration;
+
+use crate::clock::{Mono, Now};
+use crate::domain::inventory::Kind;
+use crate::domain::run::Want;
+use crate::provider::ProviderError;
+use crate::provider::backoff::Backoff;
+
+use super::{Command, Controller, Mode};
+
+/// So many listings may follow each other more closely than `poll_every`, for somebody who waits; one more for each `poll_every` that passes.
+const URGENT_BURST: f64 = 4.0;
+
+/// The pauses after failed listings (F65).
+const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
+
+/// What is listed.
+#[derive(Debug)]
+pub(super) struct Sources {
+    snapshots: Source,
+    backups: Source,
+    /// The servers.
+    pub servers: Source,
+}
+
+/// One thing that is listed.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// When the call in flight was begun.
+    in_flight: Option<Mono>,
+    /// When the newest call was begun.
+    last_begun: Option<Mono>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The pause after failures.
+    not_before: Mono,
+    credit: f64,
+    credited: Mono,
+    /// Somebody waits for a listing begun at this time or later.
+    wanted: Option<Mono>,
+    urgent: bool,
+    /// It was answered at least once, or found that it will not be.
+    pub settled: bool,
+    /// The provider tells this at all (the servers: perhaps not).
+    pub told: bool,
+    /// What went wrong last.
+    pub error: Option<ProviderError>,
+}
+
+impl Sources {
+    pub fn new() -> Sources {
+        Sources { snapshots: Source::new(), backups: Source::new(), servers: Source::new() }
+    }
+
+    pub fn of(&mut self, kind: Kind) -> &mut Source {
+        match kind {
+            Kind::Snapshot => &mut self.snapshots,
+            Kind::Backup => &mut self.backups,
+        }
+    }
+
+    fn all(&self) -> [&Source; 3] {
+        [&self.servers, &self.snapshots, &self.backups]
+    }
+}
+
+impl Source {
+    fn new() -> Source {
+        Source {
+            in_flight: None,
+            last_begun: None,
+            failures: 0,
+            not_before: Mono::default(),
+            credit: URGENT_BURST,
+            credited: Mono::default(),
+            wanted: None,
+            urgent: false,
+            settled: false,
+            told: true,
+            error: None,
+        }
+    }
+
+    /// Somebody waits for a listing begun at `after` or later.
+    pub fn want(&mut self, after: Mono, urgent: bool) {
+        if self.in_flight.is_some_and(|begun| begun >= after) {
+            return;
+        }
+        self.wanted = self.wanted.max(Some(after));
+        self.urgent |= urgent;
+    }
+
+    /// When the next call is to be begun; none while one is in flight, or if nobody needs one.
+    fn due(&self, now: Mono, poll_every: Duration, refresh_every: Option<Duration>) -> Option<Mono> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let Some(last) = self.last_begun else { return Some(self.not_before) };
+        let refresh = refresh_every.map(|every| last.after(every));
+        // A failed call is tried again after its pause, whoever asked for it.
+        let again = (self.failures > 0).then_some(self.not_before);
+        let wanted = self.wanted.map(|after| {
+            let urgent = self.urgent && self.credit_at(now, poll_every) >= 1.0;
+            if urgent { after } else { last.after(poll_every).max(after) }
+        });
+        let due = refresh.into_iter().chain(again).chain(wanted).min()?;
+        Some(due.max(self.not_before))
+    }
+
+    fn credit_at(&self, now: Mono, poll_every: Duration) -> f64 {
+        let polls = now.since(self.credited).as_secs_f64() / poll_every.as_secs_f64().max(0.001);
+        (self.credit + polls).min(URGENT_BURST)
+    }
+
+    fn begin(&mut self, now: Mono, poll_every: Duration) {
+        self.credit = (self.credit_at(now, poll_every) - 1.0).max(0.0);
+        self.credited = now;
+        self.in_flight = Some(now);
+        self.last_begun = Some(now);
+        if self.wanted.is_some_and(|after| after <= now) {
+            self.wanted = None;
+            self.urgent = false;
+        }
+    }
+
+    pub fn succeeded(&mut self) {
+        (self.in_flight, self.failures, self.settled, self.error) = (None, 0, true, None);
+        self.not_before = Mono::default();
+    }
+
+    /// A failed call is begun again after a pause.
+    pub fn failed(&mut self, now: Mono, random: u64, error: ProviderError) {
+        self.in_flight = None;
+        self.failures = self.failures.saturating_add(1);
+        let pause = error.retry_after().unwrap_or_else(|| PAUSES.delay(self.failures, random));
+        self.not_before = now.after(pause);
+        self.error = Some(error);
+    }
+}
+
+impl Controller {
+    /// Notes what a run waits for.
+    pub(super) fn note_want(&mut self, kind: Kind, want: Want) {
+        if let Some(after) = want.listing {
+            self.source(kind).want(after, want.urgent);
+        }
+        if let Some(after) = want.servers {
+            self.sources.servers.want(after, true);
+        }
+    }
+
+    /// Begins the calls that are due.
+    pub(super) fn call(&mut self, now: Now) {
+        if let Some(at) = self.account.ask_at() {
+            if at <= now.mono {
+                self.account.asked();
+                self.out.push(Command::Account);
+            }
+            return;
+        }
+        let (poll, refresh) = (self.setup.poll_every, self.refresh());
+        let is_due = |source: &Source| source.due(now.mono, poll, refresh).is_some_and(|due| due <= now.mono);
+        if is_due(&self.sources.servers) {
+            self.sources.servers.begin(now.mono, poll);
+            self.out.push(Command::Servers(now.mono));
+        }
+        for kind in self.kinds() {
+            if is_due(self.source(kind)) {
+                self.source(kind).begin(now.mono, poll);
+                self.out.push(Command::List(kind, now.mono));
+            }
+        }
+    }
+
+    /// When the next call is due.
+    pub(super) fn next_call(&self, now: Now) -> Option<Mono> {
+        if self.stopping {
+            return None;
+        }
+        if self.account.is_asking() {
+            return self.account.ask_at();
+        }
+        let (poll, refresh) = (self.setup.poll_every, self.refresh());
+        let kinds = self.kinds();
+        let wanted = |index: usize| match index {
+            0 => true,
+            1 => kinds.contains(&Kind::Snapshot),
+            _ => kinds.contains(&Kind::Backup),
+        };
+        let sources = self.sources.all();
+        let listed = sources.iter().enumerate().filter(|(index, _)| wanted(*index));
+        listed.filter_map(|(_, source)| source.due(now.mono, poll, refresh)).min()
+    }
+
+    fn refresh(&self) -> Option<Duration> {
+        (self.mode == Mode::Daemon).then_some(self.setup.refresh_every)
+    }
+
+    /// The kinds that anything is wanted of.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        let used = |kind: Kind| self.setup.wanted.policies.iter().any(|policy| policy.kind == kind) || self.desk.asks_for(kind);
+        Kind::ALL.into_iter().filter(|kind| used(*kind)).collect()
+    }
+}

@@ -1,0 +1,335 @@
+//! The shell around the pure core: feeds events to the runs, carries their effects out within the limits, shares one listing among all.
+//!
+//! The [`Controller`] itself does no I/O either: it takes [`Input`]s with the time and hands out [`Command`]s. [`drive`] connects it with the
+//! provider, the journal and the clock; a simulator can do the same with twins of these.
+
+mod account;
+mod drive;
+mod listings;
+mod observe;
+mod report;
+mod requests;
+mod runs;
+mod scheduling;
+mod timetable;
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Mono, Now};
+use crate::domain::fact::Fact;
+use crate::domain::fleet::{self, Fleet};
+use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
+use crate::domain::memory::{Memory, TargetKey};
+use crate::domain::plan::Order;
+use crate::domain::policy::Wanted;
+use crate::domain::record::{OpId, Record, RunId};
+use crate::domain::run::Run;
+use crate::domain::view::Inventory;
+use crate::journal::Recollection;
+use crate::provider::{Account, Deleted, Reply};
+
+pub use account::Fatal;
+pub use drive::{Driver, Ports, Tellers};
+pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+
+use account::AccountState;
+use listings::{Source, Sources};
+use observe::TargetState;
+use requests::Desk;
+use timetable::Timetables;
+
+/// The longest sleep: then the wall clock is looked at again, for it may have been set (F58).
+pub const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+/// What the controller needs of a configuration.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// The digest of the configuration's text.
+    pub digest: String,
+    /// The account that the token must belong to.
+    pub account: Option<String>,
+    /// How long one exchange may take.
+    pub request_timeout: Duration,
+    /// The time between two listings while something is being made.
+    pub poll_every: Duration,
+    /// The time between two listings otherwise.
+    pub refresh_every: Duration,
+    /// So many items are made at the same time.
+    pub concurrent_creates: usize,
+}
+
+/// Who sets runs off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The schedules, and requests: the daemon.
+    Daemon,
+    /// Requests only; it gives up where the daemon would go on trying.
+    Command,
+}
+
+/// Something that has happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// A list call has ended.
+    Listed(Kind, Mono, Reply<Listing>),
+    /// The list of servers has come, or not.
+    Servers(Mono, Reply<ServerListing>),
+    /// The answer to "whose token is this".
+    Account(Reply<Account>),
+    /// The answer to a create.
+    Created(OpId, Reply<Item>),
+    /// The answer to a delete.
+    Deleted(OpId, Reply<Deleted>),
+    /// Records are durable, or could not be written. The operation is named where it waits for that.
+    Appended(Option<OpId>, Result<(), String>),
+    /// Another configuration.
+    Reload(Box<Setup>),
+    /// Somebody asks for something.
+    Request(Request),
+    /// No new work; [`Command::Stopped`] follows once the exchange in flight is over.
+    Stop,
+}
+
+/// Something to be done outside.
+#[derive(Debug)]
+pub enum Command {
+    /// List everything of a kind; begun at this time.
+    List(Kind, Mono),
+    /// List the servers; begun at this time.
+    Servers(Mono),
+    /// Ask whose token this is.
+    Account,
+    /// Send a create.
+    Create {
+        /// Which.
+        op: OpId,
+        /// Where.
+        server: ServerId,
+        /// Snapshot or backup.
+        kind: Kind,
+        /// What to make.
+        order: Order,
+    },
+    /// Send a delete.
+    Delete {
+        /// Which.
+        op: OpId,
+        /// Snapshot or backup.
+        kind: Kind,
+        /// What goes.
+        item: ItemId,
+    },
+    /// Make this durable, in the order of these commands.
+    Append(Vec<Record>, Option<OpId>),
+    /// Tell this.
+    Tell(Fact),
+    /// A request is done with.
+    Finished(RequestReport),
+    /// After [`Input::Stop`]: nothing is in flight any more.
+    Stopped,
+}
+
+/// Everything between the inputs and the commands.
+#[derive(Debug)]
+pub struct Controller {
+    setup: Arc<Setup>,
+    mode: Mode,
+    generation: u64,
+    memory: Memory,
+    fleet: Fleet,
+    faults_told: Vec<String>,
+    targets: BTreeMap<TargetKey, TargetState>,
+    timetables: Timetables,
+    due: BinaryHeap<Reverse<(Timestamp, TargetKey)>>,
+    sources: Sources,
+    inventories: BTreeMap<Kind, Inventory>,
+    servers: Option<ServersSeen>,
+    account: AccountState,
+    runs: BTreeMap<ServerId, Run>,
+    ops: BTreeMap<OpId, ServerId>,
+    wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
+    last_writes: BTreeMap<ServerId, Mono>,
+    permits: BTreeSet<ServerId>,
+    permit_queue: VecDeque<ServerId>,
+    desk: Desk,
+    next_op: OpId,
+    next_run: RunId,
+    stopping: bool,
+    stopped: bool,
+    out: Vec<Command>,
+}
+
+/// The servers as last told.
+#[derive(Debug)]
+struct ServersSeen {
+    begun: Mono,
+    /// Whether everything was shown.
+    whole: bool,
+    listing: ServerListing,
+}
+
+impl Controller {
+    /// A controller that remembers what the journal gave back.
+    #[must_use]
+    pub fn new(setup: Setup, mode: Mode, past: &Recollection, now: Now) -> Controller {
+        let mut memory = Memory::default();
+        for record in past.replay() {
+            memory.apply(&record);
+        }
+        let mut controller = Controller {
+            account: AccountState::new(setup.account.is_some()),
+            sources: Sources::new(),
+            setup: Arc::new(setup),
+            mode,
+            generation: 1,
+            memory,
+            fleet: Fleet::default(),
+            faults_told: Vec::new(),
+            targets: BTreeMap::new(),
+            timetables: Timetables::default(),
+            due: BinaryHeap::new(),
+            inventories: BTreeMap::new(),
+            servers: None,
+            runs: BTreeMap::new(),
+            ops: BTreeMap::new(),
+            wakes: BinaryHeap::new(),
+            last_writes: BTreeMap::new(),
+            permits: BTreeSet::new(),
+            permit_queue: VecDeque::new(),
+            desk: Desk::default(),
+            next_op: past.next_op,
+            next_run: past.next_run,
+            stopping: false,
+            stopped: false,
+            out: Vec::new(),
+        };
+        controller.resolve(now);
+        controller
+    }
+
+    /// Takes in what has happened and does what follows from it. The commands are then in [`Controller::take_commands`].
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Tick => {}
+            Input::Listed(kind, begun, reply) => self.listed(now, kind, begun, reply),
+            Input::Servers(begun, reply) => self.servers_listed(now, begun, reply),
+            Input::Account(reply) => self.account_told(now, reply),
+            Input::Created(op, reply) => self.created(now, op, reply),
+            Input::Deleted(op, reply) => self.deleted(now, op, reply),
+            Input::Appended(op, result) => self.appended(now, op, result),
+            Input::Reload(setup) => self.reload(now, *setup),
+            Input::Request(request) => self.desk.take(request),
+            Input::Stop => self.stop(),
+        }
+        self.pump(now);
+    }
+
+    /// What is to be done outside since the last call, in this order.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].
+    #[must_use]
+    pub fn idle_for(&self, now: Now) -> Duration {
+        let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
+        let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
+        let by_mono = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_call(now)).chain(self.next_retry());
+        let by_mono = by_mono.map(|at| at.since(now.mono));
+        by_wall.chain(by_mono).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+    }
+
+    /// What is wanted now.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        self.out.push(Command::Tell(fact));
+    }
+
+    fn append(&mut self, record: Record) {
+        self.memory.apply(&record);
+        self.out.push(Command::Append(vec![record], None));
+    }
+
+    /// Does all that can be done now.
+    fn pump(&mut self, now: Now) {
+        if !self.stopping {
+            self.expand_requests(now);
+            self.fire(now);
+        }
+        self.wake(now);
+        if !self.stopping {
+            self.grant_permits(now);
+            self.wake(now);
+            self.call(now);
+        }
+        self.tell_account();
+        if self.stopping && !self.stopped && !self.runs.values().any(Run::is_in_flight) {
+            self.stopped = true;
+            self.out.push(Command::Stopped);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        let untouched: Vec<ServerId> = self.runs.iter().filter(|(_, run)| run.is_untouched()).map(|(server, _)| *server).collect();
+        for server in untouched {
+            self.runs.remove(&server);
+        }
+    }
+
+    /// A new configuration: what runs goes on, what was planned to be deleted under the old one is dropped by the runs themselves (I11).
+    fn reload(&mut self, now: Now, setup: Setup) {
+        let account_changed = setup.account != self.setup.account;
+        self.setup = Arc::new(setup);
+        self.generation += 1;
+        if account_changed {
+            self.account.verify_again(self.setup.account.is_some());
+        }
+        self.resolve(now);
+        let running: Vec<ServerId> = self.runs.keys().copied().collect();
+        for server in running {
+            self.nudge(now, server);
+        }
+    }
+
+    /// Works out anew which servers have which policies.
+    fn resolve(&mut self, now: Now) {
+        let servers = self.servers.as_ref().filter(|_| self.sources.servers.told).map(|seen| &seen.listing.servers[..]);
+        self.fleet = fleet::resolve(&self.setup.wanted.entries, servers);
+        if let Some(seen) = self.servers.as_ref().filter(|seen| !seen.whole) {
+            // Of a list that is not whole it cannot be said that a server is missing from it.
+            let unseen = seen.listing.defects.len();
+            self.fleet.members.values_mut().for_each(|member| member.missing &= unseen == 0);
+        }
+        self.rebuild_targets(now);
+        let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };
+        for fault in faults.iter().filter(|fault| !self.faults_told.contains(fault)) {
+            self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
+        }
+        self.faults_told = faults;
+    }
+
+    /// What is wrong with entries of the configuration as a whole.
+    #[must_use]
+    pub fn faults(&self) -> &[String] {
+        &self.faults_told
+    }
+
+    /// The source of a kind's listings.
+    fn source(&mut self, kind: Kind) -> &mut Source {
+        self.sources.of(kind)
+    }
+}

@@ -1,0 +1,384 @@
+//! Taking in what the provider shows: the state of each target, what vanished, what is to be told of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Mono, Now};
+use crate::domain::assess::{Belonging, Knowledge, Row, assess_belonging};
+use crate::domain::fact::{Fact, Target};
+use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerListing, Status};
+use crate::domain::memory::TargetKey;
+use crate::domain::policy::KindPolicy;
+use crate::domain::problem::{Problem, Reason};
+use crate::domain::record::{CreateEnd, OpId, Record};
+use crate::domain::report::Seen;
+use crate::domain::schedule::splay_offset;
+use crate::domain::view::{Inventory, View};
+use crate::provider::{ProviderError, Reply};
+
+use super::{Controller, ServersSeen};
+
+/// So many complete listings in a row end the doubt about what is shown (failure-modes, "freeze-D").
+const CLEAN_LISTINGS: u32 = 2;
+
+/// A server and kind that a policy is for.
+#[derive(Debug)]
+pub(super) struct TargetState {
+    /// The policy.
+    pub policy: Arc<KindPolicy>,
+    /// The server's stable offset within the policy's splay.
+    pub offset: Duration,
+    /// Which timetable it follows.
+    pub timetable: usize,
+    /// What the newest listing shows; none before the first.
+    pub summary: Option<Summary>,
+    /// What was last told to be wrong.
+    pub told: Vec<Problem>,
+    /// The slot of the newest run that did not end well, how often, and from when on it may be tried again.
+    pub retry: Option<Retry>,
+    /// Unfinished items that a run has given up waiting for.
+    pub given_up: BTreeSet<ItemId>,
+    /// Items under our care, to see when one vanishes.
+    watched: Vec<Watched>,
+    /// Complete listings since the last one that was not complete for this server.
+    clean: u32,
+}
+
+/// When a slot may be tried again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retry {
+    pub slot: Timestamp,
+    pub failures: u32,
+    pub at: Mono,
+}
+
+/// What a listing shows of a target, for everything but planning.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub seen: Seen,
+    /// When the newest item of ours for a slot was begun.
+    pub newest_ours: Option<Timestamp>,
+    /// Slots that have an item of ours which did not fail.
+    pub slots: Vec<Timestamp>,
+    /// Items of ours for a slot that are neither complete nor failed, with their time.
+    pub unfinished: Vec<(ItemId, Timestamp)>,
+    /// What is wrong with the items.
+    pub problems: Vec<Problem>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    item: ItemId,
+    name: Box<str>,
+    absent_since: Option<Mono>,
+}
+
+impl Controller {
+    /// Sets the targets up anew from the fleet; what is known of those that stay is kept.
+    pub(super) fn rebuild_targets(&mut self, now: Now) {
+        let mut old = std::mem::take(&mut self.targets);
+        let mut known = Vec::new();
+        self.timetables.clear();
+        let members: Vec<_> = self.fleet.members.iter().map(|(id, member)| (*id, member.assignment.clone())).collect();
+        for (server, assignment) in members {
+            for policy in Kind::ALL.into_iter().filter_map(|kind| assignment.get(kind)) {
+                let key = (server, policy.kind);
+                let offset = splay_offset(&policy.policy, server, policy.splay);
+                let timetable = self.timetables.follow(&mut known, &policy.schedule, key, offset, now.wall);
+                let state = match old.remove(&key) {
+                    Some(state) => TargetState { policy: Arc::clone(policy), offset, timetable, ..state },
+                    None => TargetState::new(Arc::clone(policy), offset, timetable),
+                };
+                self.targets.insert(key, state);
+                if self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
+                    self.append(Record::TargetSeen { server, kind: policy.kind, at: now.wall });
+                }
+            }
+        }
+        self.due.clear();
+        let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
+        for key in &keys {
+            self.summarize(now, *key, false);
+            self.due.push(std::cmp::Reverse((now.wall, *key)));
+            self.follow_up(now, *key);
+        }
+    }
+
+    /// A list call has ended.
+    pub(super) fn listed(&mut self, now: Now, kind: Kind, begun: Mono, reply: Reply<Listing>) {
+        self.account.note(now, &reply);
+        match reply.result {
+            Ok(listing) => {
+                self.source(kind).succeeded();
+                self.inventories.insert(kind, Inventory::new(listing, begun));
+                self.observe(now, kind);
+            }
+            Err(error) => self.listing_failed(now, kind, error),
+        }
+    }
+
+    fn listing_failed(&mut self, now: Now, kind: Kind, error: ProviderError) {
+        let (random, auth) = (self.random(now), error.is_auth());
+        self.source(kind).failed(now.mono, random, error);
+        if auth {
+            return self.give_up_on_provider();
+        }
+        self.give_up_if_hopeless(now);
+    }
+
+    fn observe(&mut self, now: Now, kind: Kind) {
+        let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
+        for key in &keys {
+            self.summarize(now, *key, true);
+        }
+        let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
+        let waiting: Vec<_> = waiting.map(|(server, _)| *server).collect();
+        for server in waiting {
+            self.nudge(now, server);
+        }
+        for key in keys {
+            self.tell_problems(now, key);
+            self.consider(now, key.0);
+        }
+    }
+
+    /// The list of servers has come, or not.
+    pub(super) fn servers_listed(&mut self, now: Now, begun: Mono, reply: Reply<ServerListing>) {
+        self.account.note(now, &reply);
+        let first = !self.sources.servers.settled;
+        match reply.result {
+            Ok(listing) => {
+                let whole = listing.defects.is_empty();
+                self.sources.servers.succeeded();
+                self.sources.servers.told = true;
+                let changed = first || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
+                self.servers = Some(ServersSeen { begun, whole, listing });
+                if changed {
+                    self.resolve(now);
+                }
+            }
+            // Missing, or not for this token: configured numbers go on working, `match` does not (issue 2.2).
+            Err(ProviderError::NotFound | ProviderError::Forbidden | ProviderError::Rejected { .. } | ProviderError::Server { status: 501, .. }) => {
+                let changed = first || self.sources.servers.told;
+                self.sources.servers.succeeded();
+                self.sources.servers.told = false;
+                if changed {
+                    self.resolve(now);
+                }
+            }
+            Err(error) => {
+                let (random, auth) = (self.random(now), error.is_auth());
+                self.sources.servers.failed(now.mono, random, error);
+                if auth {
+                    return self.give_up_on_provider();
+                }
+                self.give_up_if_hopeless(now);
+            }
+        }
+        let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| run.want.servers.is_some()).map(|(server, _)| *server).collect();
+        for server in waiting {
+            self.nudge(now, server);
+        }
+    }
+
+    /// Takes in what the newest listing shows of a target. `fresh`: it has just come.
+    fn summarize(&mut self, now: Now, key: TargetKey, fresh: bool) {
+        let Some(inventory) = self.inventories.get(&key.1) else { return };
+        let view = inventory.of(key.0);
+        let Some(state) = self.targets.get_mut(&key) else { return };
+        let memory = self.memory.entry(key);
+        let rows = {
+            let protected = self.fleet.members.get(&key.0).map(|member| &member.protect_ids[..]).unwrap_or_default();
+            let held = std::collections::BTreeMap::new();
+            let knowledge = Knowledge { made: &memory.made, protected, held: &held };
+            assess_belonging(view.items, &self.setup.wanted, &state.policy, knowledge, now.wall)
+        };
+        state.summary = Some(Summary::of(&rows, &view, &state.policy, now.wall));
+        if !fresh {
+            return;
+        }
+        let whole = view.defect().is_none();
+        state.clean = if whole { state.clean.saturating_add(1) } else { 0 };
+        let finished: Vec<(OpId, Status)> = finished(&rows, memory);
+        let lost = if whole { state.watch(&rows, view.begun(), self.setup.request_timeout) } else { Vec::new() };
+        self.note_finished(now, key, finished);
+        self.note_lost(now, key, lost);
+    }
+
+    /// Items that no run waits for any more, and that have come to an end after all.
+    fn note_finished(&mut self, now: Now, key: TargetKey, finished: Vec<(OpId, Status)>) {
+        let waited_for = self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1);
+        if waited_for {
+            return;
+        }
+        for (op, status) in finished {
+            self.append(match status {
+                Status::Failed => Record::CreateEnded { op, how: CreateEnd::Failed, error: None, at: now.wall },
+                _ => Record::CreateCompleted { op, at: now.wall },
+            });
+        }
+    }
+
+    fn note_lost(&mut self, now: Now, key: TargetKey, lost: Vec<(ItemId, Box<str>)>) {
+        for (item, name) in lost {
+            let target = self.target(key);
+            self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
+            self.tell(Fact::Lost { target, item, name: name.into() });
+        }
+    }
+
+    /// An item was deleted by us: its vanishing is no loss.
+    pub(super) fn unwatch(&mut self, key: TargetKey, item: ItemId) {
+        if let Some(state) = self.targets.get_mut(&key) {
+            state.watched.retain(|watched| watched.item != item);
+        }
+    }
+
+    /// Why nothing may be deleted of a target, for a reason that outlasts its newest listing.
+    pub(super) fn freeze_of(&self, now: Now, key: TargetKey) -> Option<Problem> {
+        if let Some(freeze) = self.account.freeze(now.wall) {
+            return Some(freeze);
+        }
+        let clean = self.targets.get(&key)?.clean;
+        let detail = || format!("the last {clean} listings are complete; {CLEAN_LISTINGS} in a row are needed after one that was not");
+        (clean < CLEAN_LISTINGS).then(|| Problem { reason: Reason::ListingIncomplete, detail: detail() })
+    }
+
+    /// Tells what has become wrong with a target, and what is over.
+    pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
+        let current = self.problems_of(now, key);
+        let Some(state) = self.targets.get_mut(&key) else { return };
+        if state.told.iter().map(|problem| problem.reason).eq(current.iter().map(|problem| problem.reason)) {
+            state.told = current;
+            return;
+        }
+        let told = std::mem::replace(&mut state.told, current.clone());
+        let target = self.target(key);
+        for problem in current.iter().filter(|problem| told.iter().all(|known| known.reason != problem.reason)) {
+            self.tell(Fact::ProblemRaised { target: target.clone(), problem: problem.clone() });
+        }
+        for problem in told.iter().filter(|problem| current.iter().all(|known| known.reason != problem.reason)) {
+            self.tell(Fact::ProblemCleared { target: target.clone(), reason: problem.reason });
+        }
+    }
+
+    /// The target as it is told.
+    pub(super) fn target(&self, key: TargetKey) -> Target {
+        Target {
+            server: key.0,
+            server_name: self.name_of(key),
+            kind: key.1,
+            policy: self.targets.get(&key).map_or_else(|| "".into(), |state| Arc::clone(&state.policy.policy)),
+        }
+    }
+
+    fn name_of(&self, key: TargetKey) -> Arc<str> {
+        let configured = self.fleet.members.get(&key.0).map(|member| Arc::clone(&member.name)).filter(|name| !name.is_empty());
+        configured.or_else(|| self.listed_name(key).map(Into::into)).unwrap_or_else(|| "".into())
+    }
+
+    /// The server's name as the newest listing of this kind gives it.
+    pub(super) fn listed_name(&self, key: TargetKey) -> Option<&str> {
+        let inventory = self.inventories.get(&key.1)?;
+        inventory.of(key.0).items.last().map(|item: &Item| &*item.server_name)
+    }
+
+    /// The provider's name of a server, where it is not the configured one.
+    pub(super) fn other_name(&self, key: TargetKey) -> Option<&str> {
+        let member = self.fleet.members.get(&key.0)?;
+        let expected = member.expected_name.as_deref()?;
+        let told = self.servers.as_ref().filter(|_| self.sources.servers.told);
+        let told = told.and_then(|seen| seen.listing.servers.iter().find(|server| server.id == key.0)).map(|server| &*server.name);
+        told.or_else(|| self.listed_name(key)).filter(|name| *name != expected)
+    }
+}
+
+/// Items that the journal knows as unfinished and that are not.
+fn finished(rows: &[Row<'_>], memory: &crate::domain::memory::TargetMemory) -> Vec<(OpId, Status)> {
+    let ended = rows.iter().filter(|row| matches!(row.item.status, Status::Completed | Status::Failed));
+    ended.filter_map(|row| Some((*memory.unfinished.get(&row.item.id)?, row.item.status.clone()))).collect()
+}
+
+impl TargetState {
+    fn new(policy: Arc<KindPolicy>, offset: Duration, timetable: usize) -> TargetState {
+        TargetState {
+            policy,
+            offset,
+            timetable,
+            summary: None,
+            told: Vec::new(),
+            retry: None,
+            given_up: BTreeSet::new(),
+            watched: Vec::new(),
+            clean: CLEAN_LISTINGS,
+        }
+    }
+
+    /// Notes which items under our care a complete listing shows. Returns those that are gone: missing from two complete listings that were
+    /// begun at least two request timeouts apart.
+    fn watch(&mut self, rows: &[Row<'_>], begun: Mono, request_timeout: Duration) -> Vec<(ItemId, Box<str>)> {
+        let care = |row: &&Row<'_>| matches!(row.belonging, Belonging::Ours | Belonging::Adopted);
+        let mut lost = Vec::new();
+        self.watched.retain_mut(|watched| {
+            if rows.iter().any(|row| row.item.id == watched.item) {
+                return false;
+            }
+            let since = *watched.absent_since.get_or_insert(begun);
+            let gone = begun.since(since) >= request_timeout.saturating_mul(2);
+            if gone {
+                lost.push((watched.item, watched.name.clone()));
+            }
+            !gone
+        });
+        self.watched.extend(rows.iter().filter(care).map(|row| Watched {
+            item: row.item.id,
+            name: row.item.name.clone().unwrap_or_else(|| row.item.description.clone()),
+            absent_since: None,
+        }));
+        lost
+    }
+}
+
+impl Summary {
+    fn of(rows: &[Row<'_>], view: &View<'_>, policy: &KindPolicy, now: Timestamp) -> Summary {
+        let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
+        let unseen = view.unreadable.len() as u64 + view.unseen;
+        let points = rows.iter().filter(|row| row.judged);
+        let ours = || rows.iter().filter(|row| row.belonging == Belonging::Ours);
+        let unfinished = || ours().filter(|row| row.is_unfinished_ours());
+        let mut problems = Vec::new();
+        if let Some(detail) = view.defect() {
+            problems.push(Problem { reason: Reason::ListingIncomplete, detail });
+        }
+        let stuck = |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
+        if let Some(row) = unfinished().find(stuck) {
+            let detail = format!("item {} has been unfinished since {}", row.item.id, row.item.created_at);
+            problems.push(Problem { reason: Reason::Stuck, detail });
+        }
+        if let Some((id, word)) = rows.iter().find_map(|row| match &row.item.status {
+            Status::Unknown(word) => Some((row.item.id, word)),
+            _ => None,
+        }) {
+            problems.push(Problem { reason: Reason::UnknownStatus, detail: format!("item {id} has the status `{word}`") });
+        }
+        if let Some(row) = rows.iter().find(|row| row.mark_lost) {
+            let detail = format!("item {} was made by us and no longer carries its mark", row.item.id);
+            problems.push(Problem { reason: Reason::MarkLost, detail });
+        }
+        Summary {
+            seen: Seen {
+                used: u32::try_from(view.used()).unwrap_or(u32::MAX),
+                others: u32::try_from(others + unseen).unwrap_or(u32::MAX),
+                restore_points: u32::try_from(points.clone().count()).unwrap_or(u32::MAX),
+                newest_completed_at: points.map(|row| row.item.created_at).max(),
+            },
+            newest_ours: ours().filter(|row| row.judged && row.slot().is_some()).map(|row| row.item.created_at).max(),
+            slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
+            unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
+            problems,
+        }
+    }
+}
