@@ -84,14 +84,15 @@ impl ReadBody for Ignored {
     }
 }
 
-/// As bytes.
-pub(super) struct Whole;
+/// As a whole, by this function.
+pub(super) struct Parsed<F>(pub(super) F);
 
-impl ReadBody for Whole {
-    type Out = Vec<u8>;
+impl<T: Send, F: Fn(&[u8]) -> Result<T, ProviderError> + Sync> ReadBody for Parsed<F> {
+    type Out = T;
 
-    async fn read(&self, body: Body) -> Result<Vec<u8>, ProviderError> {
-        body.whole().await
+    async fn read(&self, body: Body) -> Result<T, ProviderError> {
+        let bytes = body.whole().await?;
+        (self.0)(&bytes)
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, Response, Url};
 
 use super::Reply;
@@ -15,7 +17,6 @@ use super::error::ProviderError;
 use super::exchange::{Code, Endpoint, Exchange, Method, Observer};
 use super::gate::Gate;
 use super::retry_after;
-use super::text::{MESSAGE_CHARS_MAX, printable};
 use super::token::TokenSource;
 use super::wire::read_message;
 use crate::clock::{Clock, Mono};
@@ -208,7 +209,10 @@ impl Api {
         if request.method == Method::Get {
             builder = builder.header(CACHE_CONTROL, "no-cache");
         }
-        if !request.body.is_empty() {
+        if request.method == Method::Post && request.body.is_empty() {
+            // The client leaves it out for an empty body, and some servers then answer 411.
+            builder = builder.header(CONTENT_LENGTH, 0);
+        } else if !request.body.is_empty() {
             builder = builder.header(CONTENT_TYPE, "application/json").body(request.body.clone());
         }
         builder
@@ -304,12 +308,15 @@ fn client(settings: &HttpSettings, tls: bool) -> Result<Client, SetupError> {
         // Only a loopback address is ever spoken to, in the open: the machine's CA certificates are not needed and may be missing.
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|error| SetupError::Client(printable(&describe(error), MESSAGE_CHARS_MAX)))
+    builder.build().map_err(|error| SetupError::Client(describe(error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::provider::body::Ignored;
+    use crate::provider::testing::{Act, Fake, answer};
 
     #[test]
     fn only_private_bases() {
@@ -324,5 +331,37 @@ mod tests {
             assert_eq!(base_url(text), Err(SetupError::NotABase), "{text}");
         }
         assert!(matches!(base_url("admin.vps.org"), Err(SetupError::Url(_))));
+    }
+
+    /// A server that does not speak TLS, or does not get on with it, never sees the request.
+    #[tokio::test]
+    async fn without_tls_nothing_is_sent() {
+        let speaks = Fake::start(vec![answer("200 OK", &[], "{}")]).await;
+        let silent = Fake::start(vec![vec![Act::Hang]]).await;
+        for fake in [speaks, silent] {
+            let settings = HttpSettings {
+                base_url: format!("https://{}", fake.address),
+                request_timeout: Duration::from_millis(200),
+                requests_per_second: 1000.0,
+                concurrent_requests: 1,
+            };
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            let api = Api {
+                // The machine that tests may have no CA certificates; none are needed to fail here.
+                client: client(&settings, false).unwrap(),
+                base: base_url(&settings.base_url).unwrap(),
+                request_timeout: settings.request_timeout,
+                token: TokenSource::fixed("vps_abc".into()),
+                gate: Gate::new(1000.0, 1, Arc::clone(&clock)),
+                clock,
+                observer: Arc::new(()),
+                limits: LIMITS,
+            };
+            let (endpoint, body) = (Endpoint::Snapshots, b"{}".to_vec());
+            let request = Request { method: Method::Post, endpoint, url: api.url(endpoint, 0), class: Class::Create, body };
+            let error = api.call(&request, &Ignored).await.result.unwrap_err();
+            assert!(matches!(&error, ProviderError::Connect { .. }) && !error.is_doubtful(), "{error:?}");
+            assert!(fake.requests().iter().all(|request| !request.contains("vps_abc")));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use serde::Serialize;
 
-use super::body::{Entries, Ignored, Whole};
+use super::body::{Entries, Ignored, Parsed};
 use super::budget::Class;
 use super::client::{Api, HttpSettings, Request, SetupError};
 use super::error::ProviderError;
@@ -112,26 +112,26 @@ fn json(body: &impl Serialize) -> Vec<u8> {
 }
 
 impl<T> Reply<T> {
-    fn and_then<U>(self, read: impl FnOnce(T) -> Result<U, ProviderError>) -> Reply<U> {
-        Reply { result: self.result.and_then(read), date: self.date }
+    fn map<U>(self, convert: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply { result: self.result.map(convert), date: self.date }
     }
 }
 
 impl Provider for HttpProvider {
     async fn list(&self, kind: Kind) -> Reply<Listing> {
         let reply = self.gather(endpoints(kind).0, Items::new(kind)).await;
-        reply.and_then(|(items, totals)| Ok(items.into_listing(&totals)))
+        reply.map(|(items, totals)| items.into_listing(&totals))
     }
 
     async fn servers(&self) -> Reply<ServerListing> {
         let reply = self.gather(Endpoint::Servers, Servers::default()).await;
-        reply.and_then(|(servers, totals)| Ok(servers.into_listing(&totals)))
+        reply.map(|(servers, totals)| servers.into_listing(&totals))
     }
 
     async fn account(&self) -> Reply<Account> {
         let endpoint = Endpoint::Account;
         let request = Request { method: Method::Get, endpoint, url: self.api.url(endpoint, 0), class: Class::Other, body: Vec::new() };
-        self.api.call(&request, &Whole).await.and_then(|body| read_account(&body))
+        self.api.call(&request, &Parsed(read_account)).await
     }
 
     async fn create(&self, kind: Kind, server: ServerId, name: Option<&str>, description: &str) -> Reply<Item> {
@@ -139,7 +139,7 @@ impl Provider for HttpProvider {
         let asked = CreateBody { server_id: server.0, name: name.filter(|_| kind == Kind::Snapshot), description };
         let url = self.api.url(endpoint, 0);
         let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: json(&asked) };
-        self.api.call(&request, &Whole).await.and_then(|body| read_created(kind, &asked, &body))
+        self.api.call(&request, &Parsed(|body: &[u8]| read_created(kind, &asked, body))).await
     }
 
     async fn delete(&self, kind: Kind, item: ItemId) -> Reply<Deleted> {
@@ -176,7 +176,7 @@ impl Restorer for HttpRestorer {
         let endpoint = Endpoint::SnapshotRestore;
         let url = self.api.url(endpoint, snapshot.0);
         let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: Vec::new() };
-        self.api.call(&request, &Whole).await.and_then(|body| read_restoring(Some(snapshot), None, &body))
+        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(Some(snapshot), None, body))).await
     }
 
     async fn restore_backup(&self, server: ServerId, backup: ItemId) -> Reply<Restoring> {
@@ -184,7 +184,7 @@ impl Restorer for HttpRestorer {
         let url = self.api.url(endpoint, server.0);
         let body = json(&RestoreBody { backup_id: backup.0 });
         let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body };
-        self.api.call(&request, &Whole).await.and_then(|body| read_restoring(None, Some(server), &body))
+        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(None, Some(server), body))).await
     }
 }
 
