@@ -28,9 +28,6 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// A listing may take this many times `request_timeout` in all, as long as no pause in it is longer than `request_timeout`.
 const LISTING_TIMES: u32 = 10;
 
-/// How long the provider's words in a refusal are waited for; the refusal itself is known by then.
-const MESSAGE_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// How to reach the provider (contract §1, `provider`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpSettings {
@@ -61,15 +58,17 @@ pub enum SetupError {
     Client(String),
 }
 
-/// How much of a body is ever read, in bytes.
+/// How much of a body is ever read, in bytes, and for how long where only people will read it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) listing: u64,
     pub(super) other: u64,
     pub(super) refusal: u64,
+    pub(super) refusal_time: Duration,
 }
 
-const LIMITS: Limits = Limits { listing: 64 << 20, other: 1 << 20, refusal: 64 << 10 };
+/// A listing of 150,000 items has about 35 MB. The words of a refusal are waited for only shortly: the refusal itself is known by then.
+const LIMITS: Limits = Limits { listing: 64 << 20, other: 1 << 20, refusal: 64 << 10, refusal_time: Duration::from_secs(2) };
 
 /// A request, ready but for the token.
 pub(super) struct Request {
@@ -224,7 +223,7 @@ impl Api {
         let pause = header(response.headers(), RETRY_AFTER).and_then(|value| retry_after::parse(value, now));
         let mut message = String::new();
         if (400..500).contains(&status) {
-            let time_max = self.request_timeout.min(MESSAGE_TIME_MAX);
+            let time_max = self.request_timeout.min(self.limits.refusal_time);
             let body = Body::new(response, time_max, self.limits.refusal);
             if let Ok(Ok(bytes)) = tokio::time::timeout(time_max, body.whole()).await {
                 message = read_message(&bytes);

@@ -284,7 +284,9 @@ async fn a_byte_now_and_then_ends_in_time() {
 async fn a_refusal_whose_words_never_come_is_still_a_refusal() {
     let script = vec![Act::Send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\n".to_vec()), Act::Hang];
     let fake = Fake::start(vec![script]).await;
-    assert_eq!(create(&hasty(&fake)).await, Err(ProviderError::Rejected { status: 400, message: String::new() }));
+    let mut provider = provider(&fake);
+    provider.api.limits.refusal_time = HASTY;
+    assert_eq!(create(&provider).await, Err(ProviderError::Rejected { status: 400, message: String::new() }));
 }
 
 #[tokio::test]

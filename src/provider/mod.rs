@@ -1,11 +1,11 @@
 //! The port to the provider, its kinds of error, and the VPS.org adapter over HTTP.
 //!
 //! Nothing in here knows plans or policies. Nothing in here repeats a request on its own, but for one case in which the provider certainly did
-//! nothing: a refused token that has been renewed in the meantime (see [`token`]).
+//! nothing: a refused token that has been renewed in the meantime (see [`TokenSource`]).
 
 pub mod backoff;
 mod body;
-pub mod budget;
+mod budget;
 mod client;
 mod error;
 mod exchange;
@@ -13,9 +13,9 @@ mod gate;
 mod gather;
 mod http;
 mod page;
-pub mod retry_after;
+mod retry_after;
 mod text;
-pub mod token;
+mod token;
 mod wire;
 
 #[cfg(test)]
@@ -31,6 +31,7 @@ pub use client::{HttpSettings, SetupError};
 pub use error::ProviderError;
 pub use exchange::{Code, Endpoint, Exchange, Method, Observer};
 pub use http::{HttpProvider, HttpRestorer};
+pub use token::TokenSource;
 
 /// What became of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
