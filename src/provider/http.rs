@@ -1,0 +1,193 @@
+//! The VPS.org adapter: each call of the port as the requests of vpsorg-api.md.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use reqwest::Url;
+use serde::Serialize;
+
+use super::body::{Entries, Ignored, Parsed};
+use super::budget::Class;
+use super::client::{Api, HttpSettings, Request, SetupError};
+use super::error::ProviderError;
+use super::exchange::{Endpoint, Method, Observer};
+use super::gather::{Gather, Items, Servers, Totals};
+use super::page::Next;
+use super::token::TokenSource;
+use super::wire::{CreateBody, RestoreBody, read_account, read_created, read_restoring};
+use super::{Account, Deleted, Provider, Reply, Restorer, Restoring};
+use crate::clock::Clock;
+use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
+
+/// How many pages of one listing are ever followed.
+const PAGES_MAX: usize = 1000;
+
+/// The provider over HTTP, without its restores.
+pub struct HttpProvider {
+    api: Api,
+}
+
+/// The provider's restores over HTTP, and nothing else.
+pub struct HttpRestorer {
+    api: Api,
+}
+
+impl HttpProvider {
+    /// Makes the client; sends nothing.
+    ///
+    /// # Errors
+    /// A base URL that may not be used, or a machine without CA certificates where they are needed.
+    pub fn new(
+        settings: &HttpSettings,
+        token: TokenSource,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<HttpProvider, SetupError> {
+        Ok(HttpProvider { api: Api::new(settings, token, clock, observer)? })
+    }
+
+    /// All pages of a listing. The first must succeed; a later one that fails leaves what has arrived, with a defect.
+    async fn gather<G: Gather + Sync>(&self, endpoint: Endpoint, mut entries: G) -> Reply<(G, Totals)> {
+        let mut totals = Totals::default();
+        let mut date = None;
+        let mut url = self.api.url(endpoint, 0);
+        let mut followed = BTreeSet::new();
+        loop {
+            followed.insert(url.to_string());
+            let request = Request { method: Method::Get, endpoint, url: url.clone(), class: Class::List, body: Vec::new() };
+            let reply = self.api.call(&request, &Entries(entries.empty())).await;
+            date = reply.date.or(date);
+            let page = match reply.result {
+                Ok(page) => page,
+                // A refused token is worth more than half a list: all other calls have to stop too.
+                Err(error) if followed.len() == 1 || error.is_auth() => return Reply { result: Err(error), date },
+                Err(_) => {
+                    totals.page_missing = true;
+                    break;
+                }
+            };
+            totals.counts.extend(page.count);
+            entries.append(page.entries);
+            match page.next {
+                Next::End => break,
+                Next::Page(link) if followed.len() < PAGES_MAX => match follow(&url, &link) {
+                    Some(next) if !followed.contains(next.as_str()) => url = next,
+                    _ => {
+                        totals.page_missing = true;
+                        break;
+                    }
+                },
+                Next::Page(_) | Next::Unreadable => {
+                    totals.page_missing = true;
+                    break;
+                }
+            }
+        }
+        Reply { result: Ok((entries, totals)), date }
+    }
+}
+
+/// The address of the next page, if it is of the same listing at the same place: only there may the token go.
+fn follow(current: &Url, link: &str) -> Option<Url> {
+    let next = current.join(link).ok()?;
+    let same = next.origin() == current.origin()
+        && next.path() == current.path()
+        && next.username().is_empty()
+        && next.password().is_none()
+        && next.fragment().is_none();
+    same.then_some(next)
+}
+
+/// The endpoints of a kind: its list, and one item of it.
+fn endpoints(kind: Kind) -> (Endpoint, Endpoint) {
+    match kind {
+        Kind::Snapshot => (Endpoint::Snapshots, Endpoint::Snapshot),
+        Kind::Backup => (Endpoint::Backups, Endpoint::Backup),
+    }
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    // Numbers and texts always can be written.
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+impl<T> Reply<T> {
+    fn map<U>(self, convert: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply { result: self.result.map(convert), date: self.date }
+    }
+}
+
+impl Provider for HttpProvider {
+    async fn list(&self, kind: Kind) -> Reply<Listing> {
+        let reply = self.gather(endpoints(kind).0, Items::new(kind)).await;
+        reply.map(|(items, totals)| items.into_listing(&totals))
+    }
+
+    async fn servers(&self) -> Reply<ServerListing> {
+        let reply = self.gather(Endpoint::Servers, Servers::default()).await;
+        reply.map(|(servers, totals)| servers.into_listing(&totals))
+    }
+
+    async fn account(&self) -> Reply<Account> {
+        let endpoint = Endpoint::Account;
+        let request = Request { method: Method::Get, endpoint, url: self.api.url(endpoint, 0), class: Class::Other, body: Vec::new() };
+        self.api.call(&request, &Parsed(read_account)).await
+    }
+
+    async fn create(&self, kind: Kind, server: ServerId, name: Option<&str>, description: &str) -> Reply<Item> {
+        let endpoint = endpoints(kind).0;
+        let asked = CreateBody { server_id: server.0, name: name.filter(|_| kind == Kind::Snapshot), description };
+        let url = self.api.url(endpoint, 0);
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: json(&asked) };
+        self.api.call(&request, &Parsed(|body: &[u8]| read_created(kind, &asked, body))).await
+    }
+
+    async fn delete(&self, kind: Kind, item: ItemId) -> Reply<Deleted> {
+        let endpoint = endpoints(kind).1;
+        let url = self.api.url(endpoint, item.0);
+        let request = Request { method: Method::Delete, endpoint, url, class: Class::Delete, body: Vec::new() };
+        let reply = self.api.call(&request, &Ignored).await;
+        let result = match reply.result {
+            Ok(()) => Ok(Deleted::Done),
+            Err(ProviderError::NotFound) => Ok(Deleted::WasGone),
+            Err(error) => Err(error),
+        };
+        Reply { result, date: reply.date }
+    }
+}
+
+impl HttpRestorer {
+    /// Makes the client; sends nothing.
+    ///
+    /// # Errors
+    /// As [`HttpProvider::new`].
+    pub fn new(
+        settings: &HttpSettings,
+        token: TokenSource,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<HttpRestorer, SetupError> {
+        Ok(HttpRestorer { api: Api::new(settings, token, clock, observer)? })
+    }
+}
+
+impl Restorer for HttpRestorer {
+    async fn restore_snapshot(&self, snapshot: ItemId) -> Reply<Restoring> {
+        let endpoint = Endpoint::SnapshotRestore;
+        let url = self.api.url(endpoint, snapshot.0);
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: Vec::new() };
+        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(Some(snapshot), None, body))).await
+    }
+
+    async fn restore_backup(&self, server: ServerId, backup: ItemId) -> Reply<Restoring> {
+        let endpoint = Endpoint::ServerRestore;
+        let url = self.api.url(endpoint, server.0);
+        let body = json(&RestoreBody { backup_id: backup.0 });
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body };
+        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(None, Some(server), body))).await
+    }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -1,0 +1,101 @@
+//! The port to the provider, its kinds of error, and the VPS.org adapter over HTTP.
+//!
+//! Nothing in here knows plans or policies. Nothing in here repeats a request on its own, but for one case in which the provider certainly did
+//! nothing: a refused token that has been renewed in the meantime (see [`TokenSource`]).
+
+pub mod backoff;
+mod body;
+mod budget;
+mod client;
+mod error;
+mod exchange;
+mod gate;
+mod gather;
+mod http;
+mod page;
+mod retry_after;
+mod text;
+mod token;
+mod wire;
+
+#[cfg(test)]
+mod testing;
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
+
+pub use client::{HttpSettings, SetupError};
+pub use error::ProviderError;
+pub use exchange::{Code, Endpoint, Exchange, Method, Observer};
+pub use http::{HttpProvider, HttpRestorer};
+pub use token::TokenSource;
+
+/// What became of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// The answer, or why there is none.
+    pub result: Result<T, ProviderError>,
+    /// What the last answer's `Date` header said, whether it was an error or not; for the difference of the clocks.
+    pub date: Option<Timestamp>,
+}
+
+/// What the provider tells about the token and its account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Account {
+    /// The account's address, made safe to print.
+    pub email: Option<String>,
+    /// The token's name, made safe to print.
+    pub token_name: Option<String>,
+    /// The permissions of the token, made safe to print.
+    pub permissions: Vec<String>,
+}
+
+/// How a delete went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The provider took the order.
+    Done,
+    /// The provider does not know the item (404): somebody else, or an earlier order of ours, was first.
+    WasGone,
+}
+
+/// What a run needs of the provider. Each call is sent at most once; who calls decides on doubt.
+pub trait Provider: Send + Sync + 'static {
+    /// Everything of one kind in the account, all servers, all pages, all types of backup.
+    fn list(&self, kind: Kind) -> impl Future<Output = Reply<Listing>> + Send;
+
+    /// The servers of the account.
+    fn servers(&self) -> impl Future<Output = Reply<ServerListing>> + Send;
+
+    /// Whose token this is. Any valid token may ask.
+    fn account(&self) -> impl Future<Output = Reply<Account>> + Send;
+
+    /// Begins a snapshot or backup. `name` is for snapshots; backups have none.
+    ///
+    /// The item returned was compared with what was asked for: server, name and description are the same.
+    fn create(&self, kind: Kind, server: ServerId, name: Option<&str>, description: &str) -> impl Future<Output = Reply<Item>> + Send;
+
+    /// Deletes an item. Irreversible.
+    fn delete(&self, kind: Kind, item: ItemId) -> impl Future<Output = Reply<Deleted>> + Send;
+}
+
+/// What the provider says when it begins a restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restoring {
+    /// The server that is being overwritten, where the answer names it.
+    pub server: Option<ServerId>,
+    /// The provider's words, made safe to print; may be empty.
+    pub message: String,
+}
+
+/// Restores: apart from [`Provider`], so that the daemon's path cannot reach them. Each overwrites all data of a server.
+pub trait Restorer: Send + Sync + 'static {
+    /// Puts a snapshot back on its server.
+    fn restore_snapshot(&self, snapshot: ItemId) -> impl Future<Output = Reply<Restoring>> + Send;
+
+    /// Puts a backup on a server.
+    fn restore_backup(&self, server: ServerId, backup: ItemId) -> impl Future<Output = Reply<Restoring>> + Send;
+}
