@@ -1,0 +1,59 @@
+//! The emulated provider: the API of VPS.org, exactly as documented, as a server on loopback.
+//!
+//! Tests, `snapwarden demo` and benchmarks use it through HTTP, like the real one. It knows nothing of the client: it has wire structs of its own, and of the
+//! rest of this crate it uses only the clock, `ServerId`, `ItemId` and `Kind`.
+//!
+//! ```no_run
+//! # use snapwarden::domain::inventory::{Kind, ServerId};
+//! # use snapwarden::emulator::{Emulator, EmulatorConfig, Fault, Item, Method, Rules};
+//! # use std::time::Duration;
+//! # async fn example() -> std::io::Result<()> {
+//! let rules = Rules::default().everything_takes(Duration::from_millis(20));
+//! let emulator = Emulator::start(EmulatorConfig::with_rules(rules)).await?;
+//! emulator.add_server(12345, "web-server-01");
+//! emulator.add_item(Item::completed(Kind::Snapshot, ServerId(12345), emulator.now()).named("pre-migration"));
+//!
+//! // Faults: whom, which of them, what. The first added that hits a request decides.
+//! emulator.fault(Fault::on(Method::POST, "/snapshots/").nth(1).cut_after_commit());
+//! emulator.fault(Fault::on_delete(Kind::Backup).server(12345).status(503).retry_after(2));
+//! emulator.fault(Fault::on_create(Kind::Backup).first(3).never_completes());
+//! emulator.fault(Fault::on_list(Kind::Snapshot).chance(0.1).drop_entries(1));
+//!
+//! // … a client works on `emulator.url()` with `emulator.token()` …
+//!
+//! emulator.wait_for(|ledger| ledger.creates().len() == 1).await;
+//! let ledger = emulator.ledger();
+//! assert!(ledger.deletes().is_empty());
+//! assert_eq!(ledger.requests_by(&Method::POST, "/snapshots/").len(), 1);
+//! assert!(ledger.most_used(Kind::Snapshot, ServerId(12345)) <= 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Account`] holds all rules and is pure: the simulator runs it on simulated time without HTTP.
+
+mod api;
+mod body;
+mod book;
+mod effect;
+mod exchange;
+mod faults;
+mod item;
+mod ledger;
+mod paths;
+mod server;
+mod shared;
+mod shelf;
+mod state;
+mod wire;
+
+pub use hyper::Method;
+
+pub use api::ServersAccess;
+pub use effect::{Effect, Maker};
+pub use faults::{Fault, FaultId};
+pub use item::{Fate, Item, Order, Progress, Refusal, Server};
+pub use ledger::{Answered, EffectRecord, Ledger, RequestRecord};
+pub use server::{Emulator, EmulatorConfig};
+pub use shelf::{Seen, View};
+pub use state::{Account, AutomaticBackups, Rules};
