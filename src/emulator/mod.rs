@@ -47,6 +47,9 @@ mod shelf;
 mod state;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use hyper::Method;
 
 pub use api::ServersAccess;
