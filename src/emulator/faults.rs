@@ -560,3 +560,16 @@ impl Fault {
         self.edit(move |body| body["server"] = json!({"id": id, "name": "another-server"}))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_effect_has_no_answer_unless_one_was_chosen() {
+        let answer = |fault: Fault| fault.late(Duration::from_secs(1)).behaviour.answer;
+        assert!(matches!(answer(Fault::everywhere()), Answer::Hang));
+        assert!(matches!(answer(Fault::everywhere().cut()), Answer::Cut));
+        assert!(matches!(answer(Fault::everywhere().status(504)), Answer::Instead { status: 504, .. }));
+    }
+}

@@ -48,6 +48,8 @@ mod state;
 mod wire;
 
 #[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod tests;
 
 pub use hyper::Method;

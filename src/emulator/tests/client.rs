@@ -47,15 +47,21 @@ impl Client {
         Raw::parse(&bytes)
     }
 
-    /// What has come when nothing more came for `quiet`; the client goes away then.
-    pub async fn call_for(&self, quiet: Duration, method: &str, path: &str, body: Option<&str>) -> Option<Raw> {
-        let mut stream = self.send(method, path, body).await;
+    /// The first `bytes` of an answer, and whether nothing more came within `quiet`.
+    pub async fn start_of_get(&self, path: &str, body_bytes: usize, quiet: Duration) -> (Raw, bool) {
+        let mut stream = self.send("GET", path, None).await;
         let mut bytes = Vec::new();
-        while let Ok(Ok(1..)) = tokio::time::timeout(quiet, stream.read_buf(&mut bytes)).await {}
-        Raw::parse(&bytes)
+        loop {
+            stream.read_buf(&mut bytes).await.unwrap();
+            if let Some(raw) = Raw::parse(&bytes).filter(|raw| raw.body.len() >= body_bytes) {
+                let silent = tokio::time::timeout(quiet, stream.read_buf(&mut bytes)).await.is_err();
+                return (raw, silent);
+            }
+        }
     }
 
-    async fn send(&self, method: &str, path: &str, body: Option<&str>) -> TcpStream {
+    /// Sends a request and leaves the connection open, for as long as the result lives.
+    pub async fn send(&self, method: &str, path: &str, body: Option<&str>) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let token = if self.token.is_empty() { String::new() } else { format!("authorization: Bearer {}\r\n", self.token) };
         let content = body.map(|body| format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));

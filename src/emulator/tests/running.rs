@@ -37,15 +37,10 @@ async fn overlapping_writes_to_one_server_are_found() {
     emulator.add_server(7, "other");
     emulator.fault(Fault::on_create(Kind::Snapshot).nth(1).hang());
     let order = snapshot_order("n").to_string();
-    let hanging = async {
-        client.call_for(Duration::from_millis(200), "POST", LIST, Some(&order)).await;
-    };
-    let meanwhile = async {
-        emulator.wait_for(|ledger| ledger.requests().count() == 1).await;
-        client.post(LIST, &json!({"server_id": 7, "name": "n"})).await;
-        client.post(LIST, &snapshot_order("m")).await;
-    };
-    tokio::join!(hanging, meanwhile);
+    let _hanging = client.send("POST", LIST, Some(&order)).await;
+    emulator.wait_for(|ledger| ledger.requests().count() == 1).await;
+    client.post(LIST, &json!({"server_id": 7, "name": "n"})).await;
+    client.post(LIST, &snapshot_order("m")).await;
     let ledger = emulator.ledger();
     assert_eq!((ledger.overlapping_writes().len(), ledger.most_pending()), (1, 2));
 }
