@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hyper::Method;
 use jiff::Timestamp;
 
-use super::faults::{Behaviour, Deed, Lens, Stale};
+use super::behaviour::{Behaviour, Deed, Lens, Stale};
 use super::item::{Refusal, later};
 use super::paths::Resource;
 use super::shelf::{Seen, View};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::faults::Shape;
+use super::behaviour::Shape;
 
 /// How many spaces of an endless body go at once.
 const ENDLESS_CHUNK: &[u8] = &[b' '; 16 * 1024];

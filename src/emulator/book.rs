@@ -3,7 +3,8 @@
 use hyper::Method;
 use jiff::Timestamp;
 
-use super::faults::{Behaviour, Fault, FaultId, When};
+use super::behaviour::Behaviour;
+use super::faults::{Fault, FaultId, When};
 use crate::domain::inventory::ServerId;
 
 /// The faults in force, in the order of adding.

@@ -16,8 +16,8 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::api::{PREFIX, Reply, Request};
+use super::behaviour::{Answer, Behaviour, Edit, Shape};
 use super::body::ReplyBody;
-use super::faults::{Answer, Behaviour, Edit, Shape};
 use super::ledger::Answered;
 use super::paths::Resource;
 use super::shared::Shared;

@@ -33,14 +33,17 @@
 //! [`Account`] holds all rules and is pure: the simulator runs it on simulated time without HTTP.
 
 mod api;
+mod behaviour;
 mod body;
 mod book;
 mod effect;
 mod exchange;
+mod fault_content;
 mod faults;
 mod item;
 mod ledger;
 mod paths;
+mod rules;
 mod server;
 mod shared;
 mod shelf;
@@ -59,6 +62,7 @@ pub use effect::{Effect, Maker};
 pub use faults::{Fault, FaultId};
 pub use item::{Fate, Item, Order, Progress, Refusal, Server};
 pub use ledger::{Answered, EffectRecord, Ledger, RequestRecord};
+pub use rules::{AutomaticBackups, Rules};
 pub use server::{Emulator, EmulatorConfig};
 pub use shelf::{Seen, View};
-pub use state::{Account, AutomaticBackups, Rules};
+pub use state::Account;

@@ -17,8 +17,9 @@ use super::exchange;
 use super::faults::{Fault, FaultId};
 use super::item::{Item, Progress, Server};
 use super::ledger::Ledger;
+use super::rules::Rules;
 use super::shared::Shared;
-use super::state::{Account, Rules};
+use super::state::Account;
 use crate::domain::inventory::{ItemId, Kind};
 
 /// How an emulator starts.

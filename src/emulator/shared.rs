@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::api::{Access, Api, ListCache, Reply, Request};
+use super::behaviour::Behaviour;
 use super::book::FaultBook;
-use super::faults::{Behaviour, FaultId};
+use super::faults::FaultId;
 use super::ledger::{Answered, Ledger, RequestRecord};
 use super::server::EmulatorConfig;
 use super::state::Account;

@@ -65,6 +65,7 @@ pub struct Seen<'a> {
 pub(super) struct Shelf {
     lives: BTreeMap<ItemId, Life>,
     by_server: BTreeMap<ServerId, BTreeSet<ItemId>>,
+    used: BTreeMap<ServerId, usize>,
     removed: VecDeque<Life>,
 }
 
@@ -79,11 +80,12 @@ impl Shelf {
 
     /// How many slots of the server are filled.
     pub fn used(&self, server: ServerId) -> usize {
-        self.of_server(server).filter(|life| life.item.fills_a_slot()).count()
+        self.used.get(&server).copied().unwrap_or(0)
     }
 
     pub fn insert(&mut self, item: Item, made: Moment) {
         self.by_server.entry(item.server).or_default().insert(item.id);
+        *self.used.entry(item.server).or_default() += usize::from(item.fills_a_slot());
         self.lives.insert(item.id, Life { item, made, ended: None, removed: None });
     }
 
@@ -100,6 +102,9 @@ impl Shelf {
         let mut life = self.lives.remove(&id)?;
         if let Some(ids) = self.by_server.get_mut(&life.item.server) {
             ids.remove(&id);
+        }
+        if let Some(used) = self.used.get_mut(&life.item.server) {
+            *used -= usize::from(life.item.fills_a_slot());
         }
         let item = life.item.clone();
         life.removed = Some(removed);
