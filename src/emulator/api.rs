@@ -171,7 +171,9 @@ impl Api<'_> {
     fn list(&mut self, kind: Kind, request: &Request, lens: &Lens) -> Result<Reply, Reply> {
         let server = request.number("server_id")?.map(ServerId).filter(|_| !lens.ignores_filter);
         let automatic = backup_type(kind, request)?;
-        let size = request.number("page_size")?.and_then(|size| usize::try_from(size).ok()).or(lens.page_size);
+        // Only a `next` link has `page`; a client's own `page_size` means nothing, as no such parameter is documented.
+        let linked = request.number("page_size")?.filter(|_| request.parameter("page").is_some());
+        let size = linked.and_then(|size| usize::try_from(size).ok()).or(lens.page_size);
         let view = self.view(lens.stale);
         let plain = server.is_none() && automatic.is_none() && size.is_none() && view == View::Present;
         if plain && let Some(body) = self.cache.get(kind, self.account.version()) {

@@ -252,7 +252,7 @@ impl Fault {
         self
     }
 
-    /// It has none, whatever is answered. A right answer is impossible then: see [`Fault::pretend`].
+    /// It has none, whatever is answered. Where no other answer was chosen it is 503; for that of a success see [`Fault::pretend`].
     #[must_use]
     pub fn without_effect(mut self) -> Fault {
         self.behaviour.deed = Deed::NotDone;

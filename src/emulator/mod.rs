@@ -30,6 +30,23 @@
 //! # }
 //! ```
 //!
+//! The words of a [`Fault`], in groups; those of the last groups can be combined:
+//!
+//! | group | words |
+//! |---|---|
+//! | whom | `on(method, pattern)` `everywhere` `on_list` `on_create` `on_delete`, narrowed by `server` `query` |
+//! | which (default: each) | `nth` `first` `from` `chance` `above_rate` |
+//! | another answer | `status` `status_after_commit` `cut` `cut_after_commit` `hang` `hang_after_commit` `html` `redirect` `garbage` `body` `header` `retry_after` `retry_after_date` |
+//! | effect and time | `with_effect` `without_effect` `pretend` `late` `delay` `delay_answer` |
+//! | how the body travels | `truncated` `stalled` `slow` `endless` |
+//! | fate of created items | `takes` `fails` `fails_at_once` `never_completes` `ends_as` |
+//! | how lists look | `stale` `before_last_write` `ignore_filter` `paged` `paged_at` `drop_entries` `count_says` `empty` `duplicate_entry` `unreadable_entry` `bare_array` |
+//! | any JSON | `edit` `edit_results` `wrong_server` |
+//!
+//! What the provider's pages do not say, the emulator decides as its framework (Django REST framework) does: a path without its last slash is answered 301 for
+//! GET and 404 otherwise, another media type than JSON 415, another method 405, a bad query 400, and the token is looked at before the method. Deleting works
+//! whatever an item's progress. Names have at most 63 characters and need not be unique. Numbers are not in order of time, nor are lists.
+//!
 //! [`Account`] holds all rules and is pure: the simulator runs it on simulated time without HTTP.
 
 mod api;

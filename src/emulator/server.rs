@@ -145,7 +145,7 @@ impl Emulator {
         self.read_ledger(Ledger::clone)
     }
 
-    /// Looks at the ledger in place.
+    /// Looks at the ledger in place. All requests wait meanwhile; the emulator must not be called from within.
     pub fn read_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         let mut inner = self.shared.lock();
         inner.advance();
@@ -166,7 +166,7 @@ impl Emulator {
         }
     }
 
-    /// Looks at the account, or changes it by hand, at the present time.
+    /// Looks at the account, or changes it by hand, at the present time. All requests wait meanwhile; the emulator must not be called from within.
     pub fn account<T>(&self, touch: impl FnOnce(&mut Account, Timestamp) -> T) -> T {
         let mut inner = self.shared.lock();
         let now = inner.advance();

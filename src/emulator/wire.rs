@@ -112,7 +112,7 @@ pub(super) fn servers<'a>(servers: impl Iterator<Item = &'a Server>) -> Bytes {
 /// The body of `GET /account/me/`.
 pub(super) fn me(email: &str, permissions: &[String]) -> Bytes {
     bytes_of(&json!({
-        "account": {"email": email, "is_active": true},
+        "account": {"email": email},
         "token": {"name": "emulator", "permissions": permissions},
     }))
 }

@@ -60,6 +60,7 @@ async fn lists_can_be_filtered_by_server() {
     assert!(mine.0 > other.0, "a later item has a lower number");
     assert_eq!(client.get("/api/v1/snapshots/?server_id=8").await.json()["count"], 0);
     assert_eq!(client.get("/api/v1/snapshots/?server_id=x").await.status, 400);
+    assert_eq!(client.get("/api/v1/snapshots/?page_size=1").await.ids().len(), 2, "no such parameter is documented");
 }
 
 #[tokio::test]
