@@ -1,0 +1,229 @@
+//! Which slots are due, and which runs are to be picked up (contract §1, "Slots").
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Mono, Now};
+use crate::domain::fact::Fact;
+use crate::domain::inventory::{Item, ItemId, ServerId, Status};
+use crate::domain::mark::Origin;
+use crate::domain::memory::{TargetKey, Undecided};
+use crate::domain::policy::KindPolicy;
+use crate::domain::record::{OpId, Record, SlotsMissed, Trigger};
+use crate::domain::run::{CREATES_MAX, Outcome, Resume};
+use crate::domain::problem::RunResult;
+use crate::domain::schedule::ON_TIME;
+
+use super::account::AccountState;
+use super::observe::{Retry, TargetState};
+use super::{Controller, Mode};
+
+/// The pause after a run that did not end well; it doubles with each.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause between two tries for a slot.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30 * 60);
+/// Missed slots are counted up to this many; more of them say no more.
+const MISSED_MAX: u64 = 10_000;
+
+/// What there is to do for a target.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Nothing now.
+    Nothing,
+    /// A run for this slot.
+    Slot(Timestamp),
+    /// A run that was interrupted.
+    Resume(Resume),
+}
+
+impl Controller {
+    /// Looks for slots that have become due.
+    pub(super) fn fire(&mut self, now: Now) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timetables.advance(now.wall, |since, key| due.push(Reverse((since, key))));
+        let mut servers = Vec::new();
+        while let Some(Reverse((since, key))) = due.peek().copied().filter(|Reverse((since, _))| *since <= now.wall) {
+            let _ = since;
+            due.pop();
+            servers.push(key.0);
+        }
+        self.due = due;
+        servers.extend(self.retries_due(now));
+        for server in servers {
+            self.consider(now, server);
+        }
+    }
+
+    fn retries_due(&self, now: Now) -> Vec<ServerId> {
+        if self.next_retry().is_none_or(|at| at > now.mono) {
+            return Vec::new();
+        }
+        let due = |state: &TargetState| state.retry.is_some_and(|retry| retry.at <= now.mono && retry.failures > 0);
+        self.targets.iter().filter(|(_, state)| due(state)).map(|(key, _)| key.0).collect()
+    }
+
+    /// When the next slot may be tried again.
+    pub(super) fn next_retry(&self) -> Option<Mono> {
+        self.retries.first().map(|(at, _)| *at)
+    }
+
+    /// Begins a run on a server, if there is work and none is on. Requests go first; the two kinds take turns.
+    pub(super) fn consider(&mut self, now: Now, server: ServerId) {
+        if self.stopping || self.runs.contains_key(&server) || !AccountState::clock_is_set(now.wall) {
+            return;
+        }
+        if self.serve_request(now, server) || self.mode == Mode::Command {
+            return;
+        }
+        let mut kinds = crate::domain::inventory::Kind::ALL;
+        if self.turns.get(&server) == Some(&kinds[0]) {
+            kinds.reverse();
+        }
+        for kind in kinds {
+            let key = (server, kind);
+            match self.work(now, key) {
+                Work::Nothing => {}
+                Work::Slot(slot) => return self.start_slot(now, key, slot, Trigger::Schedule),
+                Work::Resume(resume) => return self.resume(now, key, resume),
+            }
+        }
+    }
+
+    /// What there is to do for a target now. Slots that have passed are accounted for on the way.
+    pub(super) fn work(&mut self, now: Now, key: TargetKey) -> Work {
+        if self.is_barred(now, key) || !self.inventories.contains_key(&key.1) {
+            return Work::Nothing;
+        }
+        if let Some(resume) = self.interrupted(now, key) {
+            return Work::Resume(resume);
+        }
+        let Some(state) = self.targets.get(&key) else { return Work::Nothing };
+        let Some(slot) = self.timetables.due_slot(state.timetable, state.offset, now.wall) else { return Work::Nothing };
+        self.account_for(now, key, slot);
+        if self.is_done(key, slot) {
+            return Work::Nothing;
+        }
+        let Some(state) = self.targets.get(&key) else { return Work::Nothing };
+        let too_late = deadline(&state.policy, slot, state.offset).is_none_or(|deadline| now.wall > deadline);
+        let tried = self.memory.get(key).is_some_and(|memory| memory.slot(slot).creates >= CREATES_MAX);
+        let paused = state.retry.is_some_and(|retry| retry.slot == slot && retry.at > now.mono);
+        if too_late {
+            self.missed(now, key, slot, 1);
+            return Work::Nothing;
+        }
+        if tried || paused { Work::Nothing } else { Work::Slot(slot) }
+    }
+
+    /// Whether nothing may be begun for a target: paused, or two entries claim it.
+    pub(super) fn is_barred(&self, now: Now, key: TargetKey) -> bool {
+        let member = self.fleet.members.get(&key.0);
+        member.is_none_or(|member| member.conflict.is_some() || member.paused_until.is_some_and(|until| until > now.wall))
+    }
+
+    /// Whether the provider or the journal knows an item of ours for the slot.
+    pub(super) fn is_done(&self, key: TargetKey, slot: Timestamp) -> bool {
+        let remembered = self.memory.get(key).is_some_and(|memory| memory.slot(slot).done);
+        let summary = self.targets.get(&key).and_then(|state| state.summary.as_ref());
+        remembered || summary.is_some_and(|summary| summary.slots.contains(&slot))
+    }
+
+    /// Counts the slots that have passed since the newest one accounted for, this one left out. Of a target that was never heard of before,
+    /// nothing has been missed.
+    fn account_for(&mut self, now: Now, key: TargetKey, slot: Timestamp) {
+        let memory = self.memory.entry(key);
+        let known = memory.accounted.or(memory.first_seen);
+        let Some(accounted) = known.filter(|accounted| *accounted < slot) else { return };
+        let just_before = slot.checked_sub(Duration::from_nanos(1)).unwrap_or(slot);
+        let Some(state) = self.targets.get(&key) else { return };
+        let passed = state.policy.schedule.count_between(accounted, just_before, MISSED_MAX);
+        if passed > 0 {
+            let newest = state.policy.schedule.newest_at_or_before(just_before).unwrap_or(slot);
+            self.missed(now, key, newest, passed);
+        }
+    }
+
+    /// Slots are missed. Told once: what is accounted for is not counted again.
+    fn missed(&mut self, now: Now, key: TargetKey, newest: Timestamp, count: u64) {
+        let memory = self.memory.entry(key);
+        let before = memory.accounted.or(memory.first_seen).is_some_and(|accounted| accounted >= newest);
+        let begun = memory.accounted == Some(newest) || before;
+        memory.accounted = memory.accounted.max(Some(newest));
+        if begun {
+            return;
+        }
+        let target = self.target(key);
+        let subject = crate::domain::record::Subject {
+            server: key.0,
+            server_name: (*target.server_name).into(),
+            kind: key.1,
+            policy: (*target.policy).into(),
+        };
+        self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }));
+        self.tell(Fact::Missed { target, count, newest });
+    }
+
+    /// What an earlier process, or another replica, has left unfinished there.
+    fn interrupted(&mut self, now: Now, key: TargetKey) -> Option<Resume> {
+        let memory = self.memory.entry(key);
+        let foreign = memory.undecided.iter().find(|(op, _)| !self.ops.contains_key(op)).map(|(_, undecided)| undecided.clone());
+        match foreign {
+            Some(Undecided::Create(intent)) => return Some(Resume::CreateInDoubt(intent)),
+            Some(Undecided::Delete(intent)) => {
+                let item = Item {
+                    id: intent.item,
+                    server: key.0,
+                    server_name: intent.subject.server_name.clone(),
+                    kind: key.1,
+                    name: intent.item_name.clone(),
+                    description: "".into(),
+                    status: Status::Completed,
+                    created_at: intent.item_created_at,
+                    size_mb: None,
+                    automatic: false,
+                };
+                return Some(Resume::DeleteInDoubt(intent, Box::new(item)));
+            }
+            None => {}
+        }
+        let state = self.targets.get(&key)?;
+        let young = |created: Timestamp| now.wall.duration_since(created).unsigned_abs() < state.policy.stuck_after;
+        let unfinished = &state.summary.as_ref()?.unfinished;
+        let (item, created) = *unfinished.iter().find(|(item, created)| !state.given_up.contains(item) && young(*created))?;
+        let op: Option<OpId> = self.memory.get(key)?.unfinished.get(&item).copied();
+        let age = now.wall.duration_since(created).unsigned_abs();
+        Some(Resume::Waiting { op, item, age })
+    }
+
+    /// A run has ended: when its slot may be tried again, and what it waited for in vain.
+    pub(super) fn note_end(&mut self, now: Now, key: TargetKey, slot: Option<Timestamp>, outcome: &Outcome, waited_for: Option<ItemId>) {
+        self.turns.insert(key.0, key.1);
+        let Some(state) = self.targets.get_mut(&key) else { return };
+        state.given_up.extend(waited_for);
+        if let Some(old) = state.retry.take() {
+            self.retries.remove(&(old.at, key));
+        }
+        let Some(slot) = slot.filter(|_| !matches!(outcome.result, RunResult::Success | RunResult::Skipped)) else { return };
+        let failures = old_failures(self.last_failures.remove(&key), slot) + 1;
+        let pause = RETRY_PAUSE.saturating_mul(1 << (failures - 1).min(16)).min(RETRY_PAUSE_MAX);
+        let retry = Retry { slot, failures, at: now.mono.after(pause) };
+        self.last_failures.insert(key, (slot, failures));
+        state.retry = Some(retry);
+        self.retries.insert((retry.at, key));
+    }
+
+    /// The origin in the mark of an item for a slot.
+    pub(super) fn slot_origin(policy: &KindPolicy, slot: Timestamp) -> Origin {
+        Origin::Slot { policy: (*policy.policy).into(), slot }
+    }
+}
+
+fn old_failures(last: Option<(Timestamp, u32)>, slot: Timestamp) -> u32 {
+    last.filter(|(failed, _)| *failed == slot).map_or(0, |(_, failures)| failures)
+}
+
+/// Until when a create for a slot may be begun.
+pub(super) fn deadline(policy: &KindPolicy, slot: Timestamp, offset: Duration) -> Option<Timestamp> {
+    slot.checked_add(offset).ok()?.checked_add(policy.catch_up.max(ON_TIME)).ok()
+}
