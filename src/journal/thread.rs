@@ -173,3 +173,153 @@ impl Group {
 fn tell<T>(answer: Answer<T>, result: Result<T, JournalError>) {
     drop(answer.send(result));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, mpsc as blocking};
+    use std::task::{Context, Waker};
+
+    use super::super::samples::*;
+    use super::super::tests::open;
+    use super::super::*;
+    use super::*;
+
+    /// Counts commits, and begins each only when it may.
+    struct Watched<J> {
+        journal: J,
+        commits: Arc<AtomicUsize>,
+        may_begin: blocking::Receiver<()>,
+    }
+
+    impl<J: Journal> Recall for Watched<J> {
+        fn load(&mut self, since: Timestamp) -> Result<Recollection, JournalError> {
+            self.journal.load(since)
+        }
+
+        fn history(&mut self, filter: &HistoryFilter) -> Result<HistoryRows, JournalError> {
+            self.journal.history(filter)
+        }
+    }
+
+    impl<J: Journal> Journal for Watched<J> {
+        fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+            assert!(self.may_begin.recv().is_err(), "nothing is ever sent: the test drops the other end");
+            self.commits.fetch_add(1, Ordering::SeqCst);
+            self.journal.append(records)
+        }
+
+        fn prune(&mut self, before: Timestamp) -> Result<u64, JournalError> {
+            self.journal.prune(before)
+        }
+
+        fn close(&mut self) -> Result<(), JournalError> {
+            self.journal.close()
+        }
+    }
+
+    fn watched<J>(journal: J) -> (Watched<J>, Arc<AtomicUsize>, blocking::Sender<()>) {
+        let (begin, may_begin) = blocking::channel();
+        let commits = Arc::new(AtomicUsize::new(0));
+        (Watched { journal, commits: commits.clone(), may_begin }, commits, begin)
+    }
+
+    fn ops(recollection: &Recollection) -> Vec<u64> {
+        recollection.creates.iter().map(|row| row.intent.op.0).collect()
+    }
+
+    type Waiting = Pin<Box<dyn Future<Output = Result<(), JournalError>>>>;
+
+    /// Hands in batches, in order, without waiting for answers. The journal must not have begun, so that none of them can be answered yet.
+    fn hand_in(handle: &JournalHandle, batches: Vec<Vec<Record>>) -> Vec<Waiting> {
+        let hand_in_one = |records| {
+            let handle = handle.clone();
+            let mut waiting: Waiting = Box::pin(tokio::task::unconstrained(async move { handle.append(records).await }));
+            assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            waiting
+        };
+        batches.into_iter().map(hand_in_one).collect()
+    }
+
+    #[tokio::test]
+    async fn a_thousand_appends_share_few_commits() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, commits, begin) = watched(open(folder.path()));
+        let thread = JournalThread::spawn(journal).unwrap();
+        let waiting = hand_in(&thread.handle(), (1..=1000).map(|op| vec![create(op, op, 0)]).collect());
+        // The first commit has waited for this; the others find the rest waiting.
+        drop(begin);
+        for one in waiting {
+            one.await.unwrap();
+        }
+        let commits = commits.load(Ordering::SeqCst);
+        // Whatever the first commit took with it, the rest are full groups, but for the last.
+        assert!(commits <= 2 + 1000 / GROUP_MAX + 1, "{commits} commits");
+        // No close: acknowledged is durable.
+        let mut copy = JournalReader::open(folder.path()).unwrap();
+        assert_eq!(ops(&copy.load(at(0)).unwrap()), (1..=1000).collect::<Vec<_>>(), "in the order in which they were handed in");
+        thread.close().await.unwrap();
+        assert_eq!(ops(&open(folder.path()).load(at(0)).unwrap()).len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_rejected_batch_does_not_fail_its_neighbours() {
+        let (journal, _, begin) = watched(MemoryJournal::new());
+        let thread = JournalThread::spawn(journal).unwrap();
+        let batches = vec![vec![create(1, 1, 0)], vec![create(2, 1, 0)], vec![accepted(77, 1, 0), create(3, 1, 0)], vec![create(4, 1, 0)]];
+        let waiting = hand_in(&thread.handle(), batches);
+        drop(begin);
+        let mut results = Vec::new();
+        for one in waiting {
+            results.push(one.await.is_ok());
+        }
+        assert_eq!(results, [true, true, false, true]);
+        assert_eq!(ops(&thread.handle().load(at(0)).await.unwrap()), [1, 2, 4]);
+        assert_eq!(thread.handle().prune(at(500)).await, Ok(0));
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_disk_is_told_to_everyone() {
+        let memory = MemoryJournal::new();
+        memory.set_fault(Some(Fault::Full));
+        let (journal, _, begin) = watched(memory.clone());
+        let thread = JournalThread::spawn(journal).unwrap();
+        let waiting = hand_in(&thread.handle(), (1..=5).map(|op| vec![create(op, 1, 0)]).collect());
+        drop(begin);
+        for one in waiting {
+            assert!(matches!(one.await, Err(JournalError::Full { .. })));
+        }
+        memory.set_fault(None);
+        thread.handle().append(vec![create(1, 1, 0)]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn closing_writes_what_waits_and_gives_the_folder_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _, begin) = watched(open(folder.path()));
+        let thread = JournalThread::spawn(journal).unwrap();
+        let handle = thread.handle();
+        let waiting = hand_in(&handle, (1..=10).map(|op| vec![create(op, 1, 0)]).collect());
+        drop(begin);
+        thread.close().await.unwrap();
+        for one in waiting {
+            one.await.unwrap();
+        }
+        assert_eq!(handle.append(vec![create(11, 1, 0)]).await, Err(JournalError::Closed));
+        assert_eq!(ops(&open(folder.path()).load(at(0)).unwrap()), (1..=10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_in_before_a_load_is_loaded() {
+        let (journal, _, begin) = watched(MemoryJournal::new());
+        let thread = JournalThread::spawn(journal).unwrap();
+        let handle = thread.handle();
+        let waiting = hand_in(&handle, vec![vec![create(1, 1, 0)], vec![create(2, 1, 0)]]);
+        drop(begin);
+        assert_eq!(ops(&handle.load(at(0)).await.unwrap()), [1, 2]);
+        for one in waiting {
+            one.await.unwrap();
+        }
+    }
+}

@@ -13,6 +13,9 @@ use super::super::{FILE_NAME, JournalError};
 /// Nobody but the owner reads or writes: the journal names servers and items.
 const FILE_MODE: u32 = 0o600;
 
+/// SQLite takes a file that is smaller than its smallest page for an empty one, and would write over what is left.
+const FILE_BYTES_MIN: u64 = 512;
+
 /// So many journals may be set aside within one second.
 const SET_ASIDE_MAX: u32 = 100;
 
@@ -36,11 +39,16 @@ impl Files {
 
     /// Makes an empty file where there is none, and proves that it can be written.
     pub fn prepare(&self) -> Result<(), JournalError> {
-        match OpenOptions::new().read(true).write(true).open(&self.main) {
-            Ok(file) => file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(|error| system(&self.main, &error)),
-            Err(error) if error.kind() == ErrorKind::NotFound => self.make(),
-            Err(error) => Err(system(&self.main, &error)),
+        let file = match OpenOptions::new().read(true).write(true).open(&self.main) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.make(),
+            Err(error) => return Err(system(&self.main, &error)),
+        };
+        let length = file.metadata().map_err(|error| system(&self.main, &error))?.len();
+        if (1..FILE_BYTES_MIN).contains(&length) {
+            return Err(JournalError::corrupt(format!("only {length} bytes are left of it")));
         }
+        file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(|error| system(&self.main, &error))
     }
 
     fn make(&self) -> Result<(), JournalError> {

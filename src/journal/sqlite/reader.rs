@@ -45,3 +45,10 @@ impl Recall for JournalReader {
         select::history(&mut self.connection, filter)
     }
 }
+
+#[cfg(test)]
+impl JournalReader {
+    pub(super) fn connection_for_tests(&self) -> &Connection {
+        &self.connection
+    }
+}
