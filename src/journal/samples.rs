@@ -118,3 +118,8 @@ fn any_origin() -> impl Strategy<Value = Origin> {
         1 => (0..5_i64).prop_map(|seconds| Origin::Hand { at: at(seconds) }),
     ]
 }
+
+/// A folder in memory where the system has one: a test that commits thousands of times need not wait for a disk.
+pub(super) fn quick_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}

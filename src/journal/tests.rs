@@ -19,7 +19,7 @@ pub(super) fn open(folder: &Path) -> SqliteJournal {
 /// Runs a case against both journals.
 fn both(case: impl Fn(&mut dyn Journal)) {
     case(&mut MemoryJournal::new());
-    let folder = tempfile::tempdir().unwrap();
+    let folder = quick_folder();
     case(&mut open(folder.path()));
 }
 
@@ -279,7 +279,7 @@ proptest! {
 
     #[test]
     fn disk_and_memory_agree(acts in prop::collection::vec(any_act(), 1..80), since in -1000..1000_i64) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = quick_folder();
         let (mut disk, mut memory) = (Some(open(folder.path())), MemoryJournal::new());
         for act in acts {
             let on_disk = disk.as_mut().unwrap();

@@ -74,7 +74,7 @@ fn opens_well(folder: &std::path::Path, expected: &[Content], what: &str) -> boo
 
 #[test]
 fn changed_bytes_in_the_file_are_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = quick_folder();
     let mut journal = open(folder.path());
     for number in 1..=40 {
         journal.append(&batch(number)).unwrap();
@@ -88,7 +88,7 @@ fn changed_bytes_in_the_file_are_noticed() {
         let mut spoilt = bytes.clone();
         // A quarter in the header, a quarter in the first page, the others anywhere.
         random.spoil(&mut spoilt, [100, 4096, usize::MAX, usize::MAX][usize::try_from(seed % 4).unwrap()]);
-        let copy = tempfile::tempdir().unwrap();
+        let copy = quick_folder();
         fs::write(copy.path().join(FILE_NAME), &spoilt).unwrap();
         set_aside += u32::from(opens_well(copy.path(), &expected, &format!("seed {seed}")));
     }
@@ -97,13 +97,13 @@ fn changed_bytes_in_the_file_are_noticed() {
 
 #[test]
 fn a_cut_file_is_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = quick_folder();
     let mut journal = open(folder.path());
     journal.append(&batch(1)).unwrap();
     journal.close().unwrap();
     let bytes = fs::read(folder.path().join(FILE_NAME)).unwrap();
     for length in [1, 50, 99, 100, 512, 4095, 4096, 8192, bytes.len() / 2, bytes.len() - 4096, bytes.len() - 1] {
-        let copy = tempfile::tempdir().unwrap();
+        let copy = quick_folder();
         fs::write(copy.path().join(FILE_NAME), &bytes[..length]).unwrap();
         assert!(opens_well(copy.path(), &[], &format!("length {length}")), "{length}");
     }
@@ -113,7 +113,7 @@ fn a_cut_file_is_noticed() {
 /// the newest commits away, as a whole, and nothing else.
 #[test]
 fn changed_bytes_in_the_log_leave_the_commits_before() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = quick_folder();
     let mut journal = open(folder.path());
     let mut expected = vec![content(&mut journal)];
     for number in 1..=10 {

@@ -15,7 +15,7 @@ fn creates(journal: &mut dyn Recall) -> Vec<u64> {
 
 /// What a crash at this moment would leave: the files as they are, nothing tidied.
 pub(super) fn crashed_copy(journal: &SqliteJournal) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
+    let copy = quick_folder();
     for side in ["", "-wal"] {
         let name = format!("{FILE_NAME}{side}");
         fs::copy(journal.files.main().with_file_name(&name), copy.path().join(&name)).unwrap();
