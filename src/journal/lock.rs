@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_does_not_take_the_lock_away_silently() {
+    fn a_folder_that_cannot_be_made_is_told() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a file"), "").unwrap();
         let error = StateLock::acquire(&folder.path().join("a file/state")).unwrap_err();

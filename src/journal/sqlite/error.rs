@@ -7,7 +7,11 @@ use super::super::JournalError;
 impl From<Error> for JournalError {
     fn from(error: Error) -> JournalError {
         let detail = error.to_string();
-        match error.sqlite_error_code() {
+        let code = match &error {
+            Error::SqliteFailure(failure, _) | Error::SqlInputError { error: failure, .. } => Some(failure.code),
+            _ => None,
+        };
+        match code {
             Some(ErrorCode::DiskFull) => JournalError::Full { detail },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
                 JournalError::Locked { detail }

@@ -60,7 +60,7 @@ impl Files {
         self.sync_folder()
     }
 
-    /// An empty private file for a copy of the journal, made before it becomes version `to`.
+    /// An empty private file for a copy of the journal as it was in `version`.
     pub fn make_copy_target(&self, version: u32) -> Result<PathBuf, JournalError> {
         let path = self.folder.join(format!("journal.v{version}.sqlite3"));
         remove(&path)?;
@@ -97,9 +97,14 @@ impl Files {
         free.ok_or_else(|| JournalError::Io { detail: format!("no free name for a damaged journal in {}", self.folder.display()) })
     }
 
+    /// Makes a file that was written without syncs durable. (SQLite does not sync a copy.)
+    pub fn sync(&self, path: &Path) -> Result<(), JournalError> {
+        File::open(path).and_then(|file| file.sync_all()).map_err(|error| system(path, &error))
+    }
+
     /// Makes the names in the folder durable.
     fn sync_folder(&self) -> Result<(), JournalError> {
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|error| system(&self.folder, &error))
+        self.sync(&self.folder)
     }
 }
 

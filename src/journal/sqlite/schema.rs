@@ -74,18 +74,27 @@ impl Schema {
 
     /// All steps in one transaction, with a copy of the file as it was.
     fn migrate(&self, connection: &mut Connection, found: u32, files: &Files) -> Result<(), JournalError> {
+        let counters = counters(connection)?;
         let copy = files.make_copy_target(found)?;
-        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(|error| not_damage(error.into()))?;
+        files.sync(&copy)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let counters = counters(&transaction)?;
         for version in found..self.version {
             let step = self.steps.iter().find(|step| step.from == version);
             let step = step.ok_or_else(|| JournalError::corrupt(format!("there never was a version {version}")))?;
-            (step.change)(&transaction)?;
+            (step.change)(&transaction).map_err(not_damage)?;
         }
         transaction.pragma_update(None, "user_version", self.version)?;
         put_meta(&transaction, self.version, counters)?;
         Ok(transaction.commit()?)
+    }
+}
+
+/// The pages were proved just before: a step that fails is a mistake of the step, and the file must not be set aside for it.
+fn not_damage(error: JournalError) -> JournalError {
+    match error {
+        JournalError::Corrupt { detail } => JournalError::Io { detail: format!("bringing it up to date: {detail}") },
+        other => other,
     }
 }
 

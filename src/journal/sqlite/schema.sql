@@ -38,10 +38,8 @@ CREATE TABLE creates (
     sum INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX creates_undecided ON creates (op) WHERE state IN ('intended', 'accepted');
-CREATE INDEX creates_there ON creates (op) WHERE item IS NOT NULL AND gone_at IS NULL;
 CREATE INDEX creates_item ON creates (kind, item) WHERE item IS NOT NULL;
-CREATE INDEX creates_at ON creates (at);
+CREATE INDEX creates_seq ON creates (seq);
 CREATE INDEX creates_completed ON creates (server, kind, hand_at IS NULL, ended_seq) WHERE state = 'completed';
 
 CREATE TABLE deletes (
@@ -67,8 +65,7 @@ CREATE TABLE deletes (
     sum INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX deletes_undecided ON deletes (op) WHERE state = 'intended';
-CREATE INDEX deletes_at ON deletes (at);
+CREATE INDEX deletes_seq ON deletes (seq);
 CREATE INDEX deletes_made_room ON deletes (server, kind, ended_seq) WHERE state = 'gone' AND due = 'before_create';
 
 CREATE TABLE runs (
@@ -89,8 +86,7 @@ CREATE TABLE runs (
     sum INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX runs_undecided ON runs (run) WHERE ended_seq IS NULL;
-CREATE INDEX runs_at ON runs (at);
+CREATE INDEX runs_seq ON runs (seq);
 CREATE INDEX runs_ended ON runs (server, kind, ended_seq) WHERE ended_seq IS NOT NULL;
 CREATE INDEX runs_successful ON runs (server, kind, ended_seq) WHERE result = 'success';
 
