@@ -1,0 +1,181 @@
+//! What a record does to the rows: the same for the journal on disk and the one in memory.
+
+use jiff::Timestamp;
+
+use super::JournalError;
+use super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed};
+use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
+use crate::domain::inventory::{ItemId, Kind};
+
+/// The next number of each sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub next_op: u64,
+    pub next_run: u64,
+    pub next_seq: u64,
+}
+
+impl Counters {
+    pub const START: Counters = Counters { next_op: 1, next_run: 1, next_seq: 1 };
+
+    /// Whether no record was ever counted.
+    pub fn is_fresh(self) -> bool {
+        self.next_seq == Counters::START.next_seq
+    }
+}
+
+/// Rows that can be read and replaced.
+pub(super) trait Store {
+    fn create(&mut self, op: OpId) -> Result<Option<CreateRow>, JournalError>;
+    fn creates_of(&mut self, kind: Kind, item: ItemId) -> Result<Vec<CreateRow>, JournalError>;
+    fn put_create(&mut self, row: &CreateRow) -> Result<(), JournalError>;
+    fn delete(&mut self, op: OpId) -> Result<Option<DeleteRow>, JournalError>;
+    fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError>;
+    fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError>;
+    fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError>;
+    /// Keeps the first of a server and kind.
+    fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError>;
+    /// Keeps the first of a server, kind and slot.
+    fn add_missed(&mut self, missed: &SlotsMissed, seq: u64) -> Result<(), JournalError>;
+}
+
+/// Lets one record take effect.
+pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Record) -> Result<(), JournalError> {
+    let seq = counters.next_seq;
+    match record {
+        Record::CreateIntent(intent) => begin_create(store, counters, intent, seq)?,
+        Record::DeleteIntent(intent) => begin_delete(store, counters, intent, seq)?,
+        Record::CreateAccepted { op, item, at } => change_create(store, *op, |row| Ok(accept(row, *item, *at)))?,
+        Record::CreateCompleted { op, at } => change_create(store, *op, |row| complete(row, seq, *at))?,
+        Record::CreateEnded { op, how, error, at } => {
+            change_create(store, *op, |row| Ok(end_create(row, (*how).into(), Ended { seq, at: *at, error: error.clone() })))?;
+        }
+        Record::DeleteEnded { op, how, error, at } => {
+            end_delete(store, *op, (*how).into(), Ended { seq, at: *at, error: error.clone() })?;
+        }
+        Record::ItemGone { kind, item, ours, at } => mark_gone(store, *kind, *item, Gone { at: *at, ours: *ours })?,
+        Record::RunStarted(start) => begin_run(store, counters, start, seq)?,
+        Record::RunEnded { run, result, problems, error, at } => {
+            let end = RunEnd { seq, at: *at, result: *result, problems: problems.clone(), error: error.clone() };
+            end_run(store, *run, end)?;
+        }
+        Record::TargetSeen { server, kind, at } => store.add_target(&TargetRow { server: *server, kind: *kind, first_seen: *at })?,
+        Record::SlotsMissed(missed) => store.add_missed(missed, seq)?,
+    }
+    counters.next_seq += 1;
+    Ok(())
+}
+
+fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &CreateIntent, seq: u64) -> Result<(), JournalError> {
+    match store.create(intent.op)? {
+        Some(row) if row.intent == *intent => return Ok(()),
+        None if store.delete(intent.op)?.is_none() => {}
+        _ => return Err(used_twice("operation", intent.op.0)),
+    }
+    counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
+    let state = CreateState::Intended;
+    store.put_create(&CreateRow { intent: intent.clone(), seq, state, item: None, accepted_at: None, ended: None, gone: None })
+}
+
+fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &DeleteIntent, seq: u64) -> Result<(), JournalError> {
+    match store.delete(intent.op)? {
+        Some(row) if row.intent == *intent => return Ok(()),
+        None if store.create(intent.op)?.is_none() => {}
+        _ => return Err(used_twice("operation", intent.op.0)),
+    }
+    counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
+    store.put_delete(&DeleteRow { intent: intent.clone(), seq, state: DeleteState::Intended, ended: None })
+}
+
+fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &RunStart, seq: u64) -> Result<(), JournalError> {
+    match store.run(start.run)? {
+        Some(row) if row.start == *start => return Ok(()),
+        Some(_) => return Err(used_twice("run", start.run.0)),
+        None => {}
+    }
+    counters.next_run = counters.next_run.max(start.run.0.saturating_add(1));
+    store.put_run(&RunRow { start: start.clone(), seq, ended: None })
+}
+
+/// Reads a create, lets `change` say how it differs now, and writes it if it does.
+fn change_create(
+    store: &mut impl Store,
+    op: OpId,
+    change: impl FnOnce(CreateRow) -> Result<CreateRow, JournalError>,
+) -> Result<(), JournalError> {
+    let before = store.create(op)?.ok_or_else(|| unknown("create", op.0))?;
+    let after = change(before.clone())?;
+    if after == before { Ok(()) } else { store.put_create(&after) }
+}
+
+/// An item that turns up late takes back "refused" and "absent" (F03, F14), but never "completed" or "failed".
+fn accept(mut row: CreateRow, item: ItemId, at: Timestamp) -> CreateRow {
+    if row.item != Some(item) {
+        row.item = Some(item);
+        row.accepted_at = Some(at);
+        row.gone = None;
+    }
+    if matches!(row.state, CreateState::Intended | CreateState::Refused | CreateState::Absent) {
+        row.state = CreateState::Accepted;
+        row.ended = None;
+    }
+    row
+}
+
+fn complete(row: CreateRow, seq: u64, at: Timestamp) -> Result<CreateRow, JournalError> {
+    if row.item.is_none() {
+        return Err(JournalError::rejected(format!("create {} is completed without an item", row.intent.op)));
+    }
+    Ok(end_create(row, CreateState::Completed, Ended { seq, at, error: None }))
+}
+
+/// The last word holds; the same word again changes nothing, so that the time and place of the first stay.
+fn end_create(mut row: CreateRow, state: CreateState, ended: Ended) -> CreateRow {
+    if row.state != state {
+        row.state = state;
+        row.ended = Some(ended);
+    }
+    row
+}
+
+fn end_delete(store: &mut impl Store, op: OpId, state: DeleteState, ended: Ended) -> Result<(), JournalError> {
+    let mut row = store.delete(op)?.ok_or_else(|| unknown("delete", op.0))?;
+    if row.state == state {
+        return Ok(());
+    }
+    let gone = Gone { at: ended.at, ours: true };
+    row.state = state;
+    row.ended = Some(ended);
+    store.put_delete(&row)?;
+    if state == DeleteState::Gone {
+        mark_gone(store, row.intent.subject.kind, row.intent.item, gone)?;
+    }
+    Ok(())
+}
+
+fn mark_gone(store: &mut impl Store, kind: Kind, item: ItemId, gone: Gone) -> Result<(), JournalError> {
+    for mut row in store.creates_of(kind, item)? {
+        if row.gone.is_none() {
+            row.gone = Some(gone);
+            store.put_create(&row)?;
+        }
+    }
+    Ok(())
+}
+
+fn end_run(store: &mut impl Store, run: RunId, end: RunEnd) -> Result<(), JournalError> {
+    let mut row = store.run(run)?.ok_or_else(|| unknown("run", run.0))?;
+    if row.ended.is_some() {
+        return Ok(());
+    }
+    row.ended = Some(end);
+    store.put_run(&row)
+}
+
+fn used_twice(what: &str, number: u64) -> JournalError {
+    JournalError::rejected(format!("{what} {number} is already something else"))
+}
+
+fn unknown(what: &str, number: u64) -> JournalError {
+    JournalError::rejected(format!("{what} {number} is not known"))
+}

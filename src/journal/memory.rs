@@ -1,0 +1,367 @@
+//! The journal in memory, for simulators and tests: the same rules, and faults on demand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::fold::{Counters, Store, apply};
+use super::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed};
+use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, Recollection, RunRow, TargetRow};
+use super::{Journal, JournalError, Recall};
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::Origin;
+use crate::domain::problem::RunResult;
+
+/// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryJournal {
+    shared: Arc<Mutex<Inner>>,
+}
+
+/// What goes wrong with every append until it is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No space is left.
+    Full,
+    /// Writing fails.
+    Io {
+        /// The records are there all the same: a failed fsync does not say that nothing was written.
+        written: bool,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: Rows,
+    /// Everything that was ever done, so that a part of it can be taken back.
+    log: Vec<Step>,
+    fault: Option<Fault>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(Vec<Record>),
+    Prune(Timestamp),
+}
+
+#[derive(Debug)]
+struct Rows {
+    counters: Counters,
+    creates: BTreeMap<OpId, CreateRow>,
+    /// Which creates made, or once were thought to have made, an item.
+    creates_by_item: BTreeSet<(Kind, ItemId, OpId)>,
+    deletes: BTreeMap<OpId, DeleteRow>,
+    runs: BTreeMap<RunId, RunRow>,
+    targets: BTreeMap<(ServerId, Kind), TargetRow>,
+    missed: BTreeMap<(ServerId, Kind, Timestamp), (u64, SlotsMissed)>,
+}
+
+impl Default for Rows {
+    fn default() -> Rows {
+        Rows {
+            counters: Counters::START,
+            creates: BTreeMap::new(),
+            creates_by_item: BTreeSet::new(),
+            deletes: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            missed: BTreeMap::new(),
+        }
+    }
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    #[must_use]
+    pub fn new() -> MemoryJournal {
+        MemoryJournal::default()
+    }
+
+    /// Loses everything, as if the file had been removed.
+    pub fn lose(&self) {
+        let mut inner = self.inner();
+        inner.rows = Rows::default();
+        inner.log.clear();
+    }
+
+    /// Loses the last `count` records, as if the end of the file had been torn off.
+    pub fn tear(&self, count: usize) {
+        let mut inner = self.inner();
+        let mut left = count;
+        while left > 0 {
+            match inner.log.last_mut() {
+                Some(Step::Append(records)) if !records.is_empty() => {
+                    records.pop();
+                    left -= 1;
+                }
+                Some(_) => drop(inner.log.pop()),
+                None => break,
+            }
+        }
+        inner.replay();
+    }
+
+    /// From now on every append and prune fails like this; `None`: no longer.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.inner().fault = fault;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recall for MemoryJournal {
+    fn load(&mut self, since: Timestamp) -> Result<Recollection, JournalError> {
+        Ok(self.inner().rows.recollect(since))
+    }
+
+    fn history(&mut self, filter: &HistoryFilter) -> Result<HistoryRows, JournalError> {
+        Ok(self.inner().rows.history(filter))
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let mut inner = self.inner();
+        match inner.fault {
+            Some(Fault::Io { written: true }) => inner.append(records).and(Err(broken())),
+            Some(Fault::Io { written: false }) => Err(broken()),
+            Some(Fault::Full) => Err(full()),
+            None => inner.append(records),
+        }
+    }
+
+    fn prune(&mut self, before: Timestamp) -> Result<u64, JournalError> {
+        let mut inner = self.inner();
+        match inner.fault {
+            Some(Fault::Io { .. }) => return Err(broken()),
+            Some(Fault::Full) => return Err(full()),
+            None => {}
+        }
+        inner.log.push(Step::Prune(before));
+        Ok(inner.rows.prune(before))
+    }
+
+    fn close(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+fn full() -> JournalError {
+    JournalError::Full { detail: "simulated".to_owned() }
+}
+
+fn broken() -> JournalError {
+    JournalError::Io { detail: "simulated".to_owned() }
+}
+
+impl Inner {
+    /// All or nothing: a rejected record takes those before it back.
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let result = self.rows.apply_all(records);
+        match result {
+            Ok(()) => self.log.push(Step::Append(records.to_vec())),
+            Err(_) => self.replay(),
+        }
+        result
+    }
+
+    /// Builds the rows again from the log.
+    fn replay(&mut self) {
+        self.rows = Rows::default();
+        for step in &self.log {
+            match step {
+                // These were accepted once, in this order, so they are accepted again.
+                Step::Append(records) => drop(self.rows.apply_all(records)),
+                Step::Prune(before) => drop(self.rows.prune(*before)),
+            }
+        }
+    }
+}
+
+impl Rows {
+    fn apply_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let mut counters = self.counters;
+        for record in records {
+            apply(self, &mut counters, record)?;
+        }
+        self.counters = counters;
+        Ok(())
+    }
+
+    fn recollect(&self, since: Timestamp) -> Recollection {
+        let (creates, deletes, runs) = (self.creates_that_matter(since), self.deletes_that_matter(since), self.runs_that_matter());
+        Recollection {
+            next_op: OpId(self.counters.next_op),
+            next_run: RunId(self.counters.next_run),
+            creates: in_order(self.creates.values().filter(|row| creates.contains(&row.intent.op)), |row| row.seq),
+            deletes: in_order(self.deletes.values().filter(|row| deletes.contains(&row.intent.op)), |row| row.seq),
+            runs: in_order(self.runs.values().filter(|row| runs.contains(&row.start.run)), |row| row.seq),
+            targets: self.targets.values().copied().collect(),
+            fresh: self.counters.is_fresh(),
+            set_aside: None,
+        }
+    }
+
+    fn history(&self, filter: &HistoryFilter) -> HistoryRows {
+        let creates = self.creates.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at));
+        let deletes = self.deletes.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at));
+        let runs = self.runs.values().filter(|row| filter.admits(&row.start.subject, row.start.at));
+        let missed = self.missed.values().filter(|(_, row)| filter.admits(&row.subject, row.at));
+        HistoryRows {
+            creates: newest_first(creates, |row| row.seq, filter.rows_max),
+            deletes: newest_first(deletes, |row| row.seq, filter.rows_max),
+            runs: newest_first(runs, |row| row.seq, filter.rows_max),
+            missed: newest_first(missed, |row| row.0, filter.rows_max).into_iter().map(|row| row.1).collect(),
+        }
+    }
+
+    fn prune(&mut self, before: Timestamp) -> u64 {
+        let (creates, deletes, runs) = (self.creates_that_matter(before), self.deletes_that_matter(before), self.runs_that_matter());
+        let count = |rows: &Rows| rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len();
+        let rows_before = count(self);
+        self.creates.retain(|op, _| creates.contains(op));
+        self.creates_by_item.retain(|(.., op)| creates.contains(op));
+        self.deletes.retain(|op, _| deletes.contains(op));
+        self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
+        self.missed.retain(|_, (_, row)| row.at >= before);
+        (rows_before - count(self)) as u64
+    }
+
+    fn creates_that_matter(&self, since: Timestamp) -> BTreeSet<OpId> {
+        let mut newest = Newest::default();
+        let mut matter = BTreeSet::new();
+        for (op, row) in &self.creates {
+            let undecided = matches!(row.state, CreateState::Intended | CreateState::Accepted);
+            if undecided || (row.item.is_some() && row.gone.is_none()) || row.intent.at >= since {
+                matter.insert(*op);
+            }
+            if let (CreateState::Completed, Some(ended)) = (row.state, &row.ended) {
+                let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
+                newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), ended.seq, *op);
+            }
+        }
+        matter.extend(newest.winners());
+        matter
+    }
+
+    fn deletes_that_matter(&self, since: Timestamp) -> BTreeSet<OpId> {
+        let mut newest = Newest::default();
+        let mut matter = BTreeSet::new();
+        for (op, row) in &self.deletes {
+            if row.state == DeleteState::Intended || row.intent.at >= since {
+                matter.insert(*op);
+            }
+            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate;
+            if let (true, Some(ended)) = (made_room, &row.ended) {
+                newest.offer((row.intent.subject.server, row.intent.subject.kind), ended.seq, *op);
+            }
+        }
+        matter.extend(newest.winners());
+        matter
+    }
+
+    fn runs_that_matter(&self) -> BTreeSet<RunId> {
+        let (mut newest, mut newest_success) = (Newest::default(), Newest::default());
+        let mut matter = BTreeSet::new();
+        for (run, row) in &self.runs {
+            let target = (row.start.subject.server, row.start.subject.kind);
+            match &row.ended {
+                None => drop(matter.insert(*run)),
+                Some(end) => {
+                    newest.offer(target, end.seq, *run);
+                    if end.result == RunResult::Success {
+                        newest_success.offer(target, end.seq, *run);
+                    }
+                }
+            }
+        }
+        matter.extend(newest.winners().chain(newest_success.winners()));
+        matter
+    }
+}
+
+/// For each key, the value that was offered with the highest place.
+struct Newest<K, V>(BTreeMap<K, (u64, V)>);
+
+impl<K, V> Default for Newest<K, V> {
+    fn default() -> Newest<K, V> {
+        Newest(BTreeMap::new())
+    }
+}
+
+impl<K: Ord, V: Copy> Newest<K, V> {
+    fn offer(&mut self, key: K, seq: u64, value: V) {
+        let best = self.0.entry(key).or_insert((seq, value));
+        if seq > best.0 {
+            *best = (seq, value);
+        }
+    }
+
+    fn winners(&self) -> impl Iterator<Item = V> {
+        self.0.values().map(|(_, value)| *value)
+    }
+}
+
+fn in_order<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, seq: impl Fn(&T) -> u64) -> Vec<T> {
+    let mut rows: Vec<T> = rows.cloned().collect();
+    rows.sort_by_key(seq);
+    rows
+}
+
+fn newest_first<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, seq: impl Fn(&T) -> u64, rows_max: usize) -> Vec<T> {
+    let mut rows = in_order(rows, seq);
+    rows.reverse();
+    rows.truncate(rows_max);
+    rows
+}
+
+impl Store for Rows {
+    fn create(&mut self, op: OpId) -> Result<Option<CreateRow>, JournalError> {
+        Ok(self.creates.get(&op).cloned())
+    }
+
+    fn creates_of(&mut self, kind: Kind, item: ItemId) -> Result<Vec<CreateRow>, JournalError> {
+        let ops = self.creates_by_item.range((kind, item, OpId(0))..=(kind, item, OpId(u64::MAX)));
+        Ok(ops.filter_map(|(.., op)| self.creates.get(op)).filter(|row| row.item == Some(item)).cloned().collect())
+    }
+
+    fn put_create(&mut self, row: &CreateRow) -> Result<(), JournalError> {
+        if let Some(item) = row.item {
+            self.creates_by_item.insert((row.intent.subject.kind, item, row.intent.op));
+        }
+        self.creates.insert(row.intent.op, row.clone());
+        Ok(())
+    }
+
+    fn delete(&mut self, op: OpId) -> Result<Option<DeleteRow>, JournalError> {
+        Ok(self.deletes.get(&op).cloned())
+    }
+
+    fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError> {
+        self.deletes.insert(row.intent.op, row.clone());
+        Ok(())
+    }
+
+    fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError> {
+        Ok(self.runs.get(&run).cloned())
+    }
+
+    fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError> {
+        self.runs.insert(row.start.run, row.clone());
+        Ok(())
+    }
+
+    fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError> {
+        self.targets.entry((row.server, row.kind)).or_insert(*row);
+        Ok(())
+    }
+
+    fn add_missed(&mut self, missed: &SlotsMissed, seq: u64) -> Result<(), JournalError> {
+        let key = (missed.subject.server, missed.subject.kind, missed.slot);
+        self.missed.entry(key).or_insert_with(|| (seq, missed.clone()));
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! The journal: what is about to be done, durable before it is done, and what came of it (contract §3, invariant I6).
+//!
+//! The journal stores [`Record`]s as rows and gives back at the start those that still matter; it decides nothing. [`SqliteJournal`] keeps them on
+//! disk, [`MemoryJournal`] in memory for simulators and tests. What a record does to the rows is written once (`fold`) and used by both.
+//! [`JournalThread`] puts a journal on a thread of its own and joins waiting appends into one commit.
+
+mod error;
+mod fold;
+mod lock;
+mod memory;
+mod record;
+mod rows;
+mod sqlite;
+mod thread;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+pub use error::JournalError;
+pub use lock::{LockError, StateLock};
+pub use memory::{Fault, MemoryJournal};
+pub use record::{
+    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
+};
+pub use rows::{
+    CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, Recollection, RunEnd, RunRow, TargetRow,
+};
+pub use sqlite::{JournalReader, SqliteJournal};
+pub use thread::{JournalHandle, JournalThread};
+
+/// The name of the journal's file in the state folder.
+pub const FILE_NAME: &str = "journal.sqlite3";
+
+/// Reads what a journal holds.
+pub trait Recall {
+    /// What still matters of the past:
+    ///
+    /// - creates and deletes that are undecided;
+    /// - creates whose item is not known to be gone;
+    /// - creates and deletes begun at `since` or later;
+    /// - for each server and kind, the newest completed create, of a slot and by hand apart, and the newest delete that made room;
+    /// - for each server and kind, the newest run that ended and the newest that succeeded, and every run without an end;
+    /// - when each target was first configured.
+    ///
+    /// "Newest" goes by the order in which things became durable, not by the clock, which may jump.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    fn load(&mut self, since: Timestamp) -> Result<Recollection, JournalError>;
+
+    /// What was done, for people: the newest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    fn history(&mut self, filter: &HistoryFilter) -> Result<HistoryRows, JournalError>;
+}
+
+/// Keeps records.
+pub trait Journal: Recall {
+    /// Makes the records durable, all of them or none. They are durable when this returns `Ok`, and later than those of every earlier call.
+    ///
+    /// To append the same intent, start or outcome again is no error and changes nothing: after [`JournalError::Io`] they may be durable all the same.
+    ///
+    /// # Errors
+    /// [`JournalError::Rejected`] if a record contradicts the rows (an outcome of an unknown operation, a number used twice); see [`JournalError`]
+    /// for the others. After any error the caller has to take the records for not written.
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError>;
+
+    /// Forgets what began before `before` and would not be returned by [`Recall::load`] with that time. Returns how many rows went.
+    ///
+    /// So nothing undecided is forgotten, and no create whose item may still exist.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    fn prune(&mut self, before: Timestamp) -> Result<u64, JournalError>;
+
+    /// Leaves the journal in its tidiest form. Everything acknowledged is durable without it.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    fn close(&mut self) -> Result<(), JournalError>;
+}

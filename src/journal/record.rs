@@ -1,0 +1,285 @@
+//! What can be written into the journal.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::Origin;
+use crate::domain::problem::{Problem, RunResult};
+
+/// The number of one create or delete. The controller gives it, counting on from [`Recollection::next_op`](super::Recollection::next_op).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// The number of one run. The controller gives it, counting on from [`Recollection::next_run`](super::Recollection::next_run).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A create is about to be sent.
+    CreateIntent(CreateIntent),
+    /// A delete is about to be sent.
+    DeleteIntent(DeleteIntent),
+    /// The provider has taken the order, or the item was found by its mark: the id is known. Takes back an earlier "refused" or "absent".
+    CreateAccepted {
+        /// Which create.
+        op: OpId,
+        /// The item.
+        item: ItemId,
+        /// When this became known.
+        at: Timestamp,
+    },
+    /// The item was seen completed. Its id must be known.
+    CreateCompleted {
+        /// Which create.
+        op: OpId,
+        /// When it was seen.
+        at: Timestamp,
+    },
+    /// The create came to another end.
+    CreateEnded {
+        /// Which create.
+        op: OpId,
+        /// Which end.
+        how: CreateEnd,
+        /// What the provider said.
+        error: Option<Box<str>>,
+        /// When this became known.
+        at: Timestamp,
+    },
+    /// The delete came to an end. [`DeleteEnd::Gone`] also says of the item that it is gone, through us.
+    DeleteEnded {
+        /// Which delete.
+        op: OpId,
+        /// Which end.
+        how: DeleteEnd,
+        /// What the provider said.
+        error: Option<Box<str>>,
+        /// When this became known.
+        at: Timestamp,
+    },
+    /// An item no longer exists. Of an item that the journal did not make, nothing is kept.
+    ItemGone {
+        /// Snapshot or backup.
+        kind: Kind,
+        /// Which.
+        item: ItemId,
+        /// Deleted by us; `false`: it vanished without us.
+        ours: bool,
+        /// When this became known.
+        at: Timestamp,
+    },
+    /// A run begins.
+    RunStarted(RunStart),
+    /// A run is over. The first end of a run stays.
+    RunEnded {
+        /// Which run.
+        run: RunId,
+        /// How it ended.
+        result: RunResult,
+        /// What stood in the way.
+        problems: Vec<Problem>,
+        /// What failed.
+        error: Option<Box<str>>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The target is configured. The first time stays.
+    TargetSeen {
+        /// The server.
+        server: ServerId,
+        /// Snapshots or backups.
+        kind: Kind,
+        /// When it was seen in the configuration.
+        at: Timestamp,
+    },
+    /// Slots passed without a run.
+    SlotsMissed(SlotsMissed),
+}
+
+/// Which server and kind, under which policy, by the names of that time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The server.
+    pub server: ServerId,
+    /// Its name then.
+    pub server_name: Box<str>,
+    /// Snapshot or backup.
+    pub kind: Kind,
+    /// The policy's name then.
+    pub policy: Box<str>,
+}
+
+/// A create that is about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateIntent {
+    /// Its number.
+    pub op: OpId,
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// Of what.
+    pub subject: Subject,
+    /// For which slot, or by hand.
+    pub origin: Origin,
+    /// The name that is sent; backups have none.
+    pub name: Option<Box<str>>,
+    /// The description that is sent, with the mark.
+    pub description: Box<str>,
+    /// The how manieth create for this slot it is, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// The digest of the configuration under which it was decided.
+    pub config: Box<str>,
+}
+
+/// A delete that is about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteIntent {
+    /// Its number.
+    pub op: OpId,
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// Of what.
+    pub subject: Subject,
+    /// The item. It never changes, whatever the answers are (I8).
+    pub item: ItemId,
+    /// The item's name as last seen; backups have none.
+    pub item_name: Option<Box<str>>,
+    /// When the item was begun, by the provider's clock.
+    pub item_created_at: Timestamp,
+    /// To make room, or afterwards.
+    pub when: DeleteWhen,
+    /// Not paid for by a completed create: counts against the fuse.
+    pub extra: bool,
+    /// Why this item goes.
+    pub reason: Box<str>,
+    /// When.
+    pub at: Timestamp,
+    /// The digest of the configuration under which it was decided.
+    pub config: Box<str>,
+}
+
+/// A run that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunStart {
+    /// Its number.
+    pub run: RunId,
+    /// For what.
+    pub subject: Subject,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// The slot it is for; none for a run without a schedule.
+    pub slot: Option<Timestamp>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Slots of one target that passed without a run. The journal keeps one entry for each newest slot, the first that is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotsMissed {
+    /// Of what.
+    pub subject: Subject,
+    /// The newest of them.
+    pub slot: Timestamp,
+    /// How many.
+    pub count: u64,
+    /// When this was noticed.
+    pub at: Timestamp,
+}
+
+/// Makes a closed enum whose variants have a fixed word in the journal's file.
+macro_rules! words {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident => $word:literal,)* }) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$inner])* $variant,)* }
+
+        impl $name {
+            /// All of them, in a fixed order.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The word for it in the journal and in `history`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)* }
+            }
+
+            /// The one with this word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<$name> {
+                match word { $($word => Some($name::$variant),)* _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use words;
+
+words! {
+    /// An end of a create without a completed item.
+    CreateEnd {
+        /// The provider said no: nothing was made.
+        Refused => "refused",
+        /// The item took a failed status. It exists until it is gone.
+        Failed => "failed",
+        /// The answer was doubtful, and the item was proved not to exist.
+        Absent => "absent",
+    }
+}
+
+words! {
+    /// An end of a delete.
+    DeleteEnd {
+        /// The item is seen to be gone.
+        Gone => "gone",
+        /// The provider said no.
+        Refused => "refused",
+        /// The provider said yes, and the item stays.
+        Ineffective => "ineffective",
+    }
+}
+
+words! {
+    /// What a delete is for.
+    DeleteWhen {
+        /// To make room for a create that follows.
+        BeforeCreate => "before_create",
+        /// Retention, after a completed create or without one.
+        AfterCreate => "after_create",
+    }
+}
+
+words! {
+    /// What sets a run off.
+    Trigger {
+        /// A due slot, in the daemon.
+        Schedule => "schedule",
+        /// The `run` command.
+        Command => "command",
+        /// The `take` command.
+        Hand => "hand",
+        /// An interrupted run that was picked up.
+        Resumed => "resumed",
+    }
+}

@@ -1,0 +1,220 @@
+//! What the journal gives back.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, RunId, RunStart, SlotsMissed, Subject, words};
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::policy::Globs;
+use crate::domain::problem::{Problem, RunResult};
+
+/// What [`load`](super::Recall::load) returns. Creates, deletes and runs are in the order in which they became durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recollection {
+    /// The next number for a create or delete. Numbers are never used again, not even after pruning.
+    pub next_op: OpId,
+    /// The next number for a run.
+    pub next_run: RunId,
+    /// The creates that still matter.
+    pub creates: Vec<CreateRow>,
+    /// The deletes that still matter.
+    pub deletes: Vec<DeleteRow>,
+    /// The runs that still matter.
+    pub runs: Vec<RunRow>,
+    /// The targets that were ever configured, by server and kind.
+    pub targets: Vec<TargetRow>,
+    /// Nothing was ever written into this journal: what it should know is to be rebuilt from the provider. Stays true until the first append.
+    pub fresh: bool,
+    /// A damaged journal was found, and lies here now; this one was begun in its place.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// A create and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateRow {
+    /// What was intended.
+    pub intent: CreateIntent,
+    /// The place of the intent in the order in which things became durable.
+    pub seq: u64,
+    /// How far it has come.
+    pub state: CreateState,
+    /// The item, once its id is known.
+    pub item: Option<ItemId>,
+    /// When its id became known.
+    pub accepted_at: Option<Timestamp>,
+    /// How it was decided; none while it is not.
+    pub ended: Option<Ended>,
+    /// The item no longer exists.
+    pub gone: Option<Gone>,
+}
+
+/// A delete and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteRow {
+    /// What was intended.
+    pub intent: DeleteIntent,
+    /// The place of the intent in the order in which things became durable.
+    pub seq: u64,
+    /// How far it has come.
+    pub state: DeleteState,
+    /// How it was decided; none while it is not.
+    pub ended: Option<Ended>,
+}
+
+words! {
+    /// How far a create has come.
+    CreateState {
+        /// It may have been sent.
+        Intended => "intended",
+        /// The item's id is known; it is being made.
+        Accepted => "accepted",
+        /// The item was seen completed.
+        Completed => "completed",
+        /// The provider said no.
+        Refused => "refused",
+        /// The item took a failed status.
+        Failed => "failed",
+        /// Proved not to exist.
+        Absent => "absent",
+    }
+}
+
+words! {
+    /// How far a delete has come.
+    DeleteState {
+        /// It may have been sent.
+        Intended => "intended",
+        /// The item is gone.
+        Gone => "gone",
+        /// The provider said no.
+        Refused => "refused",
+        /// Without effect.
+        Ineffective => "ineffective",
+    }
+}
+
+impl From<CreateEnd> for CreateState {
+    fn from(end: CreateEnd) -> CreateState {
+        match end {
+            CreateEnd::Refused => CreateState::Refused,
+            CreateEnd::Failed => CreateState::Failed,
+            CreateEnd::Absent => CreateState::Absent,
+        }
+    }
+}
+
+impl From<DeleteEnd> for DeleteState {
+    fn from(end: DeleteEnd) -> DeleteState {
+        match end {
+            DeleteEnd::Gone => DeleteState::Gone,
+            DeleteEnd::Refused => DeleteState::Refused,
+            DeleteEnd::Ineffective => DeleteState::Ineffective,
+        }
+    }
+}
+
+/// When a create or delete was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The place of this in the order in which things became durable.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What the provider said, if it did not go well.
+    pub error: Option<Box<str>>,
+}
+
+/// An item no longer exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// When this became known.
+    pub at: Timestamp,
+    /// Deleted by us.
+    pub ours: bool,
+}
+
+/// A run and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// How it began.
+    pub start: RunStart,
+    /// The place of the start in the order in which things became durable.
+    pub seq: u64,
+    /// How it ended; none while it goes on, or if it was interrupted.
+    pub ended: Option<RunEnd>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEnd {
+    /// The place of this in the order in which things became durable.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub result: RunResult,
+    /// What stood in the way.
+    pub problems: Vec<Problem>,
+    /// What failed.
+    pub error: Option<Box<str>>,
+}
+
+/// A target that was configured at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetRow {
+    /// The server.
+    pub server: ServerId,
+    /// Snapshots or backups.
+    pub kind: Kind,
+    /// When it was first configured.
+    pub first_seen: Timestamp,
+}
+
+/// What was done, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HistoryRows {
+    /// Creates.
+    pub creates: Vec<CreateRow>,
+    /// Deletes.
+    pub deletes: Vec<DeleteRow>,
+    /// Runs.
+    pub runs: Vec<RunRow>,
+    /// Missed slots.
+    pub missed: Vec<SlotsMissed>,
+}
+
+/// Which part of the history is wanted. What is left empty does not restrict.
+#[derive(Debug, Clone)]
+pub struct HistoryFilter {
+    /// Begun then or later.
+    pub since: Option<Timestamp>,
+    /// Of one of these servers, or of one of `server_names`.
+    pub servers: Vec<ServerId>,
+    /// Of a server whose name then matches.
+    pub server_names: Globs,
+    /// Under one of these policies.
+    pub policies: Vec<Box<str>>,
+    /// Of one of these kinds.
+    pub kinds: Vec<Kind>,
+    /// At most so many rows in each list, the newest.
+    pub rows_max: usize,
+}
+
+impl HistoryFilter {
+    /// The newest rows of everything.
+    #[must_use]
+    pub fn all(rows_max: usize) -> HistoryFilter {
+        HistoryFilter { since: None, servers: Vec::new(), server_names: Globs::none(), policies: Vec::new(), kinds: Vec::new(), rows_max }
+    }
+
+    /// Whether a row of this subject, begun at `at`, is wanted.
+    #[must_use]
+    pub fn admits(&self, subject: &Subject, at: Timestamp) -> bool {
+        let any_server = self.servers.is_empty() && self.server_names.texts().is_empty();
+        self.since.is_none_or(|since| at >= since)
+            && (any_server || self.servers.contains(&subject.server) || self.server_names.is_match(&subject.server_name))
+            && (self.policies.is_empty() || self.policies.contains(&subject.policy))
+            && (self.kinds.is_empty() || self.kinds.contains(&subject.kind))
+    }
+}

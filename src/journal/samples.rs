@@ -1,0 +1,125 @@
+//! Records for tests.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::Origin;
+use crate::domain::problem::{Problem, Reason, RunResult};
+
+/// So many seconds after some day.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+}
+
+pub(super) fn subject(server: u64) -> Subject {
+    Subject { server: ServerId(server), server_name: format!("web-{server}").into(), kind: Kind::Snapshot, policy: "web".into() }
+}
+
+pub(super) fn create(op: u64, server: u64, seconds: i64) -> Record {
+    Record::CreateIntent(CreateIntent {
+        op: OpId(op),
+        run: RunId(op),
+        subject: subject(server),
+        origin: Origin::Slot { policy: "web".into(), slot: at(seconds) },
+        name: Some("prod-web-20261121T033000Z".into()),
+        description: "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00Z".into(),
+        attempt: 1,
+        at: at(seconds),
+        config: "c0ffee".into(),
+    })
+}
+
+pub(super) fn delete(op: u64, server: u64, item: u64, when: DeleteWhen, seconds: i64) -> Record {
+    Record::DeleteIntent(DeleteIntent {
+        op: OpId(op),
+        run: RunId(op),
+        subject: subject(server),
+        item: ItemId(item),
+        item_name: Some("prod-web-20261101T033000Z".into()),
+        item_created_at: at(seconds - 86_400),
+        when,
+        extra: false,
+        reason: "no rule keeps it".into(),
+        at: at(seconds),
+        config: "c0ffee".into(),
+    })
+}
+
+pub(super) fn accepted(op: u64, item: u64, seconds: i64) -> Record {
+    Record::CreateAccepted { op: OpId(op), item: ItemId(item), at: at(seconds) }
+}
+
+pub(super) fn completed(op: u64, seconds: i64) -> Record {
+    Record::CreateCompleted { op: OpId(op), at: at(seconds) }
+}
+
+pub(super) fn create_ended(op: u64, how: CreateEnd, seconds: i64) -> Record {
+    Record::CreateEnded { op: OpId(op), how, error: Some("no".into()), at: at(seconds) }
+}
+
+pub(super) fn delete_ended(op: u64, how: DeleteEnd, seconds: i64) -> Record {
+    Record::DeleteEnded { op: OpId(op), how, error: None, at: at(seconds) }
+}
+
+pub(super) fn gone(item: u64, ours: bool, seconds: i64) -> Record {
+    Record::ItemGone { kind: Kind::Snapshot, item: ItemId(item), ours, at: at(seconds) }
+}
+
+pub(super) fn run_started(run: u64, server: u64, seconds: i64) -> Record {
+    let slot = Some(at(seconds));
+    Record::RunStarted(RunStart { run: RunId(run), subject: subject(server), trigger: Trigger::Schedule, slot, at: at(seconds) })
+}
+
+pub(super) fn run_ended(run: u64, result: RunResult, seconds: i64) -> Record {
+    let problems = vec![
+        Problem { reason: Reason::CapFull, detail: "5 of 5 slots are used, \"all\" by others\n".to_owned() },
+        Problem { reason: Reason::Stuck, detail: String::new() },
+    ];
+    Record::RunEnded { run: RunId(run), result, problems, error: Some("ä".into()), at: at(seconds) }
+}
+
+pub(super) fn missed(server: u64, slot: i64, seconds: i64) -> Record {
+    Record::SlotsMissed(SlotsMissed { subject: subject(server), slot: at(slot), count: 3, at: at(seconds) })
+}
+
+/// Any record, out of so few operations, items and servers that they meet. Times step back and forth.
+pub(super) fn any_record() -> impl Strategy<Value = Record> {
+    let (op, item, server, seconds) = (1..12_u64, 1..8_u64, 1..3_u64, -1000..1000_i64);
+    let kind = prop::sample::select(&Kind::ALL[..]);
+    let numbers = (op, item, server, seconds);
+    prop_oneof![
+        4 => (numbers.clone(), any_origin(), kind.clone()).prop_map(|((op, _, server, seconds), origin, kind)| {
+            let Record::CreateIntent(intent) = create(op, server, seconds) else { unreachable!() };
+            Record::CreateIntent(CreateIntent { origin, subject: Subject { kind, ..intent.subject }, ..intent })
+        }),
+        3 => (numbers.clone(), prop::sample::select(DeleteWhen::ALL), kind.clone()).prop_map(|((op, item, server, seconds), when, kind)| {
+            let Record::DeleteIntent(intent) = delete(op, server, item, when, seconds) else { unreachable!() };
+            Record::DeleteIntent(DeleteIntent { extra: item % 2 == 0, subject: Subject { kind, ..intent.subject }, ..intent })
+        }),
+        4 => numbers.clone().prop_map(|(op, item, _, seconds)| accepted(op, item, seconds)),
+        4 => numbers.clone().prop_map(|(op, _, _, seconds)| completed(op, seconds)),
+        1 => (numbers.clone(), prop::sample::select(CreateEnd::ALL)).prop_map(|((op, .., seconds), how)| create_ended(op, how, seconds)),
+        3 => (numbers.clone(), prop::sample::select(DeleteEnd::ALL)).prop_map(|((op, .., seconds), how)| delete_ended(op, how, seconds)),
+        2 => (numbers.clone(), any::<bool>(), kind.clone())
+            .prop_map(|((_, item, _, seconds), ours, kind)| Record::ItemGone { kind, item: ItemId(item), ours, at: at(seconds) }),
+        3 => numbers.clone().prop_map(|(op, _, server, seconds)| run_started(op, server, seconds)),
+        3 => (numbers.clone(), prop::sample::select(RunResult::ALL)).prop_map(|((op, .., seconds), result)| run_ended(op, result, seconds)),
+        1 => (numbers.clone(), kind)
+            .prop_map(|((_, _, server, seconds), kind)| Record::TargetSeen { server: ServerId(server), kind, at: at(seconds) }),
+        1 => numbers.prop_map(|(_, item, server, seconds)| missed(server, i64::try_from(item).unwrap(), seconds)),
+    ]
+}
+
+fn any_origin() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        3 => (0..5_i64).prop_map(|slot| Origin::Slot { policy: "web".into(), slot: at(slot) }),
+        1 => (0..5_i64).prop_map(|seconds| Origin::Hand { at: at(seconds) }),
+    ]
+}
+
+/// A folder in memory where the system has one: a test that commits thousands of times need not wait for a disk.
+pub(super) fn quick_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}

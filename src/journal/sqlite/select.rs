@@ -1,0 +1,100 @@
+//! Which rows are read and which are forgotten. The rules are those of [`Recall::load`](super::super::Recall::load); the journal in memory has them
+//! a second time, in Rust, and a property test holds the two together.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction};
+
+use super::super::JournalError;
+use super::super::record::{OpId, RunId, SlotsMissed, Subject};
+use super::super::rows::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, Recollection, RunRow};
+use super::cells::{Stored, fetch, for_each, time_text};
+use super::schema;
+use super::tables::MissedRow;
+
+/// The creates that matter, `?1` being "since".
+const CREATES: &str = "state IN ('intended', 'accepted')
+    OR (item IS NOT NULL AND gone_at IS NULL)
+    OR at >= ?1
+    OR op IN (SELECT newest FROM (
+        SELECT op AS newest, max(ended_seq) FROM creates WHERE state = 'completed' GROUP BY server, kind, hand_at IS NULL))";
+
+/// The deletes that matter, `?1` being "since".
+const DELETES: &str = "state = 'intended'
+    OR at >= ?1
+    OR op IN (SELECT newest FROM (
+        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' GROUP BY server, kind))";
+
+/// The runs that matter.
+const RUNS: &str = "ended_seq IS NULL
+    OR run IN (SELECT newest FROM (
+        SELECT run AS newest, max(ended_seq) FROM runs WHERE ended_seq IS NOT NULL GROUP BY server, kind))
+    OR run IN (SELECT newest FROM (
+        SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind))";
+
+/// What matters, all from one moment. `set_aside` is left open.
+pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result<Recollection, JournalError> {
+    let since = time_text(since);
+    let transaction = connection.transaction()?;
+    let counters = schema::counters(&transaction)?;
+    let mut recollection = Recollection {
+        next_op: OpId(counters.next_op),
+        next_run: RunId(counters.next_run),
+        creates: fetch(&transaction, &format!("WHERE {CREATES} ORDER BY seq"), [&since])?,
+        deletes: fetch(&transaction, &format!("WHERE {DELETES} ORDER BY seq"), [&since])?,
+        runs: fetch(&transaction, &format!("WHERE {RUNS} ORDER BY seq"), [])?,
+        targets: fetch(&transaction, "", [])?,
+        fresh: counters.is_fresh(),
+        set_aside: None,
+    };
+    transaction.commit()?;
+    recollection.targets.sort_unstable_by_key(|row| (row.server, row.kind));
+    Ok(recollection)
+}
+
+/// Forgets what began before `before` and does not matter. Returns how many rows went.
+pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, JournalError> {
+    let before = time_text(before);
+    let statements = [
+        format!("DELETE FROM creates WHERE NOT ({CREATES})"),
+        format!("DELETE FROM deletes WHERE NOT ({DELETES})"),
+        format!("DELETE FROM runs WHERE NOT ({RUNS} OR at >= ?1)"),
+        "DELETE FROM missed WHERE at < ?1".to_owned(),
+    ];
+    let mut count = 0;
+    for statement in statements {
+        count += transaction.execute(&statement, [&before])? as u64;
+    }
+    Ok(count)
+}
+
+/// The newest rows that the filter admits, all from one moment.
+pub(super) fn history(connection: &mut Connection, filter: &HistoryFilter) -> Result<HistoryRows, JournalError> {
+    let transaction = connection.transaction()?;
+    let missed: Vec<MissedRow> = newest(&transaction, filter, |row: &MissedRow| (&row.missed.subject, row.missed.at))?;
+    let rows = HistoryRows {
+        creates: newest(&transaction, filter, |row: &CreateRow| (&row.intent.subject, row.intent.at))?,
+        deletes: newest(&transaction, filter, |row: &DeleteRow| (&row.intent.subject, row.intent.at))?,
+        runs: newest(&transaction, filter, |row: &RunRow| (&row.start.subject, row.start.at))?,
+        missed: missed.into_iter().map(|row| row.missed).collect::<Vec<SlotsMissed>>(),
+    };
+    transaction.commit()?;
+    Ok(rows)
+}
+
+fn newest<T: Stored>(
+    connection: &Connection,
+    filter: &HistoryFilter,
+    key: impl Fn(&T) -> (&Subject, Timestamp),
+) -> Result<Vec<T>, JournalError> {
+    let mut rows = Vec::new();
+    // Empty, so below every time: all rows.
+    let since = filter.since.map(time_text).unwrap_or_default();
+    for_each(connection, "WHERE at >= ?1 ORDER BY seq DESC", [since], |row: T| {
+        let (subject, at) = key(&row);
+        if rows.len() < filter.rows_max && filter.admits(subject, at) {
+            rows.push(row);
+        }
+        rows.len() < filter.rows_max
+    })?;
+    Ok(rows)
+}

@@ -1,0 +1,255 @@
+//! Which columns a row has. Nothing else knows them but the schema and the conditions of `select`.
+
+use super::super::JournalError;
+use super::super::record::{CreateIntent, DeleteIntent, DeleteWhen, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
+use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
+use super::cells::{Cells, Stored, Table, Values};
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::Origin;
+use crate::domain::problem::{Problem, Reason, RunResult};
+
+impl Stored for CreateRow {
+    const TABLE: Table = Table {
+        name: "creates",
+        columns: "op, seq, run, server, server_name, kind, policy, slot_policy, slot, hand_at, name, description, attempt, at, config, \
+                  state, item, accepted_at, ended_seq, ended_at, error, gone_at, gone_by_us",
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        let intent = &self.intent;
+        cells.number(intent.op.0);
+        cells.number(self.seq);
+        cells.number(intent.run.0);
+        write_subject(cells, &intent.subject);
+        write_origin(cells, &intent.origin);
+        cells.text_or_null(intent.name.as_deref());
+        cells.text(&intent.description);
+        cells.number(intent.attempt.into());
+        cells.time(intent.at);
+        cells.text(&intent.config);
+        cells.text(self.state.as_str());
+        cells.number_or_null(self.item.map(|item| item.0));
+        cells.time_or_null(self.accepted_at);
+        write_ended(cells, self.ended.as_ref());
+        cells.time_or_null(self.gone.map(|gone| gone.at));
+        cells.flag_or_null(self.gone.map(|gone| gone.ours));
+    }
+
+    fn read(values: &mut Values) -> Result<CreateRow, JournalError> {
+        let op = OpId(values.number()?);
+        let seq = values.number()?;
+        let intent = CreateIntent {
+            op,
+            run: RunId(values.number()?),
+            subject: read_subject(values)?,
+            origin: read_origin(values)?,
+            name: values.text_or_null()?,
+            description: values.text()?,
+            attempt: values.small_number()?,
+            at: values.time()?,
+            config: values.text()?,
+        };
+        Ok(CreateRow {
+            intent,
+            seq,
+            state: values.word(CreateState::from_word)?,
+            item: values.number_or_null()?.map(ItemId),
+            accepted_at: values.time_or_null()?,
+            ended: read_ended(values)?,
+            gone: match (values.time_or_null()?, values.flag_or_null()?) {
+                (Some(at), Some(ours)) => Some(Gone { at, ours }),
+                _ => None,
+            },
+        })
+    }
+}
+
+impl Stored for DeleteRow {
+    const TABLE: Table = Table {
+        name: "deletes",
+        columns: "op, seq, run, server, server_name, kind, policy, item, item_name, item_created_at, due, extra, reason, at, config, \
+                  state, ended_seq, ended_at, error",
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        let intent = &self.intent;
+        cells.number(intent.op.0);
+        cells.number(self.seq);
+        cells.number(intent.run.0);
+        write_subject(cells, &intent.subject);
+        cells.number(intent.item.0);
+        cells.text_or_null(intent.item_name.as_deref());
+        cells.time(intent.item_created_at);
+        cells.text(intent.when.as_str());
+        cells.number(intent.extra.into());
+        cells.text(&intent.reason);
+        cells.time(intent.at);
+        cells.text(&intent.config);
+        cells.text(self.state.as_str());
+        write_ended(cells, self.ended.as_ref());
+    }
+
+    fn read(values: &mut Values) -> Result<DeleteRow, JournalError> {
+        let op = OpId(values.number()?);
+        let seq = values.number()?;
+        let intent = DeleteIntent {
+            op,
+            run: RunId(values.number()?),
+            subject: read_subject(values)?,
+            item: ItemId(values.number()?),
+            item_name: values.text_or_null()?,
+            item_created_at: values.time()?,
+            when: values.word(DeleteWhen::from_word)?,
+            extra: values.flag()?,
+            reason: values.text()?,
+            at: values.time()?,
+            config: values.text()?,
+        };
+        Ok(DeleteRow { intent, seq, state: values.word(DeleteState::from_word)?, ended: read_ended(values)? })
+    }
+}
+
+impl Stored for RunRow {
+    const TABLE: Table = Table {
+        name: "runs",
+        columns: "run, seq, server, server_name, kind, policy, cause, slot, at, ended_seq, ended_at, error, result, problems",
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        cells.number(self.start.run.0);
+        cells.number(self.seq);
+        write_subject(cells, &self.start.subject);
+        cells.text(self.start.trigger.as_str());
+        cells.time_or_null(self.start.slot);
+        cells.time(self.start.at);
+        let end = self.ended.as_ref();
+        cells.number_or_null(end.map(|end| end.seq));
+        cells.time_or_null(end.map(|end| end.at));
+        cells.text_or_null(end.and_then(|end| end.error.as_deref()));
+        cells.text_or_null(end.map(|end| end.result.as_str()));
+        cells.text_or_null(end.map(|end| problems_text(&end.problems)).as_deref());
+    }
+
+    fn read(values: &mut Values) -> Result<RunRow, JournalError> {
+        let run = RunId(values.number()?);
+        let seq = values.number()?;
+        let start = RunStart {
+            run,
+            subject: read_subject(values)?,
+            trigger: values.word(Trigger::from_word)?,
+            slot: values.time_or_null()?,
+            at: values.time()?,
+        };
+        Ok(RunRow { start, seq, ended: read_run_end(values)? })
+    }
+}
+
+impl Stored for TargetRow {
+    const TABLE: Table = Table { name: "targets", columns: "server, kind, first_seen" };
+
+    fn write(&self, cells: &mut Cells) {
+        cells.number(self.server.0);
+        cells.text(self.kind.as_str());
+        cells.time(self.first_seen);
+    }
+
+    fn read(values: &mut Values) -> Result<TargetRow, JournalError> {
+        Ok(TargetRow { server: ServerId(values.number()?), kind: values.word(kind_from_word)?, first_seen: values.time()? })
+    }
+}
+
+/// Missed slots with their place in the order in which things became durable.
+pub(super) struct MissedRow {
+    pub seq: u64,
+    pub missed: SlotsMissed,
+}
+
+impl Stored for MissedRow {
+    const TABLE: Table = Table { name: "missed", columns: "seq, server, server_name, kind, policy, slot, slots, at" };
+
+    fn write(&self, cells: &mut Cells) {
+        cells.number(self.seq);
+        write_subject(cells, &self.missed.subject);
+        cells.time(self.missed.slot);
+        cells.number(self.missed.count);
+        cells.time(self.missed.at);
+    }
+
+    fn read(values: &mut Values) -> Result<MissedRow, JournalError> {
+        let seq = values.number()?;
+        let missed = SlotsMissed { subject: read_subject(values)?, slot: values.time()?, count: values.number()?, at: values.time()? };
+        Ok(MissedRow { seq, missed })
+    }
+}
+
+fn write_subject(cells: &mut Cells, subject: &Subject) {
+    cells.number(subject.server.0);
+    cells.text(&subject.server_name);
+    cells.text(subject.kind.as_str());
+    cells.text(&subject.policy);
+}
+
+fn read_subject(values: &mut Values) -> Result<Subject, JournalError> {
+    Ok(Subject {
+        server: ServerId(values.number()?),
+        server_name: values.text()?,
+        kind: values.word(kind_from_word)?,
+        policy: values.text()?,
+    })
+}
+
+fn kind_from_word(word: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.as_str() == word)
+}
+
+fn write_origin(cells: &mut Cells, origin: &Origin) {
+    let (policy, slot, hand_at) = match origin {
+        Origin::Slot { policy, slot } => (Some(policy), Some(*slot), None),
+        Origin::Hand { at } => (None, None, Some(*at)),
+    };
+    cells.text_or_null(policy.map(|policy| &**policy));
+    cells.time_or_null(slot);
+    cells.time_or_null(hand_at);
+}
+
+fn read_origin(values: &mut Values) -> Result<Origin, JournalError> {
+    match (values.text_or_null()?, values.time_or_null()?, values.time_or_null()?) {
+        (Some(policy), Some(slot), None) => Ok(Origin::Slot { policy, slot }),
+        (None, None, Some(at)) => Ok(Origin::Hand { at }),
+        _ => Err(values.wrong("neither a slot nor by hand")),
+    }
+}
+
+fn write_ended(cells: &mut Cells, ended: Option<&Ended>) {
+    cells.number_or_null(ended.map(|ended| ended.seq));
+    cells.time_or_null(ended.map(|ended| ended.at));
+    cells.text_or_null(ended.and_then(|ended| ended.error.as_deref()));
+}
+
+fn read_ended(values: &mut Values) -> Result<Option<Ended>, JournalError> {
+    let (seq, at, error) = (values.number_or_null()?, values.time_or_null()?, values.text_or_null()?);
+    Ok(seq.zip(at).map(|(seq, at)| Ended { seq, at, error }))
+}
+
+fn read_run_end(values: &mut Values) -> Result<Option<RunEnd>, JournalError> {
+    let Some(ended) = read_ended(values)? else {
+        return match (values.text_or_null()?, values.text_or_null()?) {
+            (None, None) => Ok(None),
+            _ => Err(values.wrong("a result without an end")),
+        };
+    };
+    let result = values.word(RunResult::from_word)?;
+    let problems = values.word(problems_from_text)?;
+    Ok(Some(RunEnd { seq: ended.seq, at: ended.at, result, problems, error: ended.error }))
+}
+
+/// `[["cap_full","5 of 5 slots are used"]]`
+fn problems_text(problems: &[Problem]) -> String {
+    let pairs = problems.iter().map(|problem| serde_json::json!([problem.reason.as_str(), problem.detail]));
+    serde_json::Value::Array(pairs.collect()).to_string()
+}
+
+fn problems_from_text(text: &str) -> Option<Vec<Problem>> {
+    let pairs: Vec<(String, String)> = serde_json::from_str(text).ok()?;
+    pairs.into_iter().map(|(word, detail)| Some(Problem { reason: Reason::from_word(&word)?, detail })).collect()
+}
