@@ -61,7 +61,7 @@ impl ProviderMetrics {
 /// The label for a code: from a closed list, whatever the provider answers.
 fn bounded(code: &str) -> &'static str {
     let known = CODES_WITHOUT_ANSWER.iter().chain(&STATUSES).find(|known| **known == code);
-    known.copied().unwrap_or_else(|| match code.as_bytes() {
+    known.copied().unwrap_or(match code.as_bytes() {
         [b'1', b'0'..=b'9', b'0'..=b'9'] => "1xx",
         [b'2', b'0'..=b'9', b'0'..=b'9'] => "2xx",
         [b'3', b'0'..=b'9', b'0'..=b'9'] => "3xx",
