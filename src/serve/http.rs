@@ -41,7 +41,7 @@ impl Endpoints {
 
     /// The text that `render` makes of the current report: made once for each report, on a thread where it is in nobody's way.
     async fn text(&self, rendering: &Rendering, render: fn(&Metrics, &Report) -> Option<String>) -> Result<Bytes, Response> {
-        let report = self.reports.get().await.map_err(|error| unavailable(&error.to_string()))?;
+        let report = self.reports.get().await.map_err(|error| unavailable(&format!("failed to {error}")))?;
         let mut last = Arc::clone(rendering).lock_owned().await;
         if let Some((of, text)) = &*last
             && Arc::ptr_eq(of, &report)
@@ -54,7 +54,7 @@ impl Endpoints {
             *last = Some((report, text.clone()));
             Some(text)
         });
-        rendered.await.ok().flatten().ok_or_else(|| unavailable("write the answer: see the log"))
+        rendered.await.ok().flatten().ok_or_else(|| unavailable("failed to write the answer: see the log"))
     }
 }
 

@@ -163,7 +163,7 @@ async fn without_a_main_loop_metrics_are_unavailable_but_health_answers() {
     for line in ["GET /metrics", "GET /", "GET /api/v1/status"] {
         let answer = daemon.ask(line).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{line}: {answer}");
-        assert_eq!(body(&answer), "get a report: the main loop does not answer\n");
+        assert_eq!(body(&answer), "failed to get a report: the main loop does not answer\n");
     }
     assert!(daemon.ask("GET /healthz").await.starts_with("HTTP/1.1 200 "));
 }

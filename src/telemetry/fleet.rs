@@ -10,7 +10,7 @@ use crate::domain::report::{Report, Seen, TargetReport};
 
 /// About how long the text for a report gets, in bytes.
 pub fn size_estimate(report: &Report) -> usize {
-    8 * 1024 + report.targets.len() * 1200
+    8 * 1024 + report.targets.len() * 800
 }
 
 /// Writes every gauge of contract §5 that a report tells, in a fixed order.

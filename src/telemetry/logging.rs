@@ -23,7 +23,7 @@ const LINES_WAITING_MAX: usize = 16_384;
 pub struct LogOptions {
     /// Text or JSON.
     pub format: LogFormat,
-    /// A level, or directives as in `RUST_LOG`, e.g. `info,hyper=warn`.
+    /// A level for this program (libraries then tell only warnings), or directives as in `RUST_LOG`, e.g. `info,hyper=debug`.
     pub level: String,
     /// Where files are written, if they are.
     pub directory: Option<PathBuf>,
@@ -84,8 +84,9 @@ pub struct Logging {
 /// # Errors
 /// If the level cannot be read, or the process has a log already.
 pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
-    let filter =
-        EnvFilter::builder().parse(&options.level).map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
+    let filter = EnvFilter::builder()
+        .parse(directives(&options.level))
+        .map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
     let (stderr, stderr_guard) = queue(Deaf(io::stderr()), "log-stderr");
     let opened = options.directory.as_deref().map(|directory| open_files(directory, options));
     let (file, file_guard, refusal) = match opened {
@@ -104,6 +105,14 @@ pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
         tracing::error!(error = &*super::printable(&error), "no log files: the folder cannot be written");
     }
     Ok(Logging { _stderr: stderr_guard, _file: file_guard })
+}
+
+/// What a level means: a bare word is for this program, so that `debug` does not drown its lines in those of the HTTP library.
+fn directives(level: &str) -> String {
+    match level.trim().to_ascii_lowercase().as_str() {
+        word @ ("info" | "debug" | "trace") => format!("warn,snapwarden={word}"),
+        _ => level.to_owned(),
+    }
 }
 
 type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;

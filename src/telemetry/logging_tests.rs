@@ -59,6 +59,29 @@ fn a_level_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
+fn a_bare_level_is_for_this_program() {
+    for (level, wanted) in [
+        ("debug", "warn,snapwarden=debug"),
+        ("INFO", "warn,snapwarden=info"),
+        ("off", "off"),
+        ("warn", "warn"),
+        ("info,hyper=debug", "info,hyper=debug"),
+    ] {
+        assert_eq!(directives(level), wanted);
+        EnvFilter::builder().parse(directives(level)).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_stops_nothing_and_a_second_log_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let quiet = LogOptions { level: "off".into(), ..options(Some(file.path().join("log"))) };
+    let log = init(&quiet).unwrap();
+    assert!(log._file.is_none());
+    assert!(matches!(init(&quiet), Err(LoggingError::Twice(_))));
+}
+
+#[test]
 fn the_journal_gets_a_priority_and_no_time() {
     let page = Arc::new(Mutex::new(Vec::new()));
     let layer = tracing_subscriber::fmt::layer().event_format(TextLine::for_journal()).with_ansi(false);

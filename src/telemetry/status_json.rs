@@ -4,39 +4,34 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::domain::inventory::Kind;
+use crate::domain::policy::Limits;
 use crate::domain::report::{Report, TargetReport};
 
 /// The report in the shape of contract §4 `status`; serialize it with serde_json. Times are RFC 3339, UTC.
 #[must_use]
 pub fn status_json(report: &Report) -> StatusDocument<'_> {
-    let mut servers: Vec<ServerDocument<'_>> = Vec::new();
-    for target in &report.targets {
-        let known = servers.last_mut().filter(|server| server.id == target.server.0);
-        let server = match known {
-            Some(server) => server,
-            None => {
-                servers.push(ServerDocument { id: target.server.0, name: &target.server_name, snapshots: None, backups: None });
-                let Some(server) = servers.last_mut() else { continue };
-                server
-            }
-        };
-        let document = Some(target_document(target, report.limits.of(target.kind)));
-        match target.kind {
-            Kind::Snapshot => server.snapshots = document,
-            Kind::Backup => server.backups = document,
-        }
-    }
+    let of_one_server = |a: &TargetReport, b: &TargetReport| a.server == b.server;
     StatusDocument {
         at: Time(report.at),
         observed: report.observed,
         provider_up: report.provider_up,
-        servers,
+        servers: report.targets.chunk_by(of_one_server).filter_map(|targets| server_document(targets, report.limits)).collect(),
         account: account_document(report),
     }
 }
 
+/// The document of the server that all of `targets` are of.
+fn server_document(targets: &[TargetReport], limits: Limits) -> Option<ServerDocument<'_>> {
+    let of_kind = |kind| targets.iter().find(|target| target.kind == kind).map(|target| target_document(target, limits.of(kind)));
+    targets.first().map(|first| ServerDocument {
+        id: first.server.0,
+        name: &first.server_name,
+        snapshots: of_kind(Kind::Snapshot),
+        backups: of_kind(Kind::Backup),
+    })
+}
+
 fn target_document(target: &TargetReport, cap: u32) -> TargetDocument<'_> {
-    let words = |problem: &crate::domain::problem::Problem| problem.reason.as_str();
     TargetDocument {
         policy: &target.policy,
         used: target.seen.map(|seen| seen.used),
@@ -48,8 +43,8 @@ fn target_document(target: &TargetReport, cap: u32) -> TargetDocument<'_> {
         next_run_at: target.next_run_at.map(Time),
         overdue_after: target.overdue_after.map(Time),
         running: target.running,
-        problems: target.problems.iter().map(words).collect(),
-        details: target.problems.iter().map(|problem| Detail { reason: words(problem), detail: &problem.detail }).collect(),
+        problems: target.problems.iter().map(|problem| problem.reason.as_str()).collect(),
+        details: target.problems.iter().map(|problem| Detail { reason: problem.reason.as_str(), detail: &problem.detail }).collect(),
     }
 }
 
