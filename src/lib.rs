@@ -7,3 +7,5 @@ pub mod domain;
 pub mod provider;
 pub mod emulator;
 pub mod journal;
+pub mod serve;
+pub mod telemetry;

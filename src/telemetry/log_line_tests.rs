@@ -1,0 +1,131 @@
+//! Tests of the log lines: what is written, and that hostile text stays in its field.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::*;
+use crate::domain::inventory::ItemId;
+use crate::domain::problem::{AccountReason, Problem, Reason};
+use crate::telemetry::{logging, samples};
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+pub struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn written(format: logging::LogFormat, facts: &[Fact]) -> String {
+    let page = Page::default();
+    let writer = page.clone();
+    let layer = logging::file_layer(format, move || writer.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || facts.iter().for_each(log));
+    String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+}
+
+fn json(fact: Fact) -> serde_json::Value {
+    let text = written(logging::LogFormat::Json, &[fact]);
+    assert_eq!(text.matches('\n').count(), 1, "one line: {text:?}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn all_facts() -> Vec<(Fact, &'static str)> {
+    let target = || samples::fact_target("web");
+    let slot = samples::time("2026-11-21T03:30:00Z");
+    let (run, op, item) = (1, 2, ItemId(9));
+    let text = || "x".to_owned();
+    let ended = |result| Fact::RunEnded {
+        target: target(),
+        run,
+        result,
+        duration: Duration::from_millis(1500),
+        created: vec![item],
+        deleted: vec![],
+        error: None,
+    };
+    let created = |result| Fact::CreateDecided { target: target(), run, op, item: Some(item), result, error: None };
+    let deleted = |result| Fact::DeleteDecided { target: target(), run, op, item, result, error: None };
+    let problem = || Problem { reason: Reason::Stuck, detail: text() };
+    vec![
+        (Fact::RunStarted { target: target(), run, slot: Some(slot), lateness: None }, "DEBUG"),
+        (ended(RunResult::Success), "INFO"),
+        (ended(RunResult::Failure), "ERROR"),
+        (ended(RunResult::Blocked), "WARN"),
+        (ended(RunResult::Skipped), "DEBUG"),
+        (Fact::CreateSent { target: target(), run, op, name: text(), attempt: 1 }, "DEBUG"),
+        (Fact::CreateInDoubt { target: target(), run, op, error: text() }, "WARN"),
+        (created(OpResult::Success), "INFO"),
+        (created(OpResult::Failure), "ERROR"),
+        (created(OpResult::Unknown), "ERROR"),
+        (Fact::Completed { target: target(), run, item }, "INFO"),
+        (Fact::DeleteSent { target: target(), run, op, item, name: text(), why: text() }, "DEBUG"),
+        (deleted(OpResult::Success), "INFO"),
+        (deleted(OpResult::Failure), "ERROR"),
+        (Fact::Missed { target: target(), count: 2, newest: slot }, "WARN"),
+        (Fact::Lost { target: target(), item, name: text() }, "ERROR"),
+        (Fact::GuardRefused { target: target(), run, violation: text() }, "ERROR"),
+        (Fact::ProblemRaised { target: target(), problem: problem() }, "WARN"),
+        (Fact::ProblemCleared { target: target(), reason: Reason::Stuck }, "INFO"),
+        (Fact::AccountProblemRaised { reason: AccountReason::Auth, detail: text() }, "WARN"),
+        (Fact::AccountProblemCleared { reason: AccountReason::Auth }, "INFO"),
+        (Fact::Note { target: Some(target()), text: text() }, "INFO"),
+        (Fact::Note { target: None, text: text() }, "INFO"),
+    ]
+}
+
+#[test]
+fn every_fact_is_one_line_at_its_level() {
+    for (fact, level) in all_facts() {
+        assert_eq!(json(fact.clone())["level"], level, "{fact:?}");
+    }
+}
+
+#[test]
+fn fields_have_their_documented_names() {
+    let line = json(Fact::RunEnded {
+        target: samples::fact_target("web"),
+        run: 5,
+        result: RunResult::Failure,
+        duration: Duration::from_millis(1500),
+        created: vec![],
+        deleted: vec![ItemId(3)],
+        error: Some("create: status 500".into()),
+    });
+    for (field, value) in [("server", "web-01"), ("kind", "snapshot"), ("policy", "web"), ("result", "failure"), ("message", "run ended")] {
+        assert_eq!(line[field], value, "{line}");
+    }
+    for (field, value) in [("server_id", 7), ("run", 5), ("duration_ms", 1500), ("created", 0), ("deleted", 1)] {
+        assert_eq!(line[field], value, "{line}");
+    }
+    assert_eq!(line["error"], "create: status 500");
+    let slot = samples::time("2026-11-21T03:30:00Z");
+    let line = json(Fact::RunStarted { target: samples::fact_target("web"), run: 5, slot: Some(slot), lateness: Some(Duration::ZERO) });
+    assert_eq!((&line["slot"], &line["lateness_ms"]), (&"2026-11-21T03:30:00Z".into(), &0.into()));
+    assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
+}
+
+#[test]
+fn hostile_text_stays_one_line_and_in_its_field() {
+    let hostile = "a\n2026 ERROR forged\u{1b}[2J\u{202e} run=99 \" level=\"x";
+    let fact = Fact::Lost {
+        target: Target { server_name: hostile.into(), ..samples::fact_target("web") },
+        item: ItemId(1),
+        name: format!("{hostile}{}", "y".repeat(5000)),
+    };
+    let text = written(logging::LogFormat::Text, &[fact]);
+    assert_eq!(text.matches('\n').count(), 1);
+    assert!(text.contains("ERROR an item under our care has vanished server=\"a\\\\u{a}2026"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains(" \" level"), "{text}");
+    assert!(text.len() < 1000, "{}", text.len());
+}

@@ -1,0 +1,193 @@
+//! Sets up the log: stderr always, files where a folder is given. Writing never blocks and never stops the program; what cannot be written is dropped.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::fmt::writer::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use super::text_line::TextLine;
+
+/// Lines that wait to be written, for each place; beyond it they are dropped.
+const LINES_WAITING_MAX: usize = 16_384;
+
+/// How the log is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// A level for this program (libraries then tell only warnings), or directives as in `RUST_LOG`, e.g. `info,hyper=debug`.
+    pub level: String,
+    /// Where files are written, if they are.
+    pub directory: Option<PathBuf>,
+    /// When a new file is begun.
+    pub rotate: LogRotation,
+    /// How many files stay.
+    pub keep_files: usize,
+}
+
+/// What a line looks like. Times are RFC 3339, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When a new file is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogRotation {
+    /// At midnight, UTC.
+    Daily,
+    /// On the hour.
+    Hourly,
+    /// Never.
+    Never,
+}
+
+/// Why the log could not be set up.
+#[derive(Debug, Error)]
+pub enum LoggingError {
+    /// The level is neither a level nor a list of directives.
+    #[error("read the log level `{level}`")]
+    Level {
+        /// What was given.
+        level: String,
+        /// Why it cannot be read.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The process has a log already.
+    #[error("set up the log")]
+    Twice(#[from] TryInitError),
+}
+
+/// Keeps the log alive. Dropping it writes what still waits; keep it until the program ends.
+#[derive(Debug)]
+#[must_use = "lines that wait are lost unless this is kept until the end"]
+pub struct Logging {
+    _stderr: WorkerGuard,
+    _file: Option<WorkerGuard>,
+}
+
+/// Sets up the log of this process.
+///
+/// A folder that cannot be written is told on stderr, and the log goes on without files.
+///
+/// # Errors
+/// If the level cannot be read, or the process has a log already.
+pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
+    let filter = EnvFilter::builder()
+        .parse(directives(&options.level))
+        .map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
+    let (stderr, stderr_guard) = queue(Deaf(io::stderr()), "log-stderr");
+    let opened = options.directory.as_deref().map(|directory| open_files(directory, options));
+    let (file, file_guard, refusal) = match opened {
+        None => (None, None, None),
+        Some(Ok(appender)) => {
+            let (writer, guard) = queue(appender, "log-file");
+            (Some(file_layer(options.format, writer)), Some(guard), None)
+        }
+        Some(Err(error)) => (None, None, Some(error)),
+    };
+    tracing_subscriber::registry()
+        .with(file.into_iter().chain([stderr_layer(options.format, stderr)]).collect::<Vec<_>>())
+        .with(filter)
+        .try_init()?;
+    if let Some(error) = refusal {
+        tracing::error!(error = &*super::printable(&error), "no log files: the folder cannot be written");
+    }
+    Ok(Logging { _stderr: stderr_guard, _file: file_guard })
+}
+
+/// What a level means: a bare word is for this program, so that `debug` does not drown its lines in those of the HTTP library.
+fn directives(level: &str) -> String {
+    match level.trim().to_ascii_lowercase().as_str() {
+        word @ ("info" | "debug" | "trace") => format!("warn,snapwarden={word}"),
+        _ => level.to_owned(),
+    }
+}
+
+type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn queue(writer: impl Write + Send + 'static, thread: &str) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).thread_name(thread).finish(writer)
+}
+
+fn stderr_layer(format: LogFormat, writer: NonBlocking) -> AnyLayer {
+    match format {
+        LogFormat::Json => json_layer(writer),
+        LogFormat::Text if stderr_is_journal() => {
+            let lines = tracing_subscriber::fmt::layer().event_format(TextLine::for_journal());
+            lines.with_writer(writer).with_ansi(false).log_internal_errors(false).boxed()
+        }
+        LogFormat::Text => text_layer(writer, io::stderr().is_terminal() && colour_is_wanted()),
+    }
+}
+
+pub(super) fn file_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(format: LogFormat, writer: W) -> AnyLayer {
+    match format {
+        LogFormat::Json => json_layer(writer),
+        LogFormat::Text => text_layer(writer, false),
+    }
+}
+
+fn text_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(writer: W, colour: bool) -> AnyLayer {
+    let lines = tracing_subscriber::fmt::layer().event_format(TextLine::new(SystemTime, colour));
+    lines.with_writer(writer).with_ansi(colour).log_internal_errors(false).boxed()
+}
+
+fn json_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(writer: W) -> AnyLayer {
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    lines.with_writer(writer).with_timer(SystemTime).with_target(false).log_internal_errors(false).boxed()
+}
+
+/// Opens the current file, and tries to write beside it: tracing-appender itself notices nothing until the first line is lost.
+fn open_files(directory: &Path, options: &LogOptions) -> Result<RollingFileAppender, String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
+    fs::create_dir_all(directory).map_err(|error| told(&error))?;
+    let rotation = match options.rotate {
+        LogRotation::Daily => Rotation::DAILY,
+        LogRotation::Hourly => Rotation::HOURLY,
+        LogRotation::Never => Rotation::NEVER,
+    };
+    let builder = RollingFileAppender::builder().rotation(rotation).filename_prefix("snapwarden").filename_suffix("log");
+    builder.max_log_files(options.keep_files.max(1)).build(directory).map_err(|error| told(&error))
+}
+
+/// <https://no-color.org>: any value that is not empty switches colour off.
+fn colour_is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether systemd has connected stderr to its journal: `$JOURNAL_STREAM` then names its device and inode (systemd.exec(5)).
+fn stderr_is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// A writer whose failures are not heard: a closed stderr stops nothing.
+struct Deaf<W>(W);
+
+impl<W: Write> Write for Deaf<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "logging_tests.rs"]
+mod tests;
