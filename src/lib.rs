@@ -3,9 +3,11 @@
 //! `ARCHITECTURE.md` tells how the modules fit together; `domain` is the place to start reading.
 
 pub mod clock;
+
 pub mod domain;
-pub mod provider;
 pub mod emulator;
 pub mod journal;
+pub mod provider;
 pub mod serve;
 pub mod telemetry;
+pub mod controller;

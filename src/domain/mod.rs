@@ -17,3 +17,4 @@ pub mod run;
 pub mod schedule;
 pub mod view;
 pub mod wall_clock;
+pub(crate) mod words;

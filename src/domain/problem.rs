@@ -1,38 +1,6 @@
 //! The closed lists of what can be wrong, with a target and with the account (contract §5).
 
-use std::fmt;
-
-/// Makes a closed enum whose variants have a fixed word for labels and JSON.
-macro_rules! words {
-    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident => $word:literal,)* }) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$inner])* $variant,)* }
-
-        impl $name {
-            /// All of them, in a fixed order.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The word used in labels and JSON.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)* }
-            }
-
-            /// The one with this word.
-            #[must_use]
-            pub fn from_word(word: &str) -> Option<$name> {
-                match word { $($word => Some($name::$variant),)* _ => None }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
+use super::words::words;
 
 words! {
     /// What can be wrong with one target (a server and a kind).

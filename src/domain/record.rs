@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
+use super::words::words;
 
 /// The number of one create or delete. The controller gives it, counting on from what the journal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,38 +202,6 @@ pub struct SlotsMissed {
     pub count: u64,
     /// When this was noticed.
     pub at: Timestamp,
-}
-
-/// Makes a closed enum whose variants have a fixed word in the journal's file.
-macro_rules! words {
-    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident => $word:literal,)* }) => {
-        $(#[$outer])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$inner])* $variant,)* }
-
-        impl $name {
-            /// All of them, in a fixed order.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The word for it in the journal and in `history`.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word,)* }
-            }
-
-            /// The one with this word.
-            #[must_use]
-            pub fn from_word(word: &str) -> Option<$name> {
-                match word { $($word => Some($name::$variant),)* _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
 }
 
 words! {

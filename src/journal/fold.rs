@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::JournalError;
-use super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed};
 use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
 use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed};
 
 /// The next number of each sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn accept(mut row: CreateRow, item: ItemId, at: Timestamp) -> CreateRow {
         row.accepted_at = Some(at);
         row.gone = None;
     }
-    if matches!(row.state, CreateState::Intended | CreateState::Refused | CreateState::Absent) {
+    if matches!(row.state, CreateState::Intended | CreateState::Refused | CreateState::NotSent | CreateState::Absent) {
         row.state = CreateState::Accepted;
         row.ended = None;
     }

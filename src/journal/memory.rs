@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::fold::{Counters, Store, apply};
-use super::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed};
 use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, Recollection, RunRow, TargetRow};
 use super::{Journal, JournalError, Recall};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::problem::RunResult;
+use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed};
 
 /// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
 #[derive(Debug, Clone, Default)]
@@ -200,9 +200,17 @@ impl Rows {
             deletes: in_order(self.deletes.values().filter(|row| deletes.contains(&row.intent.op)), |row| row.seq),
             runs: in_order(self.runs.values().filter(|row| runs.contains(&row.start.run)), |row| row.seq),
             targets: self.targets.values().copied().collect(),
+            missed: self.newest_missed(),
             fresh: self.counters.is_fresh(),
             set_aside: None,
         }
+    }
+
+    /// The map runs by target, then slot: the last of each target is its newest.
+    fn newest_missed(&self) -> Vec<SlotsMissed> {
+        let newest: BTreeMap<(ServerId, Kind), &SlotsMissed> =
+            self.missed.iter().map(|((server, kind, _), (_, missed))| ((*server, *kind), missed)).collect();
+        newest.into_values().cloned().collect()
     }
 
     fn history(&self, filter: &HistoryFilter) -> HistoryRows {
@@ -226,7 +234,8 @@ impl Rows {
         self.creates_by_item.retain(|(.., op)| creates.contains(op));
         self.deletes.retain(|op, _| deletes.contains(op));
         self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
-        self.missed.retain(|_, (_, row)| row.at >= before);
+        let newest: BTreeSet<_> = self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)).collect();
+        self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
         (rows_before - count(self)) as u64
     }
 

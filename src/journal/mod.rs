@@ -8,7 +8,6 @@ mod error;
 mod fold;
 mod lock;
 mod memory;
-mod record;
 mod rows;
 mod sqlite;
 mod thread;
@@ -20,12 +19,12 @@ mod tests;
 
 use jiff::Timestamp;
 
+pub use crate::domain::record::{
+    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
+};
 pub use error::JournalError;
 pub use lock::{LockError, StateLock};
 pub use memory::{Fault, MemoryJournal};
-pub use record::{
-    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
-};
 pub use rows::{
     CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, Recollection, RunEnd, RunRow, TargetRow,
 };

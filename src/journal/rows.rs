@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, RunId, RunStart, SlotsMissed, Subject, words};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::policy::Globs;
 use crate::domain::problem::{Problem, RunResult};
+use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed, Subject};
+use crate::domain::words::words;
 
 /// What [`load`](super::Recall::load) returns. Creates, deletes and runs are in the order in which they became durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +25,28 @@ pub struct Recollection {
     pub runs: Vec<RunRow>,
     /// The targets that were ever configured, by server and kind.
     pub targets: Vec<TargetRow>,
+    /// For each target, the entry of the newest slot that was missed; by server and kind.
+    pub missed: Vec<SlotsMissed>,
     /// Nothing was ever written into this journal: what it should know is to be rebuilt from the provider. Stays true until the first append.
     pub fresh: bool,
     /// A damaged journal was found, and lies here now; this one was begun in its place.
     pub set_aside: Option<PathBuf>,
+}
+
+impl Recollection {
+    /// The records that these rows came from, in the order in which they became durable: who folds them knows what there is to know.
+    #[must_use]
+    pub fn replay(&self) -> Vec<Record> {
+        let mut steps: Vec<(u64, Record)> = Vec::new();
+        steps.extend(self.targets.iter().map(|row| (0, Record::TargetSeen { server: row.server, kind: row.kind, at: row.first_seen })));
+        steps.extend(self.missed.iter().map(|missed| (0, Record::SlotsMissed(missed.clone()))));
+        self.runs.iter().for_each(|row| row.replay(&mut steps));
+        self.creates.iter().for_each(|row| row.replay(&mut steps));
+        self.deletes.iter().for_each(|row| row.replay(&mut steps));
+        // Stable: what stands in one row keeps its order.
+        steps.sort_by_key(|(seq, _)| *seq);
+        steps.into_iter().map(|(_, record)| record).collect()
+    }
 }
 
 /// A create and what came of it.
@@ -49,6 +68,36 @@ pub struct CreateRow {
     pub gone: Option<Gone>,
 }
 
+impl CreateRow {
+    fn replay(&self, steps: &mut Vec<(u64, Record)>) {
+        let op = self.intent.op;
+        steps.push((self.seq, Record::CreateIntent(self.intent.clone())));
+        if let (Some(item), Some(at)) = (self.item, self.accepted_at) {
+            steps.push((self.seq, Record::CreateAccepted { op, item, at }));
+        }
+        if let Some(Ended { seq, at, error }) = self.ended.clone() {
+            let how = match self.state {
+                CreateState::Completed => None,
+                CreateState::Refused => Some(CreateEnd::Refused),
+                CreateState::NotSent => Some(CreateEnd::NotSent),
+                CreateState::Failed => Some(CreateEnd::Failed),
+                CreateState::Intended | CreateState::Accepted | CreateState::Absent => Some(CreateEnd::Absent),
+            };
+            steps.push((
+                seq,
+                match how {
+                    None => Record::CreateCompleted { op, at },
+                    Some(how) => Record::CreateEnded { op, how, error, at },
+                },
+            ));
+        }
+        if let (Some(item), Some(Gone { at, ours })) = (self.item, self.gone) {
+            let seq = self.ended.as_ref().map_or(self.seq, |ended| ended.seq);
+            steps.push((seq, Record::ItemGone { kind: self.intent.subject.kind, item, ours, at }));
+        }
+    }
+}
+
 /// A delete and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteRow {
@@ -62,6 +111,31 @@ pub struct DeleteRow {
     pub ended: Option<Ended>,
 }
 
+impl DeleteRow {
+    fn replay(&self, steps: &mut Vec<(u64, Record)>) {
+        let op = self.intent.op;
+        steps.push((self.seq, Record::DeleteIntent(self.intent.clone())));
+        let how = match self.state {
+            DeleteState::Intended => return,
+            DeleteState::Gone => DeleteEnd::Gone,
+            DeleteState::Refused => DeleteEnd::Refused,
+            DeleteState::Ineffective => DeleteEnd::Ineffective,
+        };
+        if let Some(Ended { seq, at, error }) = self.ended.clone() {
+            steps.push((seq, Record::DeleteEnded { op, how, error, at }));
+        }
+    }
+}
+
+impl RunRow {
+    fn replay(&self, steps: &mut Vec<(u64, Record)>) {
+        steps.push((self.seq, Record::RunStarted(self.start.clone())));
+        if let Some(RunEnd { seq, at, result, problems, error }) = self.ended.clone() {
+            steps.push((seq, Record::RunEnded { run: self.start.run, result, problems, error, at }));
+        }
+    }
+}
+
 words! {
     /// How far a create has come.
     CreateState {
@@ -73,6 +147,8 @@ words! {
         Completed => "completed",
         /// The provider said no.
         Refused => "refused",
+        /// It never reached the provider.
+        NotSent => "not_sent",
         /// The item took a failed status.
         Failed => "failed",
         /// Proved not to exist.
@@ -98,6 +174,7 @@ impl From<CreateEnd> for CreateState {
     fn from(end: CreateEnd) -> CreateState {
         match end {
             CreateEnd::Refused => CreateState::Refused,
+            CreateEnd::NotSent => CreateState::NotSent,
             CreateEnd::Failed => CreateState::Failed,
             CreateEnd::Absent => CreateState::Absent,
         }

@@ -23,10 +23,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fold::apply;
-use super::record::Record;
 use super::rows::{HistoryFilter, HistoryRows, Recollection};
 use super::{Journal, JournalError, Recall, StateLock};
 use crate::clock::Clock;
+use crate::domain::record::Record;
 use files::Files;
 pub use reader::JournalReader;
 use schema::Schema;

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
 
 use super::super::JournalError;
-use super::super::record::{OpId, RunId, SlotsMissed, Subject};
 use super::super::rows::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, Recollection, RunRow};
 use super::cells::{Stored, fetch, for_each, time_text};
 use super::schema;
 use super::tables::MissedRow;
+use crate::domain::record::{OpId, RunId, SlotsMissed, Subject};
 
 /// The creates that matter, `?1` being "since".
 const CREATES: &str = "state IN ('intended', 'accepted')
@@ -31,11 +31,16 @@ const RUNS: &str = "ended_seq IS NULL
     OR run IN (SELECT newest FROM (
         SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind))";
 
+/// For each target, the newest slot that was missed. Times are texts of one length, so they sort as they run.
+const NEWEST_MISSED: &str = "slot = (SELECT max(other.slot) FROM missed AS other
+    WHERE other.server = missed.server AND other.kind = missed.kind)";
+
 /// What matters, all from one moment. `set_aside` is left open.
 pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result<Recollection, JournalError> {
     let since = time_text(since);
     let transaction = connection.transaction()?;
     let counters = schema::counters(&transaction)?;
+    let missed: Vec<MissedRow> = fetch(&transaction, &format!("WHERE {NEWEST_MISSED}"), [])?;
     let mut recollection = Recollection {
         next_op: OpId(counters.next_op),
         next_run: RunId(counters.next_run),
@@ -43,11 +48,13 @@ pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result
         deletes: fetch(&transaction, &format!("WHERE {DELETES} ORDER BY seq"), [&since])?,
         runs: fetch(&transaction, &format!("WHERE {RUNS} ORDER BY seq"), [])?,
         targets: fetch(&transaction, "", [])?,
+        missed: missed.into_iter().map(|row| row.missed).collect(),
         fresh: counters.is_fresh(),
         set_aside: None,
     };
     transaction.commit()?;
     recollection.targets.sort_unstable_by_key(|row| (row.server, row.kind));
+    recollection.missed.sort_unstable_by_key(|missed| (missed.subject.server, missed.subject.kind));
     Ok(recollection)
 }
 
@@ -58,7 +65,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<
         format!("DELETE FROM creates WHERE NOT ({CREATES})"),
         format!("DELETE FROM deletes WHERE NOT ({DELETES})"),
         format!("DELETE FROM runs WHERE NOT ({RUNS} OR at >= ?1)"),
-        "DELETE FROM missed WHERE at < ?1".to_owned(),
+        format!("DELETE FROM missed WHERE NOT ({NEWEST_MISSED} OR at >= ?1)"),
     ];
     let mut count = 0;
     for statement in statements {

@@ -4,11 +4,11 @@ use rusqlite::{Connection, params};
 
 use super::super::JournalError;
 use super::super::fold::Store;
-use super::super::record::{OpId, RunId, SlotsMissed};
 use super::super::rows::{CreateRow, DeleteRow, RunRow, TargetRow};
 use super::cells::{Stored, fetch, put, put_first};
 use super::tables::MissedRow;
 use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::record::{OpId, RunId, SlotsMissed};
 
 /// The rows as an open transaction of this connection sees them.
 pub(super) struct Rows<'a>(pub &'a Connection);

@@ -1,12 +1,12 @@
 //! Which columns a row has. Nothing else knows them but the schema and the conditions of `select`.
 
 use super::super::JournalError;
-use super::super::record::{CreateIntent, DeleteIntent, DeleteWhen, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
 use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::problem::{Problem, Reason, RunResult};
+use crate::domain::record::{CreateIntent, DeleteIntent, DeleteWhen, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
 
 impl Stored for CreateRow {
     const TABLE: Table = Table {
