@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
-use crate::domain::inventory::{Item, ItemId, ServerId, Status};
+use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetKey, Undecided};
 use crate::domain::policy::KindPolicy;
@@ -17,7 +17,7 @@ use crate::domain::problem::RunResult;
 use crate::domain::schedule::ON_TIME;
 
 use super::account::AccountState;
-use super::observe::{Retry, TargetState};
+use super::observe::Retry;
 use super::{Controller, Mode};
 
 /// The pause after a run that did not end well; it doubles with each.
@@ -44,8 +44,7 @@ impl Controller {
         let mut due = std::mem::take(&mut self.due);
         self.timetables.advance(now.wall, |since, key| due.push(Reverse((since, key))));
         let mut servers = Vec::new();
-        while let Some(Reverse((since, key))) = due.peek().copied().filter(|Reverse((since, _))| *since <= now.wall) {
-            let _ = since;
+        while let Some(Reverse((_, key))) = due.peek().copied().filter(|Reverse((since, _))| *since <= now.wall) {
             due.pop();
             servers.push(key.0);
         }
@@ -56,12 +55,13 @@ impl Controller {
         }
     }
 
-    fn retries_due(&self, now: Now) -> Vec<ServerId> {
-        if self.next_retry().is_none_or(|at| at > now.mono) {
-            return Vec::new();
+    fn retries_due(&mut self, now: Now) -> Vec<ServerId> {
+        let mut servers = Vec::new();
+        while let Some((_, key)) = self.retries.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.retries.pop_first();
+            servers.push(key.0);
         }
-        let due = |state: &TargetState| state.retry.is_some_and(|retry| retry.at <= now.mono && retry.failures > 0);
-        self.targets.iter().filter(|(_, state)| due(state)).map(|(key, _)| key.0).collect()
+        servers
     }
 
     /// When the next slot may be tried again.
@@ -77,7 +77,7 @@ impl Controller {
         if self.serve_request(now, server) || self.mode == Mode::Command {
             return;
         }
-        let mut kinds = crate::domain::inventory::Kind::ALL;
+        let mut kinds = Kind::ALL;
         if self.turns.get(&server) == Some(&kinds[0]) {
             kinds.reverse();
         }
@@ -197,18 +197,15 @@ impl Controller {
     }
 
     /// A run has ended: when its slot may be tried again, and what it waited for in vain.
-    pub(super) fn note_end(&mut self, now: Now, key: TargetKey, slot: Option<Timestamp>, outcome: &Outcome, waited_for: Option<ItemId>) {
+    pub(super) fn note_end(&mut self, now: Now, key: TargetKey, slot: Option<Timestamp>, outcome: &Outcome, waited_for: impl Iterator<Item = ItemId>) {
         self.turns.insert(key.0, key.1);
         let Some(state) = self.targets.get_mut(&key) else { return };
         state.given_up.extend(waited_for);
-        if let Some(old) = state.retry.take() {
-            self.retries.remove(&(old.at, key));
-        }
+        let old = state.retry.take().filter(|retry| Some(retry.slot) == slot);
         let Some(slot) = slot.filter(|_| !matches!(outcome.result, RunResult::Success | RunResult::Skipped)) else { return };
-        let failures = old_failures(self.last_failures.remove(&key), slot) + 1;
+        let failures = old.map_or(0, |retry| retry.failures) + 1;
         let pause = RETRY_PAUSE.saturating_mul(1 << (failures - 1).min(16)).min(RETRY_PAUSE_MAX);
         let retry = Retry { slot, failures, at: now.mono.after(pause) };
-        self.last_failures.insert(key, (slot, failures));
         state.retry = Some(retry);
         self.retries.insert((retry.at, key));
     }
@@ -217,10 +214,6 @@ impl Controller {
     pub(super) fn slot_origin(policy: &KindPolicy, slot: Timestamp) -> Origin {
         Origin::Slot { policy: (*policy.policy).into(), slot }
     }
-}
-
-fn old_failures(last: Option<(Timestamp, u32)>, slot: Timestamp) -> u32 {
-    last.filter(|(failed, _)| *failed == slot).map_or(0, |(_, failures)| failures)
 }
 
 /// Until when a create for a slot may be begun.

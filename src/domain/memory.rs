@@ -112,6 +112,15 @@ impl Memory {
         self.targets.iter().map(|(key, target)| (*key, target))
     }
 
+    /// The item of a delete that is not decided.
+    #[must_use]
+    pub fn item_of(&self, op: OpId) -> Option<ItemId> {
+        match self.ops.get(&op)?.1 {
+            Op::Delete { item, .. } => Some(item),
+            Op::Create { item, .. } => item,
+        }
+    }
+
     /// Extra deletes within the last 24 hours. One that is dated ahead of `now` counts: a clock set back must not refill the fuse.
     #[must_use]
     pub fn extras_last_day(&self, now: Timestamp) -> u32 {

@@ -107,7 +107,7 @@ impl Run {
     }
 
     fn set_back(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, setback: Setback) {
-        let Setback { kind, text } = setback;
+        let Setback { kind, text, pause } = setback;
         match kind {
             SetbackKind::Doubtful => {
                 let now = step.ctx.now.mono;
@@ -123,7 +123,7 @@ impl Run {
                     self.tell_decided(step, creating.op, None, OpResult::Failure, Some(text.clone()));
                     return self.fail(step, Reason::CreateFailed, text);
                 }
-                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent));
+                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent, pause));
                 self.want = Want { wake: Some(until), ..Want::default() };
                 self.phase = Phase::Planning { not_before: Some(until) };
             }

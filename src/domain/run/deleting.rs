@@ -159,7 +159,7 @@ impl Run {
             }
             SetbackKind::NotSent if self.unsent + 1 < UNSENT_MAX => {
                 self.unsent += 1;
-                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent));
+                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent, setback.pause));
                 deleting.sent = deleting.sent.saturating_sub(1);
                 deleting.stage = Stage::Paused { until };
                 self.want = Want { wake: Some(until), ..Want::default() };

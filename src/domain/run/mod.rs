@@ -229,6 +229,8 @@ pub struct Setback {
     pub kind: SetbackKind,
     /// What came, in words.
     pub text: String,
+    /// How long the provider asks to be left alone, if it says.
+    pub pause: Option<Duration>,
 }
 
 /// What a failed write means.
@@ -592,7 +594,7 @@ impl Run {
     }
 
     /// The pause after the how-manieth request that never reached the provider.
-    fn unsent_pause(unsent: u32) -> Duration {
-        UNSENT_PAUSE.saturating_mul(1 << unsent.min(6))
+    fn unsent_pause(unsent: u32, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or_default().max(UNSENT_PAUSE.saturating_mul(1 << unsent.min(6)))
     }
 }

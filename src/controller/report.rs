@@ -1,0 +1,198 @@
+//! The state of everything at one moment.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Now;
+use crate::domain::inventory::Kind;
+use crate::domain::memory::TargetKey;
+use crate::domain::plan::{self, Ground, Plan};
+use crate::domain::problem::{Problem, Reason};
+use crate::domain::report::{PolicyReport, Report, TargetReport};
+use crate::domain::schedule::ON_TIME;
+
+use super::Controller;
+use super::observe::TargetState;
+
+/// A server that was once found by `match` and is no more is told for this long after its last run.
+const MISSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Controller {
+    /// The state of everything now.
+    #[must_use]
+    pub fn report(&self, now: Now) -> Report {
+        let targets = self.targets.iter().map(|(key, state)| self.report_target(now, *key, state));
+        let mut targets: Vec<TargetReport> = targets.chain(self.lost_targets(now)).collect();
+        targets.sort_by_key(|target| (target.server, target.kind));
+        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
+        Report {
+            at: now.wall,
+            servers_configured: self.fleet.members.len(),
+            targets,
+            policies: self.report_policies(now),
+            account: self.account.problems(now.mono, defects, now.wall),
+            limits: self.setup.wanted.limits,
+            provider_up: self.account.up,
+            clock_skew_seconds: self.account.skew(),
+            observed: self.sources.servers.settled && self.has_seen_everything(),
+        }
+    }
+
+    fn report_target(&self, now: Now, key: TargetKey, state: &TargetState) -> TargetReport {
+        let target = self.target(key);
+        let memory = self.memory.get(key);
+        let seen = state.summary.as_ref();
+        let last_success_at = memory.and_then(|memory| memory.last_success).max(seen.and_then(|summary| summary.newest_ours));
+        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
+        let next = self.timetables.next_due(state.timetable, state.offset, now.wall);
+        TargetReport {
+            server: key.0,
+            server_name: target.server_name,
+            kind: key.1,
+            policy: target.policy,
+            seen: seen.map(|summary| summary.seen),
+            last_success_at,
+            next_run_at: next.max(paused.filter(|until| *until > now.wall)),
+            overdue_after: self.overdue_after(key, state, last_success_at),
+            running: self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1),
+            problems: self.problems_of(now, key),
+        }
+    }
+
+    /// When the next success is due: the first slot after the last one, as late as it may be begun, and as long as it may take.
+    fn overdue_after(&self, key: TargetKey, state: &TargetState, last_success: Option<Timestamp>) -> Option<Timestamp> {
+        let since = last_success.or_else(|| self.memory.get(key).and_then(|memory| memory.first_seen))?;
+        let next = state.policy.schedule.next_after(since)?.time;
+        let lateness = state.offset + state.policy.catch_up.max(ON_TIME) + state.policy.stuck_after;
+        next.checked_add(lateness).ok()
+    }
+
+    fn report_policies(&self, now: Now) -> Vec<PolicyReport> {
+        let policies = self.setup.wanted.policies.iter();
+        policies
+            .map(|policy| {
+                let intervals = policy.schedule.intervals(now.wall);
+                PolicyReport {
+                    policy: Arc::clone(&policy.policy),
+                    kind: policy.kind,
+                    next_run_at: policy.schedule.next_after(now.wall).map(|fire| fire.time),
+                    expected_interval: intervals.map(|intervals| intervals.longest).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    /// Servers that a `match` once found and that are not there any more: their backups have stopped, perhaps without anybody's will.
+    fn lost_targets(&self, now: Now) -> Vec<TargetReport> {
+        let Some(servers) = self.servers.as_ref().filter(|seen| seen.whole && self.sources.servers.told) else { return Vec::new() };
+        let gone = self.memory.targets().filter(|(key, memory)| {
+            let recent = memory.last_end.is_some_and(|end| now.wall.duration_since(end).unsigned_abs() < MISSED_FOR);
+            recent && !self.targets.contains_key(key) && !servers.listing.servers.iter().any(|server| server.id == key.0)
+        });
+        gone.filter_map(|(key, memory)| {
+            let entry = self.setup.wanted.entries.iter().find(|entry| entry.matches(&memory.last_name))?;
+            let policy = entry.assignment.get(key.1)?;
+            let detail = format!("`{}` was found by the entry at {}, and the provider does not know it any more", memory.last_name, entry.place);
+            Some(TargetReport {
+                server: key.0,
+                server_name: (*memory.last_name).into(),
+                kind: key.1,
+                policy: Arc::clone(&policy.policy),
+                seen: None,
+                last_success_at: memory.last_success,
+                next_run_at: None,
+                overdue_after: None,
+                running: false,
+                problems: vec![Problem { reason: Reason::ServerMissing, detail }],
+            })
+        })
+        .collect()
+    }
+
+    /// What is wrong with a target now; each reason once, in the order of the closed list.
+    pub(super) fn problems_of(&self, now: Now, key: TargetKey) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = Vec::new();
+        if let Some(run) = self.runs.get(&key.0).filter(|run| run.target.kind == key.1) {
+            problems.extend(run.standing());
+        }
+        let shown = self.targets.get(&key).and_then(|state| state.summary.as_ref());
+        problems.extend(shown.iter().flat_map(|summary| summary.problems.clone()));
+        problems.extend(self.standing_server_problems(now, key));
+        // What the last run met stands until the next one ends, but what can be seen is believed as it is seen.
+        let remembered = self.memory.get(key).map(|memory| memory.problems.clone()).unwrap_or_default();
+        problems.extend(remembered.into_iter().filter(|problem| !is_seen(problem.reason) || shown.is_none()));
+        problems.sort_by_key(|problem| problem.reason);
+        problems.dedup_by_key(|problem| problem.reason);
+        problems
+    }
+
+    fn standing_server_problems(&self, now: Now, key: TargetKey) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |reason, detail: String| problems.push(Problem { reason, detail });
+        let Some(member) = self.fleet.members.get(&key.0) else { return problems };
+        if let Some(name) = self.other_name(key) {
+            add(Reason::NameMismatch, format!("the provider calls it `{name}`; nothing is deleted there"));
+        }
+        if member.missing {
+            add(Reason::ServerMissing, "the provider does not know the server".to_owned());
+        }
+        if let Some(conflict) = &member.conflict {
+            add(Reason::MatchConflict, conflict.clone());
+        }
+        if member.restoring {
+            add(Reason::Restoring, "it is being restored; nothing is deleted there".to_owned());
+        }
+        if let Some(until) = member.paused_until.filter(|until| *until > now.wall) {
+            add(Reason::Paused, format!("paused until {until}"));
+        }
+        problems
+    }
+
+    /// What a run now would do for each target that is meant; nothing is changed. In the order of the targets.
+    #[must_use]
+    pub fn plans(&self, now: Now, select: &super::Select) -> Vec<TargetPlan> {
+        let keys = self.targets.keys().copied().filter(|key| select.admits(&self.target(*key)));
+        keys.filter_map(|key| self.plan_of(now, key)).collect()
+    }
+
+    fn plan_of(&self, now: Now, key: TargetKey) -> Option<TargetPlan> {
+        let state = self.targets.get(&key)?;
+        let inventory = self.inventories.get(&key.1)?;
+        let target = self.target(key);
+        let problems = self.problems_of(now, key);
+        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(|slot| !self.is_done(key, *slot));
+        let slot = slot.unwrap_or(Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall));
+        let plan = self.forecast(now, key, state, inventory, slot)?;
+        Some(TargetPlan { target, plan, problems })
+    }
+}
+
+/// What a run now would do for one target.
+#[derive(Debug, Clone)]
+pub struct TargetPlan {
+    /// Which.
+    pub target: crate::domain::fact::Target,
+    /// What.
+    pub plan: Plan,
+    /// What stands already.
+    pub problems: Vec<Problem>,
+}
+
+/// Whether a problem shows in the listing itself, so that the listing has the last word on it.
+fn is_seen(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ListingIncomplete
+            | Reason::Stuck
+            | Reason::UnknownStatus
+            | Reason::MarkLost
+            | Reason::NameMismatch
+            | Reason::ServerMissing
+            | Reason::Restoring
+            | Reason::CreateUnknown
+            | Reason::DeleteUnknown
+    )
+}

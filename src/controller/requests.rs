@@ -1,0 +1,371 @@
+//! What people ask for: `run` and `take`, as commands of their own or handed to the daemon.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Now;
+use crate::domain::fact::Target;
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::Origin;
+use crate::domain::memory::TargetKey;
+use crate::domain::policy::Globs;
+use crate::domain::problem::{Problem, Reason, RunResult};
+use crate::domain::record::Trigger;
+use crate::domain::run::{ByHand, Outcome, Run};
+
+use super::account::Fatal;
+use super::runs::Errand;
+use super::scheduling::Work;
+use super::{Command, Controller, Mode};
+
+/// So many failed listings in a row end a command that has sent nothing yet.
+const HOPELESS: u32 = 4;
+
+/// Which targets are meant. An empty list does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct Select {
+    /// Any of these servers.
+    pub servers: Vec<ServerPattern>,
+    /// Any of these policies.
+    pub policies: Vec<String>,
+    /// Any of these kinds.
+    pub kinds: Vec<Kind>,
+}
+
+/// A server by number, or by name.
+#[derive(Debug, Clone)]
+pub enum ServerPattern {
+    /// This number; a server may also be called so.
+    Id(ServerId),
+    /// A name or pattern.
+    Name(Globs),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A run for each target. `due`: only where a slot is due.
+    Run {
+        /// Only due slots.
+        due: bool,
+    },
+    /// One item by hand.
+    Take {
+        /// What stands in the middle of its name; else the policy's name.
+        label: Option<String>,
+        /// It is held for so long.
+        keep_for: Option<Duration>,
+        /// At the cap, one item is given for it.
+        make_room: bool,
+    },
+}
+
+/// Something asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The asker's number for it.
+    pub id: u64,
+    /// Of which targets.
+    pub select: Select,
+    /// What.
+    pub what: What,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestReport {
+    /// The asker's number.
+    pub id: u64,
+    /// When it was begun.
+    pub started_at: Option<Timestamp>,
+    /// For each target, in order.
+    pub targets: Vec<TargetResult>,
+    /// Why it ended early.
+    pub fatal: Option<Fatal>,
+}
+
+/// What became of a request for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetResult {
+    /// Which.
+    pub target: Target,
+    /// How.
+    pub result: RunResult,
+    /// What was made.
+    pub created: Vec<ItemId>,
+    /// What was deleted.
+    pub deleted: Vec<ItemId>,
+    /// What stands.
+    pub problems: Vec<Problem>,
+    /// Why it is no success.
+    pub error: Option<String>,
+}
+
+/// The requests that are not done with.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    arrived: VecDeque<Request>,
+    open: BTreeMap<u64, Open>,
+    /// What is still to be begun, or is on, for each server.
+    queues: BTreeMap<ServerId, VecDeque<(u64, TargetKey)>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    request: Request,
+    started_at: Timestamp,
+    pending: BTreeSet<TargetKey>,
+    results: BTreeMap<TargetKey, TargetResult>,
+}
+
+impl Desk {
+    pub fn take(&mut self, request: Request) {
+        self.arrived.push_back(request);
+    }
+
+    /// Whether a request is about a kind, which may have no policy.
+    pub fn asks_for(&self, kind: Kind) -> bool {
+        let open = self.open.values().map(|open| &open.request).chain(&self.arrived);
+        open.into_iter().any(|request| request.select.kinds.contains(&kind))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.open.is_empty()
+    }
+}
+
+impl Select {
+    /// Whether a target is meant.
+    #[must_use]
+    pub fn admits(&self, target: &Target) -> bool {
+        let server = |pattern: &ServerPattern| match pattern {
+            ServerPattern::Id(id) => target.server == *id || *target.server_name == *id.to_string(),
+            ServerPattern::Name(globs) => globs.is_match(&target.server_name),
+        };
+        (self.servers.is_empty() || self.servers.iter().any(server))
+            && (self.policies.is_empty() || self.policies.iter().any(|policy| **policy == *target.policy))
+            && (self.kinds.is_empty() || self.kinds.contains(&target.kind))
+    }
+}
+
+impl Controller {
+    /// Works out which targets the requests are for, once it is known which there are.
+    pub(super) fn expand_requests(&mut self, now: Now) {
+        if self.desk.arrived.is_empty() || !self.sources.servers.settled || !self.has_seen_everything() {
+            return;
+        }
+        while let Some(request) = self.desk.arrived.pop_front() {
+            let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
+            let id = request.id;
+            if keys.is_empty() {
+                let fatal = Some(Fatal::Selection("no server with a policy answers to that".to_owned()));
+                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal }));
+                continue;
+            }
+            for key in &keys {
+                self.desk.queues.entry(key.0).or_default().push_back((id, *key));
+            }
+            let pending = keys.iter().copied().collect();
+            self.desk.open.insert(id, Open { request, started_at: now.wall, pending, results: BTreeMap::new() });
+            for key in keys {
+                self.consider(now, key.0);
+            }
+        }
+    }
+
+    /// Whether each kind was listed at least once.
+    pub(super) fn has_seen_everything(&self) -> bool {
+        self.kinds().iter().all(|kind| self.inventories.contains_key(kind))
+    }
+
+    /// Begins what is asked for next on a server. Returns whether a run is on now.
+    pub(super) fn serve_request(&mut self, now: Now, server: ServerId) -> bool {
+        while let Some((id, key)) = self.desk.queues.get(&server).and_then(|queue| queue.front().copied()) {
+            let Some(what) = self.desk.open.get(&id).map(|open| open.request.what.clone()) else {
+                self.dequeue(server);
+                continue;
+            };
+            match self.begin_request(now, key, &what) {
+                Begun::Running => return true,
+                Begun::NotNow => return false,
+                Begun::Over(result) => self.close_target(id, key, result),
+            }
+        }
+        false
+    }
+
+    fn begin_request(&mut self, now: Now, key: TargetKey, what: &What) -> Begun {
+        if let Some(problem) = self.barrier(now, key) {
+            return Begun::Over(Some(self.refused(key, problem)));
+        }
+        let work = self.work(now, key);
+        match (work, what) {
+            (Work::Resume(resume), _) => self.resume(now, key, resume),
+            (Work::Slot(slot), What::Run { .. }) => self.start_slot(now, key, slot, Trigger::Command),
+            (Work::Nothing, What::Run { due: true }) => return Begun::Over(None),
+            (Work::Nothing, What::Run { due: false }) => {
+                let Some(state) = self.targets.get(&key) else { return Begun::Over(None) };
+                let policy = state.policy.clone();
+                let slot = self.free_moment(key, now.wall);
+                let mark = self.mark(Self::slot_origin(&policy, slot), None);
+                self.start(now, Errand { key, trigger: Trigger::Command, mark, label: String::new(), deadline: None, by_hand: None });
+            }
+            (Work::Nothing | Work::Slot(_), What::Take { label, keep_for, make_room }) => {
+                let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
+                let policy = self.targets.get(&key).map(|state| state.policy.policy.to_string()).unwrap_or_default();
+                let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);
+                let label = label.clone().unwrap_or(policy);
+                let by_hand = Some(ByHand { make_room: *make_room });
+                self.start(now, Errand { key, trigger: Trigger::Hand, mark, label, deadline: None, by_hand });
+            }
+        }
+        if self.runs.contains_key(&key.0) { Begun::Running } else { Begun::NotNow }
+    }
+
+    /// A moment that no item of ours stands for: a run that is asked for and not due is for the second in which it begins.
+    fn free_moment(&self, key: TargetKey, now: Timestamp) -> Timestamp {
+        let mut moment = whole_second(now);
+        while self.is_done(key, moment) || self.memory.get(key).is_some_and(|memory| memory.slot(moment).creates > 0) {
+            moment = moment.checked_add(Duration::from_secs(1)).unwrap_or(moment);
+        }
+        moment
+    }
+
+    /// Why nothing is begun for a target even where it is asked for.
+    fn barrier(&self, now: Now, key: TargetKey) -> Option<Problem> {
+        let member = self.fleet.members.get(&key.0)?;
+        if let Some(conflict) = &member.conflict {
+            return Some(Problem { reason: Reason::MatchConflict, detail: conflict.clone() });
+        }
+        let until = member.paused_until.filter(|until| *until > now.wall)?;
+        Some(Problem { reason: Reason::Paused, detail: format!("paused until {until}") })
+    }
+
+    fn refused(&self, key: TargetKey, problem: Problem) -> TargetResult {
+        let result = if problem.reason == Reason::Paused { RunResult::Skipped } else { RunResult::Failure };
+        let error = Some(problem.detail.clone());
+        TargetResult { target: self.target(key), result, created: Vec::new(), deleted: Vec::new(), problems: vec![problem], error }
+    }
+
+    /// A run has ended: whether that answers a request.
+    pub(super) fn answer_request(&mut self, now: Now, key: TargetKey, run: &Run, outcome: &Outcome) {
+        let Some((id, front)) = self.desk.queues.get(&key.0).and_then(|queue| queue.front().copied()) else { return };
+        let Some(open) = self.desk.open.get_mut(&id).filter(|_| front == key) else { return };
+        let mut result = TargetResult {
+            target: run.target.clone(),
+            result: outcome.result,
+            created: run.created.clone(),
+            deleted: run.deleted.clone(),
+            problems: outcome.problems.clone(),
+            error: outcome.error.clone(),
+        };
+        // An interrupted run that was picked up goes before what is asked for, which may be done by it.
+        if run.trigger == Trigger::Resumed {
+            open.results.insert(key, result);
+            return;
+        }
+        if let Some(before) = open.results.remove(&key) {
+            result.created.splice(0..0, before.created);
+            result.deleted.splice(0..0, before.deleted);
+        }
+        let _ = now;
+        self.close_target(id, key, Some(result));
+    }
+
+    fn dequeue(&mut self, server: ServerId) {
+        if let Some(queue) = self.desk.queues.get_mut(&server) {
+            queue.pop_front();
+            if queue.is_empty() {
+                self.desk.queues.remove(&server);
+            }
+        }
+    }
+
+    fn close_target(&mut self, id: u64, key: TargetKey, result: Option<TargetResult>) {
+        self.dequeue(key.0);
+        let Some(open) = self.desk.open.get_mut(&id) else { return };
+        open.pending.remove(&key);
+        open.results.extend(result.map(|result| (key, result)));
+        if open.pending.is_empty()
+            && let Some(open) = self.desk.open.remove(&id)
+        {
+            let targets = open.results.into_values().collect();
+            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: None }));
+        }
+    }
+
+    /// In a command: where listing fails again and again and nothing was sent yet, waiting is no use.
+    pub(super) fn give_up_if_hopeless(&mut self, _now: Now) {
+        if self.mode != Mode::Command || self.desk.is_empty() || self.runs.values().any(|run| !run.is_untouched()) {
+            return;
+        }
+        let kinds = self.kinds();
+        let mut errors = Vec::new();
+        for kind in kinds {
+            let source = self.source(kind);
+            errors.extend(source.error.clone().filter(|_| source.failures >= HOPELESS));
+        }
+        let servers = &self.sources.servers;
+        errors.extend(servers.error.clone().filter(|_| servers.failures >= HOPELESS));
+        let Some(error) = errors.into_iter().next() else { return };
+        if error.is_provider_down() {
+            self.abandon(Fatal::Provider(error.to_string()));
+        } else {
+            self.fail_all(&format!("failed to list: {error}"));
+        }
+    }
+
+    /// Ends all requests for a reason that concerns them all.
+    pub(super) fn abandon(&mut self, fatal: Fatal) {
+        let arrived: Vec<u64> = self.desk.arrived.drain(..).map(|request| request.id).collect();
+        for id in arrived {
+            self.out.push(Command::Finished(RequestReport { id, started_at: None, targets: Vec::new(), fatal: Some(fatal.clone()) }));
+        }
+        for (id, open) in std::mem::take(&mut self.desk.open) {
+            let targets = open.results.into_values().collect();
+            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: Some(fatal.clone()) }));
+        }
+        self.desk.queues.clear();
+    }
+
+    /// Ends all requests as failures of each of their targets.
+    fn fail_all(&mut self, error: &str) {
+        let failed = |controller: &Controller, key: TargetKey| TargetResult {
+            target: controller.target(key),
+            result: RunResult::Failure,
+            created: Vec::new(),
+            deleted: Vec::new(),
+            problems: vec![Problem { reason: Reason::ListingIncomplete, detail: error.to_owned() }],
+            error: Some(error.to_owned()),
+        };
+        for request in std::mem::take(&mut self.desk.arrived) {
+            let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
+            let targets = keys.into_iter().map(|key| failed(self, key)).collect();
+            self.out.push(Command::Finished(RequestReport { id: request.id, started_at: None, targets, fatal: None }));
+        }
+        for (id, mut open) in std::mem::take(&mut self.desk.open) {
+            for key in &open.pending {
+                open.results.insert(*key, failed(self, *key));
+            }
+            let targets = open.results.into_values().collect();
+            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: None }));
+        }
+        self.desk.queues.clear();
+    }
+}
+
+/// What came of trying to begin.
+enum Begun {
+    /// A run is on.
+    Running,
+    /// Later.
+    NotNow,
+    /// There is nothing to run.
+    Over(Option<TargetResult>),
+}
+
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}

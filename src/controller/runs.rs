@@ -1,0 +1,300 @@
+//! The runs that are on: beginning them, letting them look, carrying out what they ask for.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::clock::Now;
+use crate::domain::fact::Fact;
+use crate::domain::inventory::{Item, ItemId, Kind, ServerId};
+use crate::domain::mark::{Mark, Origin, Reading, item_name};
+use crate::domain::memory::TargetKey;
+use crate::domain::plan::Order;
+use crate::domain::problem::Reason;
+use crate::domain::record::{CreateEnd, DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
+use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, ServerState, Setback, SetbackKind, Start};
+use crate::provider::{Deleted, ProviderError, Reply};
+
+use super::scheduling::deadline;
+use super::{Command, Controller};
+
+/// What a run is to make, before it has a number.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub key: TargetKey,
+    pub trigger: Trigger,
+    pub mark: Mark,
+    /// What stands in the middle of a name made by hand.
+    pub label: String,
+    pub deadline: Option<Timestamp>,
+    pub by_hand: Option<ByHand>,
+}
+
+impl Controller {
+    /// Begins a run for a slot.
+    pub(super) fn start_slot(&mut self, now: Now, key: TargetKey, slot: Timestamp, trigger: Trigger) {
+        let Some(state) = self.targets.get(&key) else { return };
+        let deadline = deadline(&state.policy, slot, state.offset);
+        let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
+        self.start(now, Errand { key, trigger, mark, label: String::new(), deadline, by_hand: None });
+    }
+
+    pub(super) fn mark(&self, origin: Origin, until: Option<Timestamp>) -> Mark {
+        Mark { owner: self.setup.wanted.owner.clone(), origin, until }
+    }
+
+    /// Begins a run.
+    pub(super) fn start(&mut self, now: Now, errand: Errand) {
+        let start = self.open_run(now, errand);
+        let server = start.target.server;
+        self.runs.insert(server, Run::new(start));
+        self.nudge(now, server);
+    }
+
+    /// Picks up an interrupted run.
+    pub(super) fn resume(&mut self, now: Now, key: TargetKey, resume: Resume) {
+        let origin = match &resume {
+            Resume::CreateInDoubt(intent) => intent.origin.clone(),
+            Resume::Waiting { item, .. } => self.origin_of(key, *item).unwrap_or(Origin::Hand { at: now.wall }),
+            Resume::DeleteInDoubt(..) => Origin::Hand { at: now.wall },
+        };
+        let by_hand = match (&resume, &origin) {
+            (Resume::CreateInDoubt(_), Origin::Hand { .. }) => Some(ByHand { make_room: false }),
+            _ => None,
+        };
+        let slot = match origin {
+            Origin::Slot { slot, .. } => Some(slot),
+            Origin::Hand { .. } => None,
+        };
+        let in_time = slot.and_then(|slot| self.targets.get(&key).and_then(|state| deadline(&state.policy, slot, state.offset)));
+        let mark = self.mark(origin, None);
+        let errand = Errand { key, trigger: Trigger::Resumed, mark, label: String::new(), deadline: in_time.or(Some(now.wall)), by_hand };
+        let mut start = self.open_run(now, errand);
+        if let Resume::CreateInDoubt(intent) = &resume {
+            // What was sent then is what is looked for now, whatever the owner is called meanwhile.
+            start.order.name = intent.name.as_deref().map(str::to_owned);
+            start.order.description = (*intent.description).to_owned();
+        }
+        let timeout = self.setup.request_timeout;
+        match &resume {
+            Resume::CreateInDoubt(intent) => drop(self.ops.insert(intent.op, key.0)),
+            Resume::DeleteInDoubt(intent, _) => drop(self.ops.insert(intent.op, key.0)),
+            Resume::Waiting { .. } => {}
+        }
+        self.runs.insert(key.0, Run::resumed(start, resume, timeout));
+        self.nudge(now, key.0);
+    }
+
+    fn origin_of(&self, key: TargetKey, item: ItemId) -> Option<Origin> {
+        let remembered = self.memory.get(key).and_then(|memory| memory.made.get(&item)).cloned();
+        remembered.or_else(|| match Mark::read(&self.inventories.get(&key.1)?.of(key.0).find(item)?.description) {
+            Reading::Mark(mark) => Some(mark.origin),
+            _ => None,
+        })
+    }
+
+    fn open_run(&mut self, now: Now, errand: Errand) -> Start {
+        let Errand { key, trigger, mark, label, deadline, by_hand } = errand;
+        let id = self.next_run;
+        self.next_run = RunId(id.0 + 1);
+        let target = self.target(key);
+        let slot = mark.slot();
+        let order = Order { name: item_name(key.1, &mark, &label), description: mark.description(), slot };
+        let subject =
+            Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
+        self.append(Record::RunStarted(RunStart { run: id, subject, trigger, slot, at: now.wall }));
+        let scheduled = trigger == Trigger::Schedule;
+        let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();
+        let since = slot.filter(|_| scheduled).and_then(|slot| slot.checked_add(offset).ok());
+        let lateness = since.map(|since| now.wall.duration_since(since).unsigned_abs());
+        self.tell(Fact::RunStarted { target: target.clone(), run: id.0, slot, lateness });
+        Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand }
+    }
+
+    /// Lets a run look again.
+    pub(super) fn nudge(&mut self, now: Now, server: ServerId) {
+        self.step(now, server, Event::Look);
+    }
+
+    /// Lets a run react to something, and carries out what it asks for.
+    fn step(&mut self, now: Now, server: ServerId, event: Event) {
+        let Some(mut run) = self.runs.remove(&server) else { return };
+        let key = (server, run.target.kind);
+        self.memory.entry(key);
+        let mut next_op = self.next_op;
+        let effects = match self.context(now, key) {
+            Some(context) => run.step(&context, &mut next_op, event),
+            None => Vec::new(),
+        };
+        self.next_op = next_op;
+        let want = run.want;
+        let making = run.is_making();
+        self.runs.insert(server, run);
+        if making {
+            self.permits.insert(server);
+        }
+        self.note_want(key.1, want);
+        if want.permit && !self.permit_queue.contains(&server) {
+            self.permit_queue.push_back(server);
+        }
+        self.wakes.extend(want.wake.map(|at| Reverse((at, server))));
+        self.carry_out(now, key, effects);
+        self.tell_problems(now, key);
+    }
+
+    fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
+        static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
+        let member = self.fleet.members.get(&key.0);
+        let state = self.targets.get(&key);
+        let making = self.permits.len() + self.runs.values().filter(|run| run.is_making() && !self.permits.contains(&run.target.server)).count();
+        Some(Context {
+            now,
+            wanted: &self.setup.wanted,
+            config: &self.setup.digest,
+            generation: self.generation,
+            policy: state.map(|state| &*state.policy),
+            request_timeout: self.setup.request_timeout,
+            inventory: self.inventories.get(&key.1),
+            memory: self.memory.get(key)?,
+            extras_last_day: self.memory.extras_last_day(now.wall),
+            last_write: self.last_writes.get(&key.0).copied(),
+            server: ServerState {
+                missing: member.is_some_and(|member| member.missing),
+                other_name: self.other_name(key),
+                restoring: member.is_some_and(|member| member.restoring),
+                seen: self.servers.as_ref().map(|seen| seen.begun),
+                told: self.sources.servers.told,
+                freeze: None,
+            },
+            protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
+            held: &NOBODY,
+            permit: self.permits.contains(&key.0) || making < self.setup.concurrent_creates,
+        })
+    }
+
+    fn carry_out(&mut self, now: Now, key: TargetKey, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Intend(op, record) => {
+                    self.ops.insert(op, key.0);
+                    self.memory.apply(&record);
+                    self.out.push(Command::Append(vec![record], Some(op)));
+                }
+                Effect::Record(record) => self.note_record(key, record),
+                Effect::SendCreate { op, order } => {
+                    self.last_writes.insert(key.0, now.mono);
+                    self.out.push(Command::Create { op, server: key.0, kind: key.1, order });
+                }
+                Effect::SendDelete { op, item } => {
+                    self.last_writes.insert(key.0, now.mono);
+                    self.out.push(Command::Delete { op, kind: key.1, item });
+                }
+                Effect::Tell(fact) => self.tell(fact),
+                Effect::Release => drop(self.permits.remove(&key.0)),
+                Effect::End(outcome) => self.ended(now, key, &outcome),
+            }
+        }
+    }
+
+    fn note_record(&mut self, key: TargetKey, record: Record) {
+        if let Record::DeleteEnded { op, how, .. } = &record {
+            let item = self.memory.item_of(*op);
+            if let (DeleteEnd::Gone, Some(item)) = (how, item) {
+                self.unwatch(key, item);
+            }
+            self.ops.remove(op);
+        }
+        if let Record::CreateEnded { op, .. } | Record::CreateCompleted { op, .. } = &record {
+            self.ops.remove(op);
+        }
+        self.append(record);
+    }
+
+    fn ended(&mut self, now: Now, key: TargetKey, outcome: &Outcome) {
+        let Some(run) = self.runs.remove(&key.0) else { return };
+        self.permits.remove(&key.0);
+        self.permit_queue.retain(|server| *server != key.0);
+        let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
+        let waited = self.memory.get(key).filter(|_| stuck).map(|memory| memory.unfinished.keys().copied().collect::<Vec<_>>());
+        let seen = self.targets.get(&key).and_then(|state| state.summary.as_ref()).filter(|_| stuck);
+        let seen: Vec<_> = seen.map(|summary| summary.unfinished.iter().map(|(item, _)| *item).collect()).unwrap_or_default();
+        self.note_end(now, key, run.slot(), outcome, waited.unwrap_or_default().into_iter().chain(seen));
+        self.answer_request(now, key, &run, outcome);
+        // In the next round, so that one end does not nest in another.
+        self.due.push(Reverse((now.wall, key)));
+        self.due.push(Reverse((now.wall, (key.0, other(key.1)))));
+    }
+
+    /// Grants leave to make items, to those who have waited longest.
+    pub(super) fn grant_permits(&mut self, now: Now) {
+        while self.permits.len() < self.setup.concurrent_creates
+            && let Some(server) = self.permit_queue.pop_front()
+        {
+            self.nudge(now, server);
+        }
+    }
+
+    /// Lets the runs look whose time has come.
+    pub(super) fn wake(&mut self, now: Now) {
+        while let Some(Reverse((at, server))) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now.mono) {
+            self.wakes.pop();
+            if self.runs.get(&server).is_some_and(|run| run.want.wake == Some(at)) {
+                self.nudge(now, server);
+            }
+        }
+    }
+
+    /// The answer to a create.
+    pub(super) fn created(&mut self, now: Now, op: OpId, reply: Reply<Item>) {
+        self.account.note(now, &reply);
+        let Some(server) = self.ops.get(&op).copied() else { return };
+        self.last_writes.insert(server, now.mono);
+        let result = reply.result.map_err(|error| setback(&error, true));
+        self.step(now, server, Event::CreateAnswered(op, result));
+    }
+
+    /// The answer to a delete.
+    pub(super) fn deleted(&mut self, now: Now, op: OpId, reply: Reply<Deleted>) {
+        self.account.note(now, &reply);
+        let Some(server) = self.ops.get(&op).copied() else { return };
+        self.last_writes.insert(server, now.mono);
+        let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
+        self.step(now, server, Event::DeleteAnswered(op, result));
+    }
+
+    /// Records are durable, or could not be written.
+    pub(super) fn appended(&mut self, now: Now, op: Option<OpId>, result: Result<(), String>) {
+        self.account.journal = result.as_ref().err().cloned();
+        let Some((op, server)) = op.and_then(|op| Some((op, *self.ops.get(&op)?))) else { return };
+        match result {
+            Ok(()) => self.step(now, server, Event::Recorded(op)),
+            Err(error) => {
+                // Nothing is sent: what was remembered of the intent is taken back.
+                self.memory.apply(&Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall });
+                self.memory.apply(&Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall });
+                self.ops.remove(&op);
+                self.step(now, server, Event::NotRecorded(op, error));
+            }
+        }
+    }
+}
+
+fn other(kind: Kind) -> Kind {
+    match kind {
+        Kind::Snapshot => Kind::Backup,
+        Kind::Backup => Kind::Snapshot,
+    }
+}
+
+/// What a failed write means for a run.
+fn setback(error: &ProviderError, create: bool) -> Setback {
+    let kind = match error {
+        _ if error.is_doubtful() => SetbackKind::Doubtful,
+        ProviderError::Connect { .. } | ProviderError::Throttled { .. } | ProviderError::Busy { .. } => SetbackKind::NotSent,
+        ProviderError::Token { .. } | ProviderError::Unauthorized => SetbackKind::NotSent,
+        ProviderError::NotFound if create => SetbackKind::ServerMissing,
+        _ => SetbackKind::Refused,
+    };
+    Setback { kind, text: error.to_string(), pause: error.retry_after() }
+}
