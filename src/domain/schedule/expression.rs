@@ -252,7 +252,7 @@ fn expand(text: &str) -> Result<&str, ExpressionError> {
 fn check_field(field: Field, written: &str) -> Result<(), ExpressionError> {
     let runs_known = written.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).all(|run| field.knows(run));
     // croner drops empty list entries, `L` alone has no meaning as a day of the week, and `+` would change the rule for the two day fields.
-    let parts_whole = written.split(',').all(|part| !part.is_empty() && !(field == Field::DayOfWeek && part == "L"));
+    let parts_whole = !written.split(',').any(|part| part.is_empty() || (field == Field::DayOfWeek && part == "L"));
     let alone: Vec<&str> = Field::ALL.iter().map(|other| if *other == field { written } else { "*" }).collect();
     if runs_known && parts_whole && !written.contains('+') && parse_cron(&alone.join(" "), false).is_some() {
         return Ok(());
