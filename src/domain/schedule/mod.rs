@@ -6,6 +6,7 @@
 
 mod due;
 mod expression;
+mod field;
 mod intervals;
 #[cfg(test)]
 mod reference;
@@ -18,7 +19,8 @@ use jiff::tz::TimeZone;
 
 use super::wall_clock::{OFFSET_MAX_SECONDS, Stretch, timestamp, whole_second};
 pub use due::{Due, ON_TIME, Timeliness, newest_due, splay_offset};
-pub use expression::{Expression, ExpressionError, Field};
+pub use expression::{Expression, ExpressionError};
+pub use field::Field;
 pub use intervals::Intervals;
 
 /// How many changes of a zone's offset one search crosses: more than a century. An expression that names only skipped times would search for ever.
