@@ -3,4 +3,5 @@
 //! `ARCHITECTURE.md` tells how the modules fit together; `domain` is the place to start reading.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
