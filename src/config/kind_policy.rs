@@ -125,8 +125,8 @@ fn read_schedule(report: &mut Report, interner: &mut Interner, field: Field<'_>,
 
 fn read_keep(field: Field<'_>, report: &mut Report) -> Option<Keep> {
     let node = field.node?;
-    let fields = report.fields(field.name, node, node.span, &RULES)?;
     let before = report.count();
+    let fields = report.fields(field.name, node, node.span, &RULES)?;
     let mut rule = |name| report.count_in(fields.get(name), 1..=u32::MAX).unwrap_or(0);
     let keep = Keep {
         last: rule("last"),

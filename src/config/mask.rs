@@ -31,6 +31,11 @@ const TELLING: [&str; 12] = [
     "pwd",
 ];
 
+/// Whether what stands under `token_env` looks like a variable's name. Anything else may be the token itself.
+fn is_variable(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
 /// Whether values under this key are never shown.
 pub(super) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
@@ -147,7 +152,8 @@ impl Mask {
 
 /// A policy may well be called `token-server`: only the exact words hide whole maps.
 fn hides_value(key: &str, value: &Node) -> bool {
-    is_exact(key) || (is_secret(key) && value.as_map().is_none())
+    let is_no_variable = key == "token_env" && !value.as_text().is_some_and(is_variable);
+    is_exact(key) || is_no_variable || (is_secret(key) && value.as_map().is_none())
 }
 
 /// What goes on in the lines after a secret key.
@@ -215,11 +221,12 @@ fn find_secret_key(line: &str, indent: usize) -> Option<Found<'_>> {
     }
     for (at, separator) in line.char_indices().filter(|(_, c)| matches!(c, ':' | '=')) {
         let key = key_before(&line[..at]);
-        if key.is_empty() || !is_secret(key) {
-            continue;
-        }
         let rest = &line[at + separator.len_utf8()..];
         let value = rest.trim();
+        let first = value.split(|c: char| c.is_whitespace() || ",}\"'".contains(c)).find(|word| !word.is_empty()).unwrap_or_default();
+        if !is_secret(key) && (key != "token_env" || is_variable(first)) {
+            continue;
+        }
         if !is_exact(key) && (value.is_empty() || value.starts_with('{')) {
             continue;
         }

@@ -66,8 +66,11 @@ struct Written<'n> {
     defaults: Option<(&'n Key, &'n Node)>,
     policies: Vec<(&'n Key, &'n Node)>,
     servers: Vec<&'n Node>,
+    /// Something is there that cannot be read; so it is not said that nothing is there.
     policies_wrong: bool,
     servers_wrong: bool,
+    /// Where the main file's map begins.
+    start: Option<Span>,
 }
 
 fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Config {
@@ -75,7 +78,7 @@ fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Co
     let mut written = Written::default();
     let general = read_files(path, files, report, &mut interner, &mut written);
     let own_count = written.servers.iter().filter(|node| has_own_policy(node)).count();
-    let start = Span { file: 0, line: 1, column: 1 };
+    let start = written.start.unwrap_or(Span { file: 0, line: 1, column: 1 });
     if !files.is_incomplete() {
         if written.policies.is_empty() && own_count == 0 && !written.policies_wrong {
             report.error_hint(start, "there are no policies: nothing would be done", "add `policies:` here or in a file in `conf.d`");
@@ -132,14 +135,19 @@ fn read_files<'n>(path: &Path, files: &'n Files, report: &mut Report, interner: 
         let Some(tree) = &file.tree else { continue };
         if matches!(tree.value, Value::Null) {
             if is_main {
+                (written.policies_wrong, written.servers_wrong) = (true, true);
                 report.error_hint(tree.span, "the file is empty", "`config/` in the repository has examples");
             }
             continue;
         }
         let known: &[&str] = if is_main { &MAIN_KEYS } else { &["policies", "servers"] };
-        let name = if is_main { "" } else { "a file in conf.d, which adds only policies and servers" };
-        let Some(fields) = report.fields(name, tree, tree.span, known) else { continue };
+        let name = if is_main { "the file" } else { "a file in conf.d, which adds only policies and servers" };
+        let Some(fields) = report.fields(name, tree, tree.span, known) else {
+            (written.policies_wrong, written.servers_wrong) = (true, true);
+            continue;
+        };
         if is_main {
+            written.start = Some(tree.span);
             general = General::read(fields, report, interner);
             written.defaults = fields.entry("defaults");
         }

@@ -128,7 +128,7 @@ impl Report {
             let message = format!("a token, password or secret written in the config itself is refused: {}", quoted(&key.name));
             return self.error_hint(key.span, message, "put it in a file of its own and name that file with `provider.token_file`");
         }
-        let place = if inside.is_empty() { "at the top level".to_owned() } else { format!("under `{inside}`") };
+        let place = if inside == "the file" { "at the top level".to_owned() } else { format!("under `{inside}`") };
         let message = format!("unknown key {} {place}", quoted(&key.name));
         match closest(&key.name, known.iter().copied()) {
             Some(word) => self.error_hint(key.span, message, format!("did you mean `{word}`?")),

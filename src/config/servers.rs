@@ -215,7 +215,11 @@ impl<'a, 'n> Servers<'a, 'n> {
             Named::Policies(names) => names,
         };
         if let Some((key, node)) = over {
+            let before = self.common.report.count();
             self.common.report.fields("override", node, key.span, &KINDS)?;
+            if self.common.report.count() > before {
+                return None;
+            }
         }
         let over = over.map(|(_, node)| node);
         match names.as_slice() {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{DefaultMessageFormatter, MessageFormatter, Options, Spanned};
+use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter, Options, Spanned};
 
 /// How deeply values may be nested. The deepest key of the contract is seven levels down.
 const DEPTH_MAX: usize = 24;
@@ -16,7 +16,7 @@ const DEPTH_MAX: usize = 24;
 const NODES_MAX: usize = 1_000_000;
 
 /// How many events aliases may repeat; what a YAML bomb is made of.
-const REPLAYED_MAX: usize = 500_000;
+const REPLAYED_MAX: usize = 200_000;
 
 /// A place in one of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +83,10 @@ pub(super) fn parse(text: &str, file: u16) -> Result<(Node, Vec<Duplicate>), Syn
         return Ok((Node { span: start, value: Value::Null }, Vec::new()));
     }
     let mut root: Node = serde_saphyr::from_str_with_options(text, options()).map_err(|error| syntax_error(&error, start))?;
+    if matches!(root.value, Value::Null) {
+        // Only remarks: the parser's place is behind the last line.
+        root.span = start;
+    }
     let mut duplicates = Vec::new();
     root.settle(file, &mut duplicates);
     Ok((root, duplicates))
@@ -94,7 +98,7 @@ fn options() -> Options {
         max_nodes: NODES_MAX,
         max_depth: DEPTH_MAX,
         flow_nesting_limit: DEPTH_MAX,
-        max_documents: 1,
+        max_documents: 2,
         enforce_alias_anchor_ratio: false,
     };
     let alias_limits = serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED_MAX };
@@ -113,7 +117,13 @@ fn options() -> Options {
 
 fn syntax_error(error: &serde_saphyr::Error, start: Span) -> SyntaxError {
     let at = error.location().filter(|place| place.line() > 0).map_or(start, |place| span(place, start.file));
-    let message = DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
+    let message = match error.without_snippet() {
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } => {
+            "it is too large, too deeply nested, or aliases repeat too much of it".to_owned()
+        }
+        Error::MultipleDocuments { .. } => "there is more than one document; `---` begins another one".to_owned(),
+        other => DefaultMessageFormatter.format_message(other).into_owned(),
+    };
     SyntaxError { at, message }
 }
 
