@@ -94,8 +94,7 @@ fn read(common: &mut Common<'_>, policy: &Arc<str>, kind: Kind, fields: Fields<'
         kind,
         schedule: Arc::clone(&timing.schedule),
         splay,
-        catch_up: catch_up
-            .unwrap_or_else(|| timing.shortest.map_or(CATCH_UP_DEFAULT_MAX, |shortest| (shortest / 2).min(CATCH_UP_DEFAULT_MAX))),
+        catch_up: catch_up.unwrap_or_else(|| default_catch_up(&timing)),
         keep: keep?,
         leave_free,
         at_cap,
@@ -106,6 +105,11 @@ fn read(common: &mut Common<'_>, policy: &Arc<str>, kind: Kind, fields: Fields<'
         hooks,
     };
     Some((policy, timing))
+}
+
+/// Half of the shortest interval, at most [`CATCH_UP_DEFAULT_MAX`].
+fn default_catch_up(timing: &Timing) -> Duration {
+    timing.shortest_up_to(CATCH_UP_DEFAULT_MAX * 2).map_or(CATCH_UP_DEFAULT_MAX, |shortest| shortest / 2)
 }
 
 fn read_schedule(report: &mut Report, interner: &mut Interner, field: Field<'_>, zone: &Zone) -> Option<Timing> {
@@ -195,8 +199,9 @@ fn prove_keep(report: &mut Report, policy: &KindPolicy, cap: u32, fields: Fields
 
 /// A server's offset must not reach into the next slot.
 fn prove_splay(common: &mut Common<'_>, policy: &KindPolicy, timing: &Timing, fields: Fields<'_>) {
-    let Some(shortest) = timing.shortest else { return };
-    if policy.splay > Duration::ZERO && policy.splay >= shortest {
+    if policy.splay > Duration::ZERO
+        && let Some(shortest) = timing.shortest_up_to(policy.splay)
+    {
         let message = format!(
             "policy `{}`: `splay` of {} is not shorter than the shortest interval of the schedule, {}",
             policy.policy,
