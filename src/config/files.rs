@@ -166,7 +166,10 @@ fn read_text(path: &Path) -> io::Result<String> {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         io::Error::other(format!("line {line} is not UTF-8 text"))
     })?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }
 
 /// The `*.yaml` files in `conf.d` beside the main file, by name. Hidden ones are editors' leftovers.

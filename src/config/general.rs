@@ -49,9 +49,9 @@ const PROVIDER_KEYS: [&str; 11] = [
 
 /// More than one machine can use, far less than what hurts.
 const CONCURRENT_MAX: u32 = 1000;
-const REQUESTS_PER_SECOND_MAX: f64 = 1000.0;
+const REQUESTS_PER_SECOND_MAX: f64 = 100_000.0;
 /// More items a server than any provider allows.
-const CAP_MAX: u32 = 1000;
+const CAP_MAX: u32 = 10_000;
 
 /// What the main file says besides policies and servers.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl General {
         }
         general.state = report.text(main.get("state")).map(PathBuf::from);
         if let Some(journal) = report.section(main.get("journal"), main.at, &["keep"]) {
-            let keep = report.duration(journal.get("keep"), Duration::from_secs(3600)..=LONGEST);
+            let keep = report.duration(journal.get("keep"), Duration::from_secs(1)..=LONGEST);
             general.journal_keep = keep.unwrap_or(general.journal_keep);
         }
         general.listen = read_listen(main.get("listen"), report).unwrap_or(general.listen);
@@ -177,7 +177,7 @@ impl General {
         let Some(fields) = report.section(main.get("deletes"), main.at, &["enabled", "extra_per_server", "extra_per_day"]) else { return };
         let fuse = &mut self.fuse;
         fuse.enabled = report.flag(fields.get("enabled")).unwrap_or(fuse.enabled);
-        fuse.extra_per_server = report.count_in(fields.get("extra_per_server"), 0..=CAP_MAX).unwrap_or(fuse.extra_per_server);
+        fuse.extra_per_server = report.count_in(fields.get("extra_per_server"), 0..=u32::MAX).unwrap_or(fuse.extra_per_server);
         fuse.extra_per_day = report.count_in(fields.get("extra_per_day"), 0..=u32::MAX).unwrap_or(fuse.extra_per_day);
     }
 }

@@ -86,7 +86,7 @@ fn read(common: &mut Common<'_>, policy: &Arc<str>, kind: Kind, fields: Fields<'
     let adopt = report.globs(fields.get("adopt"));
     let protect = report.globs(fields.get("protect"));
     let min_keep = report.count_in(fields.get("min_keep"), 1..=u32::MAX).unwrap_or(1);
-    let stuck_after = report.duration(fields.get("stuck_after"), Duration::from_secs(1)..=LONGEST).unwrap_or(Duration::from_secs(3600));
+    let stuck_after = report.duration(fields.get("stuck_after"), Duration::from_millis(100)..=LONGEST).unwrap_or(Duration::from_secs(3600));
     let hooks = hooks::read(fields, report);
     let timing = timing?;
     let policy = KindPolicy {

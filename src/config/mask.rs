@@ -113,7 +113,10 @@ impl Mask {
             open = Open::Nothing;
             if let Some(found) = find_secret(line) {
                 self.hide(index, found.from);
-                self.remember(found.value);
+                // What a remark says are mostly ordinary words, which must not vanish from all messages.
+                if !is_in_remark(line, found.from) {
+                    self.remember(found.value);
+                }
                 open = found.open;
             }
         }
@@ -204,6 +207,11 @@ fn find_secret(line: &str) -> Option<Found<'_>> {
         Some(found) if in_key.as_ref().is_none_or(|key| found.from < key.from) => Some(found),
         _ => in_key,
     }
+}
+
+fn is_in_remark(line: &str, from: usize) -> bool {
+    let before: String = line.chars().take(from).collect();
+    before.trim_start().starts_with('#') || before.contains(" #")
 }
 
 fn find_credentials(line: &str) -> Option<Found<'_>> {

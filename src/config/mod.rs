@@ -19,6 +19,7 @@ pub mod token;
 mod tree;
 mod urls;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -65,6 +66,8 @@ fn tell_warning(files: &Files, span: Span, text: &str) -> String {
 struct Written<'n> {
     defaults: Option<(&'n Key, &'n Node)>,
     policies: Vec<(&'n Key, &'n Node)>,
+    /// Where each policy was first written.
+    names: HashMap<&'n str, Span>,
     servers: Vec<&'n Node>,
     /// Something is there that cannot be read; so it is not said that nothing is there.
     policies_wrong: bool,
@@ -166,18 +169,18 @@ fn collect_policies<'n>(field: Field<'n>, files: &Files, report: &mut Report, wr
         written.policies_wrong = true;
         return report.wrong_type(field.name, node, "a map of policies by name");
     };
-    let before = written.policies.len();
     for (key, node) in &map.entries {
-        let twice_here = written.policies[before..].iter().any(|(other, _)| other.name == key.name);
-        match written.policies[..before].iter().find(|(other, _)| other.name == key.name) {
+        match written.names.get(key.name.as_str()) {
             // Within one map it has been told as a duplicate key.
-            _ if twice_here => {}
-            Some((first, _)) => {
-                let message =
-                    format!("policy `{}` is there twice: first at {}", diagnostics::printable(&key.name), files.locate(first.span));
+            Some(first) if first.file == key.span.file => {}
+            Some(first) => {
+                let message = format!("policy `{}` is there twice: first at {}", diagnostics::printable(&key.name), files.locate(*first));
                 report.error_hint(key.span, message, "remove one of them");
             }
-            None => written.policies.push((key, node)),
+            None => {
+                written.names.insert(&key.name, key.span);
+                written.policies.push((key, node));
+            }
         }
     }
 }

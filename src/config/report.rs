@@ -124,13 +124,15 @@ impl Report {
     }
 
     fn unknown_key(&mut self, key: &Key, inside: &str, known: &[&str]) {
-        if mask::is_secret(&key.name) {
+        // `token_fil` is a slip of the pen, `token` is not.
+        let near = closest(&key.name, known.iter().copied());
+        if mask::is_secret(&key.name) && !near.is_some_and(|word| word.starts_with("token_")) {
             let message = format!("a token, password or secret written in the config itself is refused: {}", quoted(&key.name));
             return self.error_hint(key.span, message, "put it in a file of its own and name that file with `provider.token_file`");
         }
         let place = if inside == "the file" { "at the top level".to_owned() } else { format!("under `{inside}`") };
         let message = format!("unknown key {} {place}", quoted(&key.name));
-        match closest(&key.name, known.iter().copied()) {
+        match near {
             Some(word) => self.error_hint(key.span, message, format!("did you mean `{word}`?")),
             None => self.error_hint(key.span, message, format!("known keys: {}", known.join(", "))),
         }
