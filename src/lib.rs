@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` tells how the modules fit together; `domain` is the place to start reading.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

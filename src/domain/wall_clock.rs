@@ -89,3 +89,57 @@ fn reached_before(zone: &TimeZone, begin: i64) -> i64 {
     }
     reached
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_second()
+    }
+
+    fn local(text: &str) -> i64 {
+        local_second(text.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_stretch_lies_between_two_changes() {
+        let zone = TimeZone::get("Europe/Oslo").unwrap();
+        let (march, october) = (second("2026-03-29T01:00:00Z"), second("2026-10-25T01:00:00Z"));
+        let summer = Stretch { begin: march, end: october, offset: 7200, reached_before: local("2026-03-29T01:59:59") };
+        for inside in [march, march + 1, october - 1] {
+            assert_eq!(Stretch::at(&zone, inside), summer);
+            assert!(summer.contains(inside));
+        }
+        assert!(!summer.contains(march - 1) && !summer.contains(october));
+        let winter = Stretch::at(&zone, october);
+        assert_eq!((winter.begin, winter.offset, winter.reached_before), (october, 3600, local("2026-10-25T02:59:59")));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_has_reached_more_than_it_shows() {
+        let zone = TimeZone::get("Europe/Oslo").unwrap();
+        let october = second("2026-10-25T01:00:00Z");
+        let winter = Stretch::at(&zone, october);
+        assert_eq!(winter.reached(october), local("2026-10-25T02:59:59"));
+        assert_eq!(winter.reached(october + 3599), local("2026-10-25T02:59:59"));
+        assert_eq!(winter.reached(october + 3600), local("2026-10-25T03:00:00"));
+    }
+
+    #[test]
+    fn a_zone_without_changes_is_one_stretch() {
+        let all = Stretch { begin: i64::MIN, end: i64::MAX, offset: 0, reached_before: i64::MIN };
+        assert_eq!(Stretch::at(&TimeZone::UTC, 0), all);
+        assert_eq!(all.reached(7), 7);
+    }
+
+    #[test]
+    fn seconds_are_rounded_down_and_kept_within_jiffs_years() {
+        for (text, expected) in [("1970-01-01T00:00:01.9Z", 1), ("1969-12-31T23:59:59.9Z", -1), ("1969-12-31T23:59:58.1Z", -2)] {
+            assert_eq!(whole_second(text.parse().unwrap()), expected);
+        }
+        assert_eq!((timestamp(i64::MIN), timestamp(i64::MAX)), (Timestamp::MIN, Timestamp::MAX));
+        assert_eq!((civil(i64::MIN), civil(i64::MAX)), (None, None));
+        assert_eq!(civil(local("2026-03-29T01:59:59")), Some("2026-03-29T01:59:59".parse().unwrap()));
+    }
+}

@@ -38,10 +38,10 @@ pub struct Candidate {
 pub fn judge(keep: &Keep, zone: &TimeZone, candidates: &[Candidate]) -> Vec<Ruling> {
     let mut rulings = vec![Ruling::Drop(DropReason::NoPlace { keep: *keep, used_up: RuleSet::default() }); candidates.len()];
     let ranked = rank(candidates, &mut rulings);
-    let local = local_seconds(zone, candidates, &ranked);
+    let places = places(keep, zone, candidates, &ranked);
     let coarsest = keep.rules().next_back().map(|(rule, _)| rule);
     for (rule, count) in keep.rules() {
-        let used = apply(rule, count, &ranked, &local, &mut rulings);
+        let used = apply(rule, count, &ranked, &places, &mut rulings);
         if Some(rule) == coarsest
             && used < count
             && let Some(oldest) = ranked.last()
@@ -55,36 +55,58 @@ pub fn judge(keep: &Keep, zone: &TimeZone, candidates: &[Candidate]) -> Vec<Ruli
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
 fn rank(candidates: &[Candidate], rulings: &mut [Ruling]) -> Vec<usize> {
-    let mut by_slot: Vec<(Timestamp, ItemId, usize)> =
-        candidates.iter().enumerate().filter_map(|(index, item)| Some((item.slot?, item.id, index))).collect();
-    by_slot.sort_unstable();
-    let mut second_of_slot = vec![false; candidates.len()];
-    for same_slot in by_slot.chunk_by(|a, b| a.0 == b.0) {
-        for (_, _, index) in &same_slot[1..] {
-            second_of_slot[*index] = true;
-            rulings[*index] = Ruling::Drop(DropReason::SecondOfSlot { counts: same_slot[0].1 });
-        }
-    }
-    let mut ranked: Vec<usize> = (0..candidates.len()).filter(|index| !second_of_slot[*index]).collect();
+    let mut ranked: Vec<usize> = (0..candidates.len()).collect();
     ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
+    // As a rule slots fall along with times, and then no two are equal.
+    let slots = ranked.iter().filter_map(|index| candidates[*index].slot);
+    if !slots.is_sorted_by(|newer, older| newer > older) {
+        rule_on_seconds_of_slots(candidates, rulings);
+        ranked.retain(|index| !matches!(rulings[*index], Ruling::Drop(DropReason::SecondOfSlot { .. })));
+    }
     ranked
 }
 
-/// The highest local second that the wall clock had shown at the time of each candidate. Never rises along the ranking.
-fn local_seconds(zone: &TimeZone, candidates: &[Candidate], ranked: &[usize]) -> Vec<i64> {
+fn rule_on_seconds_of_slots(candidates: &[Candidate], rulings: &mut [Ruling]) {
+    let mut by_slot: Vec<(Timestamp, ItemId, usize)> =
+        candidates.iter().enumerate().filter_map(|(index, item)| Some((item.slot?, item.id, index))).collect();
+    by_slot.sort_unstable();
+    for same_slot in by_slot.chunk_by(|a, b| a.0 == b.0) {
+        for (_, _, index) in &same_slot[1..] {
+            rulings[*index] = Ruling::Drop(DropReason::SecondOfSlot { counts: same_slot[0].1 });
+        }
+    }
+}
+
+/// Where a candidate lies on the calendar.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The highest local second that the wall clock had shown.
+    local: i64,
+    /// Months since year 0; 0 where no rule asks for it.
+    month: i64,
+}
+
+/// The places of the ranked candidates; they never rise along the ranking.
+fn places(keep: &Keep, zone: &TimeZone, candidates: &[Candidate], ranked: &[usize]) -> Vec<Place> {
+    let with_month = keep.monthly > 0 || keep.yearly > 0;
     let mut known: Option<Stretch> = None;
-    let local = |index: &usize| {
+    let place = |index: &usize| {
         let second = whole_second(candidates[*index].time);
         let stretch = known.filter(|stretch| stretch.contains(second)).unwrap_or_else(|| Stretch::at(zone, second));
         known = Some(stretch);
-        stretch.reached(second)
+        let local = stretch.reached(second);
+        Place { local, month: if with_month { month(local) } else { 0 } }
     };
-    ranked.iter().map(local).collect()
+    ranked.iter().map(place).collect()
+}
+
+fn month(local: i64) -> i64 {
+    civil(local).map_or(0, |date| i64::from(date.year()) * 12 + i64::from(date.month()) - 1)
 }
 
 /// Lets one rule keep the newest item of each period until its count is used up, and returns how many it has kept. An item that a finer rule keeps ends
 /// its period without being counted.
-fn apply(rule: Rule, count: u32, ranked: &[usize], local: &[i64], rulings: &mut [Ruling]) -> u32 {
+fn apply(rule: Rule, count: u32, ranked: &[usize], places: &[Place], rulings: &mut [Ruling]) -> u32 {
     let mut used = 0;
     let mut period_before = None;
     for (rank, index) in ranked.iter().enumerate() {
@@ -95,7 +117,7 @@ fn apply(rule: Rule, count: u32, ranked: &[usize], local: &[i64], rulings: &mut 
             }
             continue;
         }
-        let period = Some(period(rule, rank, local[rank]));
+        let period = Some(period(rule, rank, places[rank]));
         if period != period_before {
             period_before = period;
             if let Ruling::Drop(_) = ruling {
@@ -107,17 +129,16 @@ fn apply(rule: Rule, count: u32, ranked: &[usize], local: &[i64], rulings: &mut 
     used
 }
 
-/// A number for the period in which a local second lies; a later period has a higher one (for `last`: a lower one).
-fn period(rule: Rule, rank: usize, local: i64) -> i64 {
-    let month = |local| civil(local).map_or(0, |date| i64::from(date.year()) * 12 + i64::from(date.month()));
+/// A number for the period in which a place lies; a later period has a higher one (for `last`: a lower one).
+fn period(rule: Rule, rank: usize, place: Place) -> i64 {
     match rule {
         Rule::Last => i64::try_from(rank).unwrap_or(i64::MAX),
-        Rule::Hourly => local.div_euclid(3_600),
-        Rule::Daily => local.div_euclid(86_400),
+        Rule::Hourly => place.local.div_euclid(3_600),
+        Rule::Daily => place.local.div_euclid(86_400),
         // 1970-01-01 was a Thursday, three days after the Monday on which its ISO week began.
-        Rule::Weekly => (local.div_euclid(86_400) + 3).div_euclid(7),
-        Rule::Monthly => month(local),
-        Rule::Yearly => (month(local) - 1).div_euclid(12),
+        Rule::Weekly => (place.local.div_euclid(86_400) + 3).div_euclid(7),
+        Rule::Monthly => place.month,
+        Rule::Yearly => place.month.div_euclid(12),
     }
 }
 
@@ -215,7 +236,8 @@ mod tests {
         for day in -200_000..200_000i64 {
             let local = day * 86_400 + 86_399;
             let date = civil(local).unwrap().date();
-            let now = (period(Rule::Weekly, 0, local), period(Rule::Monthly, 0, local), period(Rule::Yearly, 0, local), date);
+            let place = Place { local, month: month(local) };
+            let now = (period(Rule::Weekly, 0, place), period(Rule::Monthly, 0, place), period(Rule::Yearly, 0, place), date);
             if let Some((week, month, year, yesterday)) = before {
                 assert_eq!(now.0 - week, i64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");
                 assert_eq!(now.1 - month, i64::from(date.month() != yesterday.month()), "{date}");

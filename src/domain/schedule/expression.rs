@@ -5,6 +5,7 @@ use std::fmt;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
+use super::field::Field;
 use crate::domain::wall_clock;
 
 /// Names that stand for an expression.
@@ -17,10 +18,6 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
 ];
-
-const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-
-const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// 4600-01-01T00:00:00. croner searches up to the year 5000, so from here it sees one whole cycle of the calendar (400 years), and no more.
 const LAST_CYCLE_LOCAL: i64 = 82_994_803_200;
@@ -47,11 +44,11 @@ impl Expression {
             6 => {}
             found => return Err(ExpressionError::FieldCount { found }),
         }
-        for (field, written) in Field::ALL.into_iter().zip(&fields) {
-            check_field(field, written)?;
+        if let Some(field) = Field::ALL.into_iter().find(|field| !field.is_well_formed(&fields[*field as usize])) {
+            return Err(ExpressionError::field(field, &fields));
         }
         let both_days = [Field::DayOfMonth, Field::DayOfWeek].iter().any(|field| fields[*field as usize].starts_with(['*', '?']));
-        let cron = parse_cron(&fields.join(" "), both_days).ok_or_else(|| ExpressionError::Whole { text: text.to_owned() })?;
+        let cron = parse_cron(&fields.join(" "), both_days).ok_or_else(|| ExpressionError::of_croner(text, &fields))?;
         let follows_wall_clock = fields[..=Field::Hour as usize].iter().any(|field| field.contains('*'));
         let expression = Expression { text: text.into(), cron, follows_wall_clock };
         expression.next_local(LAST_CYCLE_LOCAL).ok_or(ExpressionError::NeverFires)?;
@@ -116,7 +113,7 @@ pub enum ExpressionError {
         name: String,
     },
     /// A field that cannot be read.
-    #[error("`{written}` is not a {field}")]
+    #[error("`{written}` does not fit the {field} field")]
     Field {
         /// Which one.
         field: Field,
@@ -135,6 +132,23 @@ pub enum ExpressionError {
 }
 
 impl ExpressionError {
+    fn field(field: Field, fields: &[String]) -> ExpressionError {
+        ExpressionError::Field { field, written: fields[field as usize].to_lowercase() }
+    }
+
+    /// croner does not tell which field it cannot read, so each is tried alone.
+    fn of_croner(text: &str, fields: &[String]) -> ExpressionError {
+        let is_wrong = |field: &Field| {
+            let alone: Vec<&str> =
+                Field::ALL.iter().map(|other| if other == field { fields[*field as usize].as_str() } else { "*" }).collect();
+            parse_cron(&alone.join(" "), false).is_none()
+        };
+        match Field::ALL.into_iter().find(is_wrong) {
+            Some(field) => ExpressionError::field(field, fields),
+            None => ExpressionError::Whole { text: text.to_owned() },
+        }
+    }
+
     /// What would be right, as a sentence for people.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -155,109 +169,12 @@ impl ExpressionError {
     }
 }
 
-/// The fields of an expression, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    /// Seconds; 0 where the expression has 5 fields.
-    Second,
-    /// Minutes.
-    Minute,
-    /// Hours.
-    Hour,
-    /// Days of the month.
-    DayOfMonth,
-    /// Months.
-    Month,
-    /// Days of the week; 0 and 7 are Sunday.
-    DayOfWeek,
-}
-
-impl Field {
-    const ALL: [Field; 6] = [Field::Second, Field::Minute, Field::Hour, Field::DayOfMonth, Field::Month, Field::DayOfWeek];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Field::Second => "second",
-            Field::Minute => "minute",
-            Field::Hour => "hour",
-            Field::DayOfMonth => "day of month",
-            Field::Month => "month",
-            Field::DayOfWeek => "day of week",
-        }
-    }
-
-    fn highest(self) -> u32 {
-        match self {
-            Field::Second | Field::Minute => 59,
-            Field::Hour => 23,
-            Field::DayOfMonth => 31,
-            Field::Month => 12,
-            Field::DayOfWeek => 7,
-        }
-    }
-
-    fn hint(self, written: &str) -> String {
-        if self == Field::DayOfWeek && written.starts_with('+') {
-            return "`+` is not supported: day of month and day of week hold either; the first Monday of a month is `mon#1`".to_owned();
-        }
-        if let Some((start, step)) = written.split_once('/')
-            && !start.contains(['*', '-'])
-        {
-            let start = if start.is_empty() { "0" } else { start };
-            return format!("a step needs a range before it: `*/{step}` or `{start}-{}/{step}`", self.highest());
-        }
-        match self {
-            Field::Second | Field::Minute => "0 to 59, `*`, a list `0,30`, a range `10-20` or a step `*/15`",
-            Field::Hour => "0 to 23, `*`, a list `3,15`, a range `8-17` or a step `*/6`",
-            Field::DayOfMonth => "1 to 31, `*`, `L` (the last day), `15W` (the working day nearest to the 15th), lists and ranges of them",
-            Field::Month => "1 to 12 or jan to dec, `*`, lists and ranges of them; a range runs upwards",
-            Field::DayOfWeek => {
-                "0 to 7 or sun to sat (0 and 7 are Sunday), `*`, `5L` (the last Friday), `1#2` (the second Monday), lists and ranges of \
-                 them; a range runs upwards: `fri-sun,mon`"
-            }
-        }
-        .to_owned()
-    }
-
-    /// Whether a run of letters and digits (in upper case) has a meaning in this field. croner also reads names in the wrong field.
-    fn knows(self, run: &str) -> bool {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        match self {
-            _ if is_number(run) => true,
-            Field::Second | Field::Minute | Field::Hour => false,
-            Field::DayOfMonth => run == "L" || run == "LW" || run.strip_suffix('W').is_some_and(is_number),
-            Field::Month => MONTHS.contains(&run),
-            Field::DayOfWeek => {
-                let day = run.strip_suffix('L').unwrap_or(run);
-                day.is_empty() || is_number(day) || WEEKDAYS.contains(&day)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 fn expand(text: &str) -> Result<&str, ExpressionError> {
     if !text.starts_with('@') {
         return Ok(text);
     }
     let found = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     found.map(|(_, expression)| *expression).ok_or_else(|| ExpressionError::UnknownName { name: text.to_owned() })
-}
-
-fn check_field(field: Field, written: &str) -> Result<(), ExpressionError> {
-    let runs_known = written.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).all(|run| field.knows(run));
-    // croner drops empty list entries, `L` alone has no meaning as a day of the week, and `+` would change the rule for the two day fields.
-    let parts_whole = written.split(',').all(|part| !part.is_empty() && !(field == Field::DayOfWeek && part == "L"));
-    let alone: Vec<&str> = Field::ALL.iter().map(|other| if *other == field { written } else { "*" }).collect();
-    if runs_known && parts_whole && !written.contains('+') && parse_cron(&alone.join(" "), false).is_some() {
-        return Ok(());
-    }
-    Err(ExpressionError::Field { field, written: written.to_lowercase() })
 }
 
 fn parse_cron(six_fields: &str, both_days: bool) -> Option<Cron> {
@@ -354,10 +271,10 @@ mod tests {
         assert_eq!(error("0 0 3 * * * 2027").1, "a field for the year is not supported; leave it out");
         assert_eq!(error("@reboot").0, "`@reboot` is not a known name");
         assert_eq!(error("@hourly *").0, "`@hourly *` is not a known name");
-        assert_eq!(error("61 3 * * *").0, "`61` is not a minute");
-        assert_eq!(error("61 0 3 * * *").0, "`61` is not a second");
-        assert_eq!(error("0 24 * * *").0, "`24` is not a hour");
-        assert_eq!(error("0 3 0 * *").0, "`0` is not a day of month");
+        assert_eq!(error("61 3 * * *").0, "`61` does not fit the minute field");
+        assert_eq!(error("61 0 3 * * *").0, "`61` does not fit the second field");
+        assert_eq!(error("0 24 * * *").0, "`24` does not fit the hour field");
+        assert_eq!(error("0 3 0 * *").0, "`0` does not fit the day of month field");
         assert_eq!(error("5/15 * * * *").1, "a step needs a range before it: `*/15` or `5-59/15`");
         assert_eq!(error("/15 * * * *").1, "a step needs a range before it: `*/15` or `0-59/15`");
     }

@@ -15,8 +15,14 @@ const ROW_AT_TRANSITION: usize = 16;
 const FIRES_PER_EXPRESSION: usize = 32;
 
 /// Further points to look at, as (seconds between them, how many): a pause is seen if a point falls into it, so these see pauses of minutes within hours,
-/// of hours within days, of days within a year, and of years (29 February on a given day of the week: 40 years).
-const GRIDS: [(i64, i64); 4] = [(60, 120), (3_600, 8 * 24), (86_400, 366), (60 * 86_400, 45 * 6)];
+/// of hours within days, of days within a year, and of years.
+const GRIDS: [(i64, i64); 4] = [(60, 120), (3_600, 8 * 24), (DAY, 366), (60 * DAY, 45 * 6)];
+
+/// No fire is looked at that follows one later than this: long enough for a 29 February on a given day of the week.
+const HORIZON: i64 = 45 * 366 * DAY;
+
+/// Seconds.
+const DAY: i64 = 86_400;
 
 /// The shortest and the longest time between two fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +35,12 @@ pub struct Intervals {
 
 /// Looks at a bounded number of fires. The interval that contains `from` counts too.
 pub(super) fn sample(schedule: &Schedule, from: i64) -> Option<Intervals> {
-    let mut sampler = Sampler { schedule, found: None };
+    let mut sampler = Sampler { schedule, until: from.saturating_add(HORIZON), found: None };
     sampler.row(from, ROW);
     for (step, count) in GRIDS {
         sampler.grid(from, step, count);
     }
-    let year = from.saturating_add(366 * 86_400);
+    let year = from.saturating_add(366 * DAY);
     let transitions = schedule.zone.following(timestamp(from)).map(|transition| transition.timestamp().as_second());
     for transition in transitions.take_while(|transition| *transition < year).take(8) {
         sampler.row(transition - 1, ROW_AT_TRANSITION);
@@ -47,6 +53,7 @@ pub(super) fn sample(schedule: &Schedule, from: i64) -> Option<Intervals> {
 
 struct Sampler<'a> {
     schedule: &'a Schedule,
+    until: i64,
     found: Option<Intervals>,
 }
 
@@ -67,6 +74,9 @@ impl Sampler<'_> {
                 self.see(earlier, later);
             }
             earlier = Some(later);
+            if later > self.until {
+                break;
+            }
         }
         earlier
     }
@@ -94,5 +104,61 @@ impl Sampler<'_> {
                 fire = next;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::schedule::Expression;
+
+    const HOUR: u64 = 3_600;
+    const DAY: u64 = super::DAY.unsigned_abs();
+
+    fn intervals(texts: &[&str], zone: &str) -> (u64, u64) {
+        let expressions = texts.iter().map(|text| Arc::new(Expression::parse(text).unwrap())).collect();
+        let schedule = Schedule::new(expressions, TimeZone::get(zone).unwrap());
+        let found = schedule.intervals("2026-11-21T11:30:00Z".parse().unwrap()).unwrap();
+        (found.shortest.as_secs(), found.longest.as_secs())
+    }
+
+    #[test]
+    fn even_cadences() {
+        assert_eq!(intervals(&["0 * * * *"], "UTC"), (HOUR, HOUR));
+        assert_eq!(intervals(&["* * * * * *"], "UTC"), (1, 1));
+        assert_eq!(intervals(&["@daily"], "UTC"), (DAY, DAY));
+        assert_eq!(intervals(&["@weekly"], "UTC"), (7 * DAY, 7 * DAY));
+        assert_eq!(intervals(&["@monthly"], "UTC"), (28 * DAY, 31 * DAY));
+        assert_eq!(intervals(&["@yearly"], "UTC"), (365 * DAY, 366 * DAY));
+    }
+
+    #[test]
+    fn pauses_of_every_length_are_seen() {
+        assert_eq!(intervals(&["* 0-9 * * * *"], "UTC"), (1, 50 * 60 + 1));
+        assert_eq!(intervals(&["* 9-16 * * *"], "UTC"), (60, 16 * HOUR + 60));
+        assert_eq!(intervals(&["* * 9-16 * * mon-fri"], "UTC"), (1, 64 * HOUR + 1));
+        assert_eq!(intervals(&["* * * 1 *"], "UTC"), (60, 334 * DAY + DAY + 60));
+        assert_eq!(intervals(&["0 0 29 2 *"], "UTC"), (4 * 365 * DAY + DAY, 4 * 365 * DAY + DAY));
+        // A leap day that is a Sunday: 2004, 2032, 2060, 2088.
+        assert_eq!(intervals(&["0 0 29 2 */7"], "UTC"), (28 * 365 * DAY + 7 * DAY, 28 * 365 * DAY + 7 * DAY));
+    }
+
+    #[test]
+    fn daylight_saving_is_seen() {
+        assert_eq!(intervals(&["30 3 * * *"], "Europe/Oslo"), (23 * HOUR, 25 * HOUR));
+        // 02:30 is skipped and runs at 03:00, half an hour before 03:30.
+        assert_eq!(intervals(&["30 * * * *"], "Europe/Oslo"), (HOUR, HOUR));
+        assert_eq!(intervals(&["30 0-23 * * *"], "Europe/Oslo"), (HOUR / 2, 2 * HOUR));
+    }
+
+    #[test]
+    fn merged_lists_are_seen_where_they_meet() {
+        assert_eq!(intervals(&["0 3 * * *", "0 4 1 1 *"], "UTC"), (HOUR, DAY));
+        assert_eq!(intervals(&["*/5 * * * *", "2 0 1 1 *"], "UTC"), (120, 300));
+        assert_eq!(intervals(&["0 3 * * *", "0 15 * * sun"], "UTC"), (12 * HOUR, DAY));
     }
 }

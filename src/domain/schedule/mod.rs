@@ -6,6 +6,7 @@
 
 mod due;
 mod expression;
+mod field;
 mod intervals;
 #[cfg(test)]
 mod reference;
@@ -18,7 +19,8 @@ use jiff::tz::TimeZone;
 
 use super::wall_clock::{OFFSET_MAX_SECONDS, Stretch, timestamp, whole_second};
 pub use due::{Due, ON_TIME, Timeliness, newest_due, splay_offset};
-pub use expression::{Expression, ExpressionError, Field};
+pub use expression::{Expression, ExpressionError};
+pub use field::Field;
 pub use intervals::Intervals;
 
 /// How many changes of a zone's offset one search crosses: more than a century. An expression that names only skipped times would search for ever.
@@ -189,4 +191,57 @@ fn first_reached(zone: &TimeZone, mut stretch: Stretch, local: i64) -> Option<i6
         stretch = Stretch::at(zone, stretch.end);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn schedule(texts: &[&str], zone: &str) -> Schedule {
+        Schedule::new(texts.iter().map(|text| Arc::new(Expression::parse(text).unwrap())).collect(), TimeZone::get(zone).unwrap())
+    }
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn equal_texts_in_one_zone_are_one_schedule() {
+        let mut known = HashSet::from([schedule(&["@daily", "0 3 * * *"], "Europe/Oslo")]);
+        assert!(!known.insert(schedule(&["@daily", "0 3 * * *", "@daily"], "europe/oslo")));
+        assert!(known.insert(schedule(&["0 3 * * *", "@daily"], "Europe/Oslo")));
+        assert!(known.insert(schedule(&["@daily", "0 3 * * *"], "Europe/Paris")));
+        assert!(known.insert(schedule(&["@daily"], "Europe/Oslo")));
+    }
+
+    #[test]
+    fn a_list_fires_when_one_of_it_does() {
+        let schedule = schedule(&["0 3 * * *", "0 3,15 * * sun"], "UTC");
+        assert_eq!(schedule.texts().collect::<Vec<_>>(), ["0 3 * * *", "0 3,15 * * sun"]);
+        // 2026-11-22 is a Sunday.
+        let (from, until) = (time("2026-11-21T03:00:00Z"), time("2026-11-23T03:00:00Z"));
+        assert_eq!(schedule.next_after(from).unwrap().time, time("2026-11-22T03:00:00Z"));
+        assert_eq!(schedule.newest_at_or_before(time("2026-11-22T23:00:00Z")), Some(time("2026-11-22T15:00:00Z")));
+        assert_eq!(schedule.count_between(from, until, 100), 3);
+        assert_eq!(schedule.count_between(from, until, 2), 2);
+        assert_eq!(schedule.count_between(until, from, 100), 0);
+    }
+
+    #[test]
+    fn a_list_is_moved_only_if_nothing_in_it_means_that_time() {
+        // Oslo skips 02:00 to 03:00 on 2026-03-29.
+        let from = time("2026-03-28T12:00:00Z");
+        assert!(schedule(&["30 2 * * *"], "Europe/Oslo").next_after(from).unwrap().moved);
+        assert!(!schedule(&["30 2 * * *", "0 3 * * *"], "Europe/Oslo").next_after(time("2026-03-28T23:00:00Z")).unwrap().moved);
+    }
+
+    #[test]
+    fn parts_of_seconds_and_times_before_1970_count() {
+        let schedule = schedule(&["* * * * * *"], "UTC");
+        let half = time("1969-12-31T23:59:58.5Z");
+        assert_eq!(schedule.next_after(half).unwrap().time, time("1969-12-31T23:59:59Z"));
+        assert_eq!(schedule.newest_at_or_before(half), Some(time("1969-12-31T23:59:58Z")));
+    }
 }
