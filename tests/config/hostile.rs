@@ -92,4 +92,13 @@ proptest! {
             prop_assert!(!told.to_string().is_empty());
         }
     }
+
+    #[test]
+    fn a_secret_stays_hidden_whatever_else_is_wrong(place in 0.0..1.0f64, length in 0usize..12, with in "[-:,{}\\[\\]&*!|>\"'# \n\t0-9a-z]{0,6}") {
+        let text = mutate(&example(), place, length, &with);
+        for text in [format!("token: {CANARY}\n{text}"), format!("{text}\nlog: {{password: {CANARY}}}\n")] {
+            let told = load_text(&text).unwrap_err();
+            prop_assert!(!told.to_string().contains(CANARY), "{told}");
+        }
+    }
 }
