@@ -4,11 +4,11 @@
 
 pub mod cli;
 pub mod clock;
-
+pub mod config;
+pub mod controller;
 pub mod domain;
 pub mod emulator;
 pub mod journal;
 pub mod provider;
 pub mod serve;
 pub mod telemetry;
-pub mod controller;

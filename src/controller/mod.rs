@@ -13,8 +13,9 @@ mod runs;
 mod scheduling;
 mod timetable;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ use crate::journal::Recollection;
 use crate::provider::{Account, Deleted, Reply};
 
 pub use account::Fatal;
-pub use drive::{Driver, Ports, Tellers};
+pub use drive::{Driver, Notice, Ports};
+pub use report::TargetPlan;
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
 
 use account::AccountState;
@@ -162,6 +164,8 @@ pub struct Controller {
     permit_queue: VecDeque<ServerId>,
     retries: BTreeSet<(Mono, TargetKey)>,
     turns: BTreeMap<ServerId, Kind>,
+    /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
+    intervals: OnceCell<Vec<Duration>>,
     desk: Desk,
     next_op: OpId,
     next_run: RunId,
@@ -209,6 +213,7 @@ impl Controller {
             permit_queue: VecDeque::new(),
             retries: BTreeSet::new(),
             turns: BTreeMap::new(),
+            intervals: OnceCell::new(),
             desk: Desk::default(),
             next_op: past.next_op,
             next_run: past.next_run,
@@ -299,6 +304,7 @@ impl Controller {
         let account_changed = setup.account != self.setup.account;
         self.setup = Arc::new(setup);
         self.generation += 1;
+        self.intervals = OnceCell::new();
         if account_changed {
             self.account.verify_again(self.setup.account.is_some());
         }

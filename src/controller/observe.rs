@@ -41,6 +41,8 @@ pub(super) struct TargetState {
     pub retry: Option<Retry>,
     /// Unfinished items that a run has given up waiting for.
     pub given_up: BTreeSet<ItemId>,
+    /// Why nothing may be deleted there, for a reason that outlasts a listing; found out before each step of a run.
+    pub freeze: Option<Problem>,
     /// Items under our care, to see when one vanishes.
     watched: Vec<Watched>,
     /// Complete listings since the last one that was not complete for this server.
@@ -103,7 +105,6 @@ impl Controller {
         for key in &keys {
             self.summarize(now, *key, false);
             self.due.push(std::cmp::Reverse((now.wall, *key)));
-            self.follow_up(now, *key);
         }
     }
 
@@ -161,7 +162,12 @@ impl Controller {
                 }
             }
             // Missing, or not for this token: configured numbers go on working, `match` does not (issue 2.2).
-            Err(ProviderError::NotFound | ProviderError::Forbidden | ProviderError::Rejected { .. } | ProviderError::Server { status: 501, .. }) => {
+            Err(
+                ProviderError::NotFound
+                | ProviderError::Forbidden
+                | ProviderError::Rejected { .. }
+                | ProviderError::Server { status: 501, .. },
+            ) => {
                 let changed = first || self.sources.servers.told;
                 self.sources.servers.succeeded();
                 self.sources.servers.told = false;
@@ -312,6 +318,7 @@ impl TargetState {
             told: Vec::new(),
             retry: None,
             given_up: BTreeSet::new(),
+            freeze: None,
             watched: Vec::new(),
             clean: CLEAN_LISTINGS,
         }
@@ -353,7 +360,8 @@ impl Summary {
         if let Some(detail) = view.defect() {
             problems.push(Problem { reason: Reason::ListingIncomplete, detail });
         }
-        let stuck = |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
+        let stuck =
+            |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
         if let Some(row) = unfinished().find(stuck) {
             let detail = format!("item {} has been unfinished since {}", row.item.id, row.item.created_at);
             problems.push(Problem { reason: Reason::Stuck, detail });

@@ -1,17 +1,19 @@
 //! The state of everything at one moment.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::Now;
-use crate::domain::inventory::Kind;
-use crate::domain::memory::TargetKey;
-use crate::domain::plan::{self, Ground, Plan};
+use crate::domain::mark::item_name;
+use crate::domain::memory::{TargetKey, TargetMemory};
+use crate::domain::plan::{Order, Plan};
+use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
+use crate::domain::record::Trigger;
 use crate::domain::report::{PolicyReport, Report, TargetReport};
+use crate::domain::run::{Run, Start};
 use crate::domain::schedule::ON_TIME;
 
 use super::Controller;
@@ -71,18 +73,16 @@ impl Controller {
     }
 
     fn report_policies(&self, now: Now) -> Vec<PolicyReport> {
-        let policies = self.setup.wanted.policies.iter();
-        policies
-            .map(|policy| {
-                let intervals = policy.schedule.intervals(now.wall);
-                PolicyReport {
-                    policy: Arc::clone(&policy.policy),
-                    kind: policy.kind,
-                    next_run_at: policy.schedule.next_after(now.wall).map(|fire| fire.time),
-                    expected_interval: intervals.map(|intervals| intervals.longest).unwrap_or_default(),
-                }
-            })
-            .collect()
+        let policies = &self.setup.wanted.policies;
+        let longest = |policy: &Arc<KindPolicy>| policy.schedule.intervals(now.wall).map(|intervals| intervals.longest).unwrap_or_default();
+        let intervals = self.intervals.get_or_init(|| policies.iter().map(longest).collect());
+        let told = policies.iter().zip(intervals).map(|(policy, expected_interval)| PolicyReport {
+            policy: Arc::clone(&policy.policy),
+            kind: policy.kind,
+            next_run_at: policy.schedule.next_after(now.wall).map(|fire| fire.time),
+            expected_interval: *expected_interval,
+        });
+        told.collect()
     }
 
     /// Servers that a `match` once found and that are not there any more: their backups have stopped, perhaps without anybody's will.
@@ -95,7 +95,8 @@ impl Controller {
         gone.filter_map(|(key, memory)| {
             let entry = self.setup.wanted.entries.iter().find(|entry| entry.matches(&memory.last_name))?;
             let policy = entry.assignment.get(key.1)?;
-            let detail = format!("`{}` was found by the entry at {}, and the provider does not know it any more", memory.last_name, entry.place);
+            let detail =
+                format!("`{}` was found by the entry at {}, and the provider does not know it any more", memory.last_name, entry.place);
             Some(TargetReport {
                 server: key.0,
                 server_name: (*memory.last_name).into(),
@@ -160,13 +161,35 @@ impl Controller {
 
     fn plan_of(&self, now: Now, key: TargetKey) -> Option<TargetPlan> {
         let state = self.targets.get(&key)?;
-        let inventory = self.inventories.get(&key.1)?;
         let target = self.target(key);
         let problems = self.problems_of(now, key);
         let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(|slot| !self.is_done(key, *slot));
         let slot = slot.unwrap_or(Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall));
-        let plan = self.forecast(now, key, state, inventory, slot)?;
+        let plan = self.forecast(now, key, state, slot)?;
         Some(TargetPlan { target, plan, problems })
+    }
+}
+
+impl Controller {
+    /// The plan that a run for this slot would begin with, made by the same code.
+    fn forecast(&self, now: Now, key: TargetKey, state: &TargetState, slot: Timestamp) -> Option<Plan> {
+        let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
+        let order = Order { name: item_name(key.1, &mark, ""), description: mark.description(), slot: Some(slot) };
+        let run = Run::new(Start {
+            id: self.next_run,
+            target: self.target(key),
+            trigger: Trigger::Command,
+            order,
+            origin: mark.origin,
+            generation: self.generation,
+            started: now,
+            deadline: None,
+            by_hand: None,
+        });
+        let nothing = TargetMemory::default();
+        let mut context = self.context(now, key)?;
+        context.memory = self.memory.get(key).unwrap_or(&nothing);
+        run.preview(&context)
     }
 }
 

@@ -101,8 +101,7 @@ impl Controller {
         let target = self.target(key);
         let slot = mark.slot();
         let order = Order { name: item_name(key.1, &mark, &label), description: mark.description(), slot };
-        let subject =
-            Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
+        let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
         self.append(Record::RunStarted(RunStart { run: id, subject, trigger, slot, at: now.wall }));
         let scheduled = trigger == Trigger::Schedule;
         let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();
@@ -122,6 +121,10 @@ impl Controller {
         let Some(mut run) = self.runs.remove(&server) else { return };
         let key = (server, run.target.kind);
         self.memory.entry(key);
+        let freeze = self.freeze_of(now, key);
+        if let Some(state) = self.targets.get_mut(&key) {
+            state.freeze = freeze;
+        }
         let mut next_op = self.next_op;
         let effects = match self.context(now, key) {
             Some(context) => run.step(&context, &mut next_op, event),
@@ -143,11 +146,12 @@ impl Controller {
         self.tell_problems(now, key);
     }
 
-    fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
+    pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let making = self.permits.len() + self.runs.values().filter(|run| run.is_making() && !self.permits.contains(&run.target.server)).count();
+        let making =
+            self.permits.len() + self.runs.values().filter(|run| run.is_making() && !self.permits.contains(&run.target.server)).count();
         Some(Context {
             now,
             wanted: &self.setup.wanted,
@@ -165,7 +169,7 @@ impl Controller {
                 restoring: member.is_some_and(|member| member.restoring),
                 seen: self.servers.as_ref().map(|seen| seen.begun),
                 told: self.sources.servers.told,
-                freeze: None,
+                freeze: state.and_then(|state| state.freeze.as_ref()),
             },
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
             held: &NOBODY,

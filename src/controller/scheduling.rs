@@ -11,9 +11,9 @@ use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetKey, Undecided};
 use crate::domain::policy::KindPolicy;
+use crate::domain::problem::RunResult;
 use crate::domain::record::{OpId, Record, SlotsMissed, Trigger};
 use crate::domain::run::{CREATES_MAX, Outcome, Resume};
-use crate::domain::problem::RunResult;
 use crate::domain::schedule::ON_TIME;
 
 use super::account::AccountState;
@@ -197,7 +197,14 @@ impl Controller {
     }
 
     /// A run has ended: when its slot may be tried again, and what it waited for in vain.
-    pub(super) fn note_end(&mut self, now: Now, key: TargetKey, slot: Option<Timestamp>, outcome: &Outcome, waited_for: impl Iterator<Item = ItemId>) {
+    pub(super) fn note_end(
+        &mut self,
+        now: Now,
+        key: TargetKey,
+        slot: Option<Timestamp>,
+        outcome: &Outcome,
+        waited_for: impl Iterator<Item = ItemId>,
+    ) {
         self.turns.insert(key.0, key.1);
         let Some(state) = self.targets.get_mut(&key) else { return };
         state.given_up.extend(waited_for);

@@ -63,7 +63,14 @@ impl Timetables {
     }
 
     /// Adds a follower; returns the number of its timetable. Schedules are interned, so the same one is the same place in memory.
-    pub fn follow(&mut self, known: &mut Vec<(usize, usize)>, schedule: &Arc<Schedule>, key: TargetKey, offset: Duration, now: Timestamp) -> usize {
+    pub fn follow(
+        &mut self,
+        known: &mut Vec<(usize, usize)>,
+        schedule: &Arc<Schedule>,
+        key: TargetKey,
+        offset: Duration,
+        now: Timestamp,
+    ) -> usize {
         let address = Arc::as_ptr(schedule) as usize;
         let index = match known.binary_search_by_key(&address, |entry| entry.0) {
             Ok(found) => known[found].1,
@@ -83,11 +90,6 @@ impl Timetables {
     /// The next fire of all.
     pub fn next(&self) -> Option<Timestamp> {
         self.agenda.peek().map(|Reverse((next, _))| *next)
-    }
-
-    /// The next fire of one.
-    pub fn next_of(&self, table: usize) -> Option<Timestamp> {
-        self.tables.get(table)?.next
     }
 
     /// The newest slot that is due for a follower with this offset. The offset is shorter than any interval, so it is one of two.

@@ -42,6 +42,8 @@ pub struct TargetMemory {
     pub last_success: Option<Timestamp>,
     /// When the target was first configured.
     pub first_seen: Option<Timestamp>,
+    /// The server's name at its last run.
+    pub last_name: Box<str>,
     /// When a run last ended.
     pub last_end: Option<Timestamp>,
     /// What stood in the way of the last run.
@@ -227,6 +229,7 @@ impl Memory {
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
         self.runs.insert(start.run, key);
+        self.entry(key).last_name = start.subject.server_name.clone();
         if let Some(slot) = start.slot {
             let target = self.entry(key);
             target.accounted = target.accounted.max(Some(slot));

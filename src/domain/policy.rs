@@ -205,6 +205,17 @@ pub struct ServerEntry {
     pub place: String,
 }
 
+impl ServerEntry {
+    /// Whether it is a `match` entry that names a server called so.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        match &self.selector {
+            Selector::Match { patterns, exclude, .. } => patterns.is_match(name) && !exclude.is_match(name),
+            Selector::Id { .. } => false,
+        }
+    }
+}
+
 /// The fuse: how many deletes there may be beyond those that completed creates have paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fuse {

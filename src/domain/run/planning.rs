@@ -79,6 +79,15 @@ impl Run {
         self.begin(step, policy, view, &plan);
     }
 
+    /// What planning now would come to, leave to make an item taken for granted. Nothing is begun; none where there is no listing.
+    #[must_use]
+    pub fn preview(&self, ctx: &Context<'_>) -> Option<Plan> {
+        let policy = self.hand_policy(ctx.policy?);
+        let view = self.view(ctx, Mono::default())?;
+        let freeze = self.freeze(ctx, &view);
+        Some(plan::before_create(&self.ground(ctx, &policy, &view, freeze.as_ref()), &self.order))
+    }
+
     /// A policy for an item made by hand gives an item at the cap only where that was asked for.
     fn hand_policy(&self, policy: &KindPolicy) -> KindPolicy {
         let mut policy = policy.clone();

@@ -1,0 +1,190 @@
+//! YAML → checked values (contract §1). All errors are told at once, each with its place.
+//!
+//! [`load`] reads files into trees of nodes that know where they stand (`tree`), and converts every policy and every server from them on its own (`report`
+//! holds the readers of simple types). [`token`] finds and reads the token.
+
+mod diagnostics;
+mod duration;
+mod files;
+mod general;
+mod hooks;
+mod intern;
+mod kind_policy;
+mod mask;
+mod policies;
+mod report;
+mod servers;
+mod settings;
+pub mod token;
+mod tree;
+mod urls;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::domain::policy::Wanted;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Place};
+pub use settings::{
+    Config, LeaderSettings, LogFormat, LogSettings, Notify, ProviderSettings, Rotate, STATE_DEFAULT, Surroundings, TokenSource,
+};
+
+use files::Files;
+use general::{General, MAIN_KEYS};
+use intern::Interner;
+use kind_policy::Common;
+use policies::Policies;
+use report::{Field, Report};
+use servers::Servers;
+use tree::{Key, Node, Span, Value};
+
+/// Reads the file at `path` and every `*.yaml` in `conf.d` beside it.
+///
+/// `at` is only used to measure how far apart the times of a schedule are; any recent time will do.
+///
+/// # Errors
+/// Everything that is wrong, sorted by file and line.
+pub fn load(path: &Path, at: Timestamp) -> Result<Config, Diagnostics> {
+    let mut report = Report::default();
+    let files = Files::read(path, &mut report);
+    let config = convert(path, &files, &mut report, at);
+    let (findings, warnings) = report.into_parts();
+    match files.diagnose(findings) {
+        Some(diagnostics) => Err(diagnostics),
+        None => Ok(Config { warnings: warnings.iter().map(|(span, text)| tell_warning(&files, *span, text)).collect(), ..config }),
+    }
+}
+
+fn tell_warning(files: &Files, span: Span, text: &str) -> String {
+    format!("{}:{}: {text}", files.locate(span), span.column)
+}
+
+/// What all files say, by section.
+#[derive(Default)]
+struct Written<'n> {
+    defaults: Option<(&'n Key, &'n Node)>,
+    policies: Vec<(&'n Key, &'n Node)>,
+    /// Where each policy was first written.
+    names: HashMap<&'n str, Span>,
+    servers: Vec<&'n Node>,
+    /// Something is there that cannot be read; so it is not said that nothing is there.
+    policies_wrong: bool,
+    servers_wrong: bool,
+    /// Where the main file's map begins.
+    start: Option<Span>,
+}
+
+fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Config {
+    let mut interner = Interner::new(at);
+    let mut written = Written::default();
+    let general = read_files(path, files, report, &mut interner, &mut written);
+    let own_count = written.servers.iter().filter(|node| has_own_policy(node)).count();
+    let start = written.start.unwrap_or(Span { file: 0, line: 1, column: 1 });
+    if !files.is_incomplete() {
+        if written.policies.is_empty() && own_count == 0 && !written.policies_wrong {
+            report.error_hint(start, "there are no policies: nothing would be done", "add `policies:` here or in a file in `conf.d`");
+        }
+        if written.servers.is_empty() && !written.servers_wrong {
+            report.error_hint(start, "there are no servers: nothing would be done", "add `servers:` here or in a file in `conf.d`");
+        }
+    }
+    let mut common = Common { report, interner: &mut interner, limits: general.limits, zone: general.zone.clone() };
+    let policies = Policies::read(&mut common, written.defaults, &written.policies);
+    let locate = |span| files.locate(span);
+    let mut servers = Servers::new(common, policies, files.is_incomplete(), &locate);
+    written.servers.iter().for_each(|node| servers.read(node));
+    finish(general, servers, files, start)
+}
+
+fn finish(general: General, servers: Servers<'_, '_>, files: &Files, start: Span) -> Config {
+    let Servers { common, policies, entries, own_policies, .. } = servers;
+    for policy in policies.list.iter().filter(|policy| !policy.used) {
+        common.report.warn(policy.at, format!("policy `{}` is used by no server", policy.name));
+    }
+    if !entries.is_empty() && entries.iter().all(|entry| entry.assignment.is_none()) && common.report.count() == 0 {
+        common.report.error(start, "every server has `policy: none`: nothing would be done");
+    }
+    let mut kind_policies = policies.kind_policies();
+    kind_policies.extend(own_policies);
+    let wanted = Wanted {
+        owner: general.owner,
+        former_owners: general.former_owners,
+        limits: general.limits,
+        fuse: general.fuse,
+        entries,
+        policies: kind_policies,
+    };
+    Config {
+        wanted,
+        provider: general.provider,
+        state: general.state,
+        journal_keep: general.journal_keep,
+        listen: general.listen,
+        log: general.log,
+        notify: general.notify,
+        leader: general.leader,
+        warnings: Vec::new(),
+        sources: files.list.iter().map(|file| file.path.clone()).collect(),
+        digest: files.digest(),
+    }
+}
+
+fn read_files<'n>(path: &Path, files: &'n Files, report: &mut Report, interner: &mut Interner, written: &mut Written<'n>) -> General {
+    let mut general = General::default();
+    for file in &files.list {
+        let is_main = files.main(path).is_some_and(|main| std::ptr::eq(main, file));
+        let Some(tree) = &file.tree else { continue };
+        if matches!(tree.value, Value::Null) {
+            if is_main {
+                (written.policies_wrong, written.servers_wrong) = (true, true);
+                report.error_hint(tree.span, "the file is empty", "`config/` in the repository has examples");
+            }
+            continue;
+        }
+        let known: &[&str] = if is_main { &MAIN_KEYS } else { &["policies", "servers"] };
+        let name = if is_main { "the file" } else { "a file in conf.d, which adds only policies and servers" };
+        let Some(fields) = report.fields(name, tree, tree.span, known) else {
+            (written.policies_wrong, written.servers_wrong) = (true, true);
+            continue;
+        };
+        if is_main {
+            written.start = Some(tree.span);
+            general = General::read(fields, report, interner);
+            written.defaults = fields.entry("defaults");
+        }
+        collect_policies(fields.get("policies"), files, report, written);
+        match report.list(fields.get("servers"), "a list") {
+            Some(list) => written.servers.extend(list),
+            None => written.servers_wrong = true,
+        }
+    }
+    general
+}
+
+fn collect_policies<'n>(field: Field<'n>, files: &Files, report: &mut Report, written: &mut Written<'n>) {
+    let Some(node) = field.node else { return };
+    let Some(map) = node.as_map() else {
+        written.policies_wrong = true;
+        return report.wrong_type(field.name, node, "a map of policies by name");
+    };
+    for (key, node) in &map.entries {
+        match written.names.get(key.name.as_str()) {
+            // Within one map it has been told as a duplicate key.
+            Some(first) if first.file == key.span.file => {}
+            Some(first) => {
+                let message = format!("policy `{}` is there twice: first at {}", diagnostics::printable(&key.name), files.locate(*first));
+                report.error_hint(key.span, message, "remove one of them");
+            }
+            None => {
+                written.names.insert(&key.name, key.span);
+                written.policies.push((key, node));
+            }
+        }
+    }
+}
+
+fn has_own_policy(node: &Node) -> bool {
+    node.as_map().is_some_and(|map| policies::KINDS.iter().any(|kind| map.get(kind).is_some()))
+}

@@ -1,0 +1,129 @@
+//! Connects the controller with the provider, the journal and the clock.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Now};
+use crate::domain::fact::Fact;
+use crate::domain::record::{OpId, Record};
+use crate::journal::JournalHandle;
+use crate::provider::Provider;
+
+use super::{Command, Controller, Input, RequestReport};
+
+/// What a controller is connected with.
+pub struct Ports<P> {
+    /// The provider.
+    pub provider: Arc<P>,
+    /// The journal.
+    pub journal: JournalHandle,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told what happens.
+    pub tell: Box<dyn Fn(&Fact) + Send>,
+}
+
+/// A controller with its connections.
+pub struct Driver<P> {
+    controller: Controller,
+    ports: Ports<P>,
+    inputs: mpsc::UnboundedSender<Input>,
+    records: mpsc::UnboundedSender<(Vec<Record>, Option<OpId>)>,
+}
+
+/// What whoever drives has to know of.
+#[derive(Debug)]
+pub enum Notice {
+    /// A request is done with.
+    Finished(RequestReport),
+    /// Nothing is in flight any more.
+    Stopped,
+}
+
+impl<P: Provider> Driver<P> {
+    /// Connects a controller. The inputs that the connections bring come out of the receiver and are to be handed to [`Driver::turn`].
+    pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, mpsc::UnboundedReceiver<Input>) {
+        let (inputs, received) = mpsc::unbounded_channel();
+        let (records, to_write) = mpsc::unbounded_channel();
+        tokio::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
+        (Driver { controller, ports, inputs, records }, received)
+    }
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.ports.clock.now()
+    }
+
+    /// The controller, to be asked.
+    pub fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
+    /// How long there is nothing to do, if nothing comes in.
+    pub fn idle_for(&self) -> Duration {
+        self.controller.idle_for(self.now())
+    }
+
+    /// Takes one input in and sees to what follows from it.
+    pub fn turn(&mut self, input: Input) -> Vec<Notice> {
+        self.controller.handle(self.now(), input);
+        let mut notices = Vec::new();
+        for command in self.controller.take_commands() {
+            match command {
+                Command::Tell(fact) => (self.ports.tell)(&fact),
+                Command::Finished(report) => notices.push(Notice::Finished(report)),
+                Command::Stopped => notices.push(Notice::Stopped),
+                // The receiver lives as long as this does; once it is gone nothing is waited for any more.
+                Command::Append(records, op) => drop(self.records.send((records, op))),
+                Command::List(kind, begun) => self.call(|provider| async move { Input::Listed(kind, begun, provider.list(kind).await) }),
+                Command::Servers(begun) => self.call(|provider| async move { Input::Servers(begun, provider.servers().await) }),
+                Command::Account => self.call(|provider| async move { Input::Account(provider.account().await) }),
+                Command::Create { op, server, kind, order } => self.call(move |provider| async move {
+                    Input::Created(op, provider.create(kind, server, order.name.as_deref(), &order.description).await)
+                }),
+                Command::Delete { op, kind, item } => {
+                    self.call(move |provider| async move { Input::Deleted(op, provider.delete(kind, item).await) });
+                }
+            }
+        }
+        notices
+    }
+
+    fn call<F>(&self, make: impl FnOnce(Arc<P>) -> F)
+    where
+        F: Future<Output = Input> + Send + 'static,
+    {
+        let future = make(Arc::clone(&self.ports.provider));
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let input = future.await;
+            drop(inputs.send(input));
+        });
+    }
+}
+
+/// Hands records to the journal in their order, without waiting for one before handing over the next: so they share a commit.
+async fn write(
+    journal: JournalHandle,
+    mut records: mpsc::UnboundedReceiver<(Vec<Record>, Option<OpId>)>,
+    inputs: mpsc::UnboundedSender<Input>,
+) {
+    while let Some((batch, op)) = records.recv().await {
+        let handle = journal.clone();
+        let mut append = Box::pin(async move { handle.append(batch).await });
+        // The first poll takes the batch's place in the order.
+        let first = std::future::poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await;
+        let inputs = inputs.clone();
+        let tell = move |result: Result<(), crate::journal::JournalError>| {
+            drop(inputs.send(Input::Appended(op, result.map_err(|error| error.to_string()))));
+        };
+        match first {
+            Poll::Ready(result) => tell(result),
+            Poll::Pending => drop(tokio::spawn(async move { tell(append.await) })),
+        }
+    }
+}
