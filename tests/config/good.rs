@@ -20,6 +20,14 @@ fn policy(config: &Config, entry: usize, kind: Kind) -> &Arc<KindPolicy> {
 }
 
 #[test]
+fn the_example_of_the_readme_loads_without_a_warning() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = load_text(example).unwrap_or_else(|told| panic!("{told}"));
+    assert_eq!((config.warnings.len(), config.wanted.entries.len()), (0, 2));
+}
+
+#[test]
 fn every_example_loads_without_a_warning() {
     let paths = yaml_files(&repository("config"));
     assert!(paths.len() >= 4);
