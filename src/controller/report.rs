@@ -43,6 +43,28 @@ impl Controller {
         }
     }
 
+    /// What is in the way of the work as a whole; none: nothing.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        if let Some(refusal) = self.account.refusal() {
+            return Some(refusal.to_owned());
+        }
+        if !(self.sources.servers.settled && self.has_seen_everything()) {
+            return Some("waiting for the first listing".to_owned());
+        }
+        if let Some(journal) = &self.account.journal {
+            return Some(format!("the journal cannot be written: {journal}"));
+        }
+        (!self.account.up).then(|| "the provider does not answer".to_owned())
+    }
+
+    /// How many targets there are, how many runs are on, and how many targets have problems.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let wrong = self.targets.values().filter(|state| !state.told.is_empty()).count();
+        (self.targets.len(), self.runs.len(), wrong)
+    }
+
     fn report_target(&self, now: Now, key: TargetKey, state: &TargetState) -> TargetReport {
         let target = self.target(key);
         let memory = self.memory.get(key);
