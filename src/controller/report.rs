@@ -18,6 +18,7 @@ use crate::domain::schedule::ON_TIME;
 
 use super::Controller;
 use super::observe::TargetState;
+use super::scheduling::deadline;
 
 /// A server that was once found by `match` and is no more is told for this long after its last run.
 const MISSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -185,7 +186,9 @@ impl Controller {
         let state = self.targets.get(&key)?;
         let target = self.target(key);
         let problems = self.problems_of(now, key);
-        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(|slot| !self.is_done(key, *slot));
+        let in_time = |slot: &Timestamp| deadline(&state.policy, *slot, state.offset).is_some_and(|deadline| now.wall <= deadline);
+        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(in_time);
+        let slot = slot.filter(|slot| !self.is_done(key, *slot));
         let slot = slot.unwrap_or(Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall));
         let plan = self.forecast(now, key, state, slot)?;
         Some(TargetPlan { target, plan, problems })
