@@ -1,4 +1,120 @@
-//! The command line: one file a command.
+//! The command line: one file a command, the composition root, exit codes.
 
+mod app;
+mod check;
+mod demo;
+mod exit;
+mod output;
+mod plan;
 pub mod retention;
+mod run;
 pub mod schedule;
+mod select;
+mod serve;
+mod session;
+mod signals;
+mod status;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::clock::{Clock, SystemClock};
+
+use exit::{Exit, Failure};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done (for serve also after SIGTERM)
+  1    a run failed or was blocked, at least in part
+  2    wrong usage or configuration
+  3    the provider cannot be reached, or refuses the token or the account
+  130  interrupted";
+
+/// Takes and retires VPS.org server snapshots and backups by policy
+#[derive(Debug, Parser)]
+#[command(name = "snapwarden", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command that works on a configuration takes.
+#[derive(Debug, Clone, clap::Args)]
+struct Common {
+    /// The configuration file; a folder `conf.d` beside it adds policies and servers
+    #[arg(long, short, global = true, value_name = "FILE", env = "SNAPWARDEN_CONFIG", default_value = "/etc/snapwarden/snapwarden.yaml")]
+    config: PathBuf,
+    /// Read the token from this file, whatever the configuration says
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check the configuration and the token file; with --online also the token, the account, the servers and the caps
+    Check(check::CheckArgs),
+    /// Show what a run now would do, with a reason for every item; changes nothing
+    Plan(plan::PlanArgs),
+    /// Make one run now and wait for its end
+    Run(run::RunArgs),
+    /// Make one snapshot or backup by hand
+    Take(run::TakeArgs),
+    /// Be the daemon: runs on schedule, metrics, status page
+    Serve(serve::ServeArgs),
+    /// Show each server's restore points, slots, last success, next run, and what is wrong
+    Status(status::StatusArgs),
+    Schedule(schedule::ScheduleArgs),
+    Retention(retention::RetentionArgs),
+    /// Watch the daemon work on an emulated provider with three servers; needs no configuration
+    Demo(demo::DemoArgs),
+}
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let color = exit::stderr_has_color();
+            // Where even that cannot be written, the exit code still tells.
+            drop(io::stderr().write_all(failure.render(color).as_bytes()));
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let common = cli.common;
+    match cli.command {
+        Command::Schedule(args) => {
+            let now = SystemClock::new().now().wall;
+            schedule::schedule(&args, now, &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
+                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
+            })
+        }
+        Command::Retention(args) => {
+            retention::retention(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
+                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
+            })
+        }
+        Command::Check(args) => app::block_on(check::check(&common, &args)),
+        Command::Plan(args) => app::block_on(plan::plan(&common, &args)),
+        Command::Run(args) => app::block_on(run::run(&common, &args)),
+        Command::Take(args) => app::block_on(run::take(&common, &args)),
+        Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
+        Command::Status(args) => app::block_on(status::status(&common, &args)),
+        Command::Demo(args) => app::block_on(demo::demo(&args)),
+    }
+}

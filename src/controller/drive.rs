@@ -58,6 +58,11 @@ impl<P: Provider> Driver<P> {
         self.ports.clock.now()
     }
 
+    /// Calls go to another provider from now on: the configuration has changed.
+    pub fn set_provider(&mut self, provider: Arc<P>) {
+        self.ports.provider = provider;
+    }
+
     /// The controller, to be asked.
     pub fn controller(&self) -> &Controller {
         &self.controller

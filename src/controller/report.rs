@@ -18,6 +18,7 @@ use crate::domain::schedule::ON_TIME;
 
 use super::Controller;
 use super::observe::TargetState;
+use super::scheduling::deadline;
 
 /// A server that was once found by `match` and is no more is told for this long after its last run.
 const MISSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -41,6 +42,28 @@ impl Controller {
             clock_skew_seconds: self.account.skew(),
             observed: self.sources.servers.settled && self.has_seen_everything(),
         }
+    }
+
+    /// What is in the way of the work as a whole; none: nothing.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        if let Some(refusal) = self.account.refusal() {
+            return Some(refusal.to_owned());
+        }
+        if !(self.sources.servers.settled && self.has_seen_everything()) {
+            return Some("waiting for the first listing".to_owned());
+        }
+        if let Some(journal) = &self.account.journal {
+            return Some(format!("the journal cannot be written: {journal}"));
+        }
+        (!self.account.up).then(|| "the provider does not answer".to_owned())
+    }
+
+    /// How many targets there are, how many runs are on, and how many targets have problems.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let wrong = self.targets.values().filter(|state| !state.told.is_empty()).count();
+        (self.targets.len(), self.runs.len(), wrong)
     }
 
     fn report_target(&self, now: Now, key: TargetKey, state: &TargetState) -> TargetReport {
@@ -163,7 +186,9 @@ impl Controller {
         let state = self.targets.get(&key)?;
         let target = self.target(key);
         let problems = self.problems_of(now, key);
-        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(|slot| !self.is_done(key, *slot));
+        let in_time = |slot: &Timestamp| deadline(&state.policy, *slot, state.offset).is_some_and(|deadline| now.wall <= deadline);
+        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(in_time);
+        let slot = slot.filter(|slot| !self.is_done(key, *slot));
         let slot = slot.unwrap_or(Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall));
         let plan = self.forecast(now, key, state, slot)?;
         Some(TargetPlan { target, plan, problems })

@@ -51,6 +51,8 @@ pub enum What {
         /// Only due slots.
         due: bool,
     },
+    /// Nothing but a look at the provider.
+    Look,
     /// One item by hand.
     Take {
         /// What stands in the middle of its name; else the policy's name.
@@ -137,6 +139,12 @@ impl Desk {
 }
 
 impl Select {
+    /// Whether anything is restricted.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        !(self.servers.is_empty() && self.policies.is_empty() && self.kinds.is_empty())
+    }
+
     /// Whether a target is meant.
     #[must_use]
     pub fn admits(&self, target: &Target) -> bool {
@@ -159,6 +167,10 @@ impl Controller {
         while let Some(request) = self.desk.arrived.pop_front() {
             let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
             let id = request.id;
+            if matches!(request.what, What::Look) && !(keys.is_empty() && request.select.is_narrow()) {
+                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
+                continue;
+            }
             if keys.is_empty() {
                 let fatal = Some(Fatal::Selection("no server with a policy answers to that".to_owned()));
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal }));
@@ -202,9 +214,9 @@ impl Controller {
         }
         let work = self.work(now, key);
         match (work, what) {
+            (_, What::Look) | (Work::Nothing, What::Run { due: true }) => return Begun::Over(None),
             (Work::Resume(resume), _) => self.resume(now, key, resume),
             (Work::Slot(slot), What::Run { .. }) => self.start_slot(now, key, slot, Trigger::Command),
-            (Work::Nothing, What::Run { due: true }) => return Begun::Over(None),
             (Work::Nothing, What::Run { due: false }) => {
                 let Some(state) = self.targets.get(&key) else { return Begun::Over(None) };
                 let policy = state.policy.clone();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
-use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart};
+use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, Trigger};
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
 const SLOTS_MAX: usize = 8;
@@ -23,7 +23,7 @@ pub type TargetKey = (ServerId, Kind);
 pub struct Memory {
     targets: BTreeMap<TargetKey, TargetMemory>,
     ops: BTreeMap<OpId, (TargetKey, Op)>,
-    runs: BTreeMap<RunId, TargetKey>,
+    runs: BTreeMap<RunId, (TargetKey, Trigger)>,
     extras: Vec<Timestamp>,
 }
 
@@ -228,7 +228,7 @@ impl Memory {
 
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
-        self.runs.insert(start.run, key);
+        self.runs.insert(start.run, (key, start.trigger));
         self.entry(key).last_name = start.subject.server_name.clone();
         if let Some(slot) = start.slot {
             let target = self.entry(key);
@@ -237,7 +237,11 @@ impl Memory {
     }
 
     fn run_ended(&mut self, run: RunId, result: RunResult, problems: &[Problem], at: Timestamp) {
-        let Some(key) = self.runs.remove(&run) else { return };
+        let Some((key, trigger)) = self.runs.remove(&run) else { return };
+        // What a person made by hand says nothing of the schedule: neither that it works, nor that it does not.
+        if trigger == Trigger::Hand {
+            return;
+        }
         let target = self.entry(key);
         target.last_end = Some(at);
         target.problems = problems.to_vec();

@@ -34,6 +34,22 @@ pub struct Recollection {
 }
 
 impl Recollection {
+    /// What a journal gives back that nothing was ever written into.
+    #[must_use]
+    pub fn empty() -> Recollection {
+        Recollection {
+            next_op: OpId(1),
+            next_run: RunId(1),
+            creates: Vec::new(),
+            deletes: Vec::new(),
+            runs: Vec::new(),
+            targets: Vec::new(),
+            missed: Vec::new(),
+            fresh: true,
+            set_aside: None,
+        }
+    }
+
     /// The records that these rows came from, in the order in which they became durable: who folds them knows what there is to know.
     #[must_use]
     pub fn replay(&self) -> Vec<Record> {

@@ -1,8 +1,10 @@
 //! The daemon's side towards the network: `/metrics`, `/healthz`, `/readyz`, the status page and `/api/v1/status`.
 
+pub mod daemon;
 pub mod health;
 pub mod http;
 pub mod listener;
+mod manager;
 mod page;
 pub mod reports;
 

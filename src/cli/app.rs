@@ -1,0 +1,187 @@
+//! The composition root: from the configuration to a provider, a journal and a controller.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::token::{self, TokenPlaces};
+use crate::config::{self, Config, Surroundings};
+use crate::controller::Setup;
+use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
+use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Observer, TokenSource};
+use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
+
+use super::Common;
+use super::exit::{Exit, Failure};
+
+/// What the journal is asked for at the start: everything begun in this time.
+pub(super) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// A checked configuration, and what belongs to it.
+pub(super) struct App {
+    /// What is configured.
+    pub config: Config,
+    /// The file it came from.
+    pub config_file: PathBuf,
+    /// What the service manager says.
+    pub surroundings: Surroundings,
+    /// The clocks.
+    pub clock: Arc<SystemClock>,
+    token_file: Option<PathBuf>,
+}
+
+/// Runs a command on an asynchronous runtime of its own.
+pub(super) fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}")))?;
+    let result = runtime.block_on(command);
+    // What still hangs on the network is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+impl App {
+    /// Reads and checks the configuration.
+    pub fn load(common: &Common) -> Result<App, Failure> {
+        let clock = Arc::new(SystemClock::new());
+        let config = config::load(&common.config, clock.now().wall);
+        let config = config.map_err(|diagnostics| Failure::new(Exit::Usage, diagnostics.to_string()))?;
+        Ok(App { config, config_file: common.config.clone(), surroundings: surroundings(), clock, token_file: common.token_file.clone() })
+    }
+
+    /// The same program with another configuration.
+    pub fn with_config(&self, config: Config) -> App {
+        App {
+            config,
+            config_file: self.config_file.clone(),
+            surroundings: self.surroundings.clone(),
+            clock: Arc::clone(&self.clock),
+            token_file: self.token_file.clone(),
+        }
+    }
+
+    /// Reads the token, to say so early if it cannot be read.
+    pub fn check_token(&self) -> Result<(), Failure> {
+        let token = token::read(self.token_places(&|name| std::env::var_os(name)));
+        token.map(drop).map_err(|error| Failure::of(Exit::Usage, &error).hint(error.hint()))
+    }
+
+    fn token_places<'a>(&'a self, variable: &'a dyn Fn(&str) -> Option<OsString>) -> TokenPlaces<'a> {
+        TokenPlaces {
+            override_file: self.token_file.as_deref(),
+            configured: self.config.provider.token.as_ref(),
+            config_file: &self.config_file,
+            surroundings: &self.surroundings,
+            variable,
+        }
+    }
+
+    /// Sets the log up as configured.
+    pub fn log(&self) -> Result<Logging, Failure> {
+        let log = &self.config.log;
+        let options = LogOptions {
+            format: match log.format {
+                config::LogFormat::Text => telemetry::LogFormat::Text,
+                config::LogFormat::Json => telemetry::LogFormat::Json,
+            },
+            level: log.level.to_string().to_lowercase(),
+            directory: log.directory.clone(),
+            rotate: match log.rotate {
+                config::Rotate::Daily => telemetry::LogRotation::Daily,
+                config::Rotate::Hourly => telemetry::LogRotation::Hourly,
+                config::Rotate::Never => telemetry::LogRotation::Never,
+            },
+            keep_files: log.keep_files as usize,
+        };
+        telemetry::logging::init(&options).map_err(|error| Failure::of(Exit::Failed, &error))
+    }
+
+    /// The provider, as configured. Its exchanges are counted in `metrics`.
+    pub fn provider(&self, metrics: &Metrics) -> Result<HttpProvider, Failure> {
+        self.check_token()?;
+        let provider = &self.config.provider;
+        let settings = HttpSettings {
+            base_url: provider.url.to_string(),
+            request_timeout: provider.request_timeout,
+            requests_per_second: provider.requests_per_second,
+            concurrent_requests: provider.concurrent_requests as usize,
+        };
+        let again = self.with_config(self.config.clone());
+        let token =
+            TokenSource::new(move || token::read(again.token_places(&|name| std::env::var_os(name))).map_err(|error| error.to_string()));
+        let methods = Endpoint::ALL.iter().map(|endpoint| ("GET", endpoint.as_str())).filter(|(_, path)| !path.contains('{'));
+        metrics.provider.declare(&methods.collect::<Vec<_>>());
+        let observer: Arc<dyn Observer> = Arc::new(Watch(metrics.provider.clone()));
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        HttpProvider::new(&settings, token, clock, observer).map_err(|error| Failure::of(Exit::Usage, &error))
+    }
+
+    /// What the controller needs of the configuration.
+    pub fn setup(&self) -> Setup {
+        let provider = &self.config.provider;
+        Setup {
+            wanted: self.config.wanted.clone(),
+            digest: self.config.digest.clone(),
+            account: provider.account.clone(),
+            request_timeout: provider.request_timeout,
+            poll_every: provider.poll_every,
+            refresh_every: provider.refresh_every,
+            concurrent_creates: provider.concurrent_creates as usize,
+        }
+    }
+
+    /// The folder of the journal.
+    pub fn state(&self) -> PathBuf {
+        self.config.state_directory(&self.surroundings)
+    }
+
+    /// Opens the journal, alone on its folder, and reads what matters of the past.
+    pub async fn journal(&self) -> Result<(JournalThread, Recollection), Failure> {
+        let lock = StateLock::acquire(&self.state()).map_err(|error| {
+            let held = matches!(error, LockError::Held { .. });
+            let hint = "a daemon that runs there does the work; stop it first, or give this one another `state` and another `owner`";
+            Failure::of(Exit::Failed, &error).hint(held.then(|| hint.to_owned()))
+        })?;
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let journal = SqliteJournal::open(lock, clock).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let thread = JournalThread::spawn(journal).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let since = before(self.clock.now().wall, RECENT);
+        let past = thread.handle().load(since).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        Ok((thread, past))
+    }
+
+    /// Says on stderr what is odd about the configuration.
+    pub fn warn(&self) {
+        for warning in &self.config.warnings {
+            eprintln!("warning: {warning}");
+        }
+    }
+}
+
+/// The moment `span` before `time`, as far back as there is time.
+pub(super) fn before(time: Timestamp, span: SignedDuration) -> Timestamp {
+    time.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+fn surroundings() -> Surroundings {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // systemd separates several folders with colons; the first is ours.
+    let first = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        value.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+    };
+    Surroundings { credentials_directory: path("CREDENTIALS_DIRECTORY"), state_directory: first("STATE_DIRECTORY") }
+}
+
+/// Counts the exchanges with the provider.
+struct Watch(ProviderMetrics);
+
+impl Observer for Watch {
+    fn exchange(&self, exchange: &Exchange) {
+        self.0.observe(exchange.method.as_str(), exchange.endpoint.as_str(), &exchange.code.to_string(), exchange.duration);
+    }
+}

@@ -1,0 +1,83 @@
+//! How the program ends: the exit codes of contract §4, and the words for an end that is no success.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// The exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Done.
+    Done,
+    /// A run failed or was blocked, at least in part.
+    Failed,
+    /// Usage or configuration.
+    Usage,
+    /// The provider cannot be reached or refuses the token or the account.
+    Provider,
+    /// Interrupted.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Provider => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Why a command could not do its work, in words for the person who gave it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    text: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// From an error whose message reads after "failed to"; its sources follow.
+    pub fn of(exit: Exit, error: &dyn Error) -> Failure {
+        let mut text = format!("snapwarden: failed to {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Failure { exit, text, hint: None }
+    }
+
+    /// With words of its own.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Failure {
+        Failure { exit, text: text.into(), hint: None }
+    }
+
+    /// With advice.
+    pub fn hint(mut self, hint: Option<String>) -> Failure {
+        self.hint = hint;
+        self
+    }
+
+    /// What is written to stderr.
+    pub fn render(&self, color: bool) -> String {
+        let (bold, red, plain) = if color { ("\x1b[1m", "\x1b[31m", "\x1b[0m") } else { ("", "", "") };
+        let mut text = match self.text.strip_prefix("snapwarden: ") {
+            Some(rest) => format!("{red}{bold}snapwarden:{plain} {rest}\n"),
+            None => format!("{}\n", self.text.trim_end()),
+        };
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("{bold}hint:{plain} {hint}\n"));
+        }
+        text
+    }
+}
+
+/// Whether stderr is a terminal that wants colour.
+pub(super) fn stderr_has_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,213 @@
+//! `snapwarden run` and `snapwarden take`: something now, and its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ArgGroup;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::controller::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+use crate::domain::inventory::Kind;
+use crate::domain::mark::is_word;
+use crate::domain::policy::{Assignment, AtCap, Globs, KindPolicy, Wanted};
+use crate::domain::problem::RunResult;
+use crate::domain::retention::Keep;
+use crate::domain::schedule::{Expression, Schedule};
+use crate::telemetry::{Metrics, Telemetry, printable};
+
+use super::Common;
+use super::app::App;
+use super::exit::{Exit, Failure};
+use super::output::{self, ServerJson, Table};
+use super::select::{KindArg, SelectArgs, server};
+use super::session::Session;
+
+/// Options of `run`.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["server", "policy", "kind", "due", "all"]))]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    /// Only where a slot is due: for cron, systemd timers and Kubernetes CronJobs
+    #[arg(long, conflicts_with = "all")]
+    due: bool,
+    /// Every server and kind
+    #[arg(long, conflicts_with_all = ["server", "policy", "kind"])]
+    all: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `take`.
+#[derive(Debug, clap::Args)]
+pub(super) struct TakeArgs {
+    /// What to make
+    #[arg(value_enum)]
+    kind: KindArg,
+    /// The server, by number or name
+    #[arg(long, value_name = "ID|NAME", value_parser = server)]
+    server: ServerPattern,
+    /// What stands in the middle of its name [default: the policy's name]
+    #[arg(long, value_name = "LABEL", value_parser = label)]
+    label: Option<String>,
+    /// Hold it for so long: nothing deletes it before (e.g. 14d)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    keep_for: Option<Duration>,
+    /// Where no slot is free, delete one item for it, by the rule that runs follow
+    #[arg(long)]
+    make_room: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct RunJson {
+    started_at: String,
+    ended_at: String,
+    targets: Vec<TargetJson>,
+}
+
+#[derive(Serialize)]
+struct TargetJson {
+    server: ServerJson,
+    kind: &'static str,
+    policy: String,
+    result: &'static str,
+    created: Vec<u64>,
+    deleted: Vec<u64>,
+    problems: Vec<&'static str>,
+    error: Option<String>,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    let allowed = "letters, digits, `_` and `-`, at most 20";
+    if is_word(text) { Ok(text.to_owned()) } else { Err(format!("a label has {allowed}")) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text.contains('M') || text.contains("month") || text.contains("year") || text.ends_with('y') {
+        return Err("months and years differ in length; write days, e.g. 30d".to_owned());
+    }
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
+    let app = App::load(common)?;
+    let request = Request { id: 0, select: args.select.select(), what: What::Run { due: args.due } };
+    act(&app, request, args.json).await
+}
+
+pub(super) async fn take(common: &Common, args: &TakeArgs) -> Result<Exit, Failure> {
+    let mut app = App::load(common)?;
+    let kind = Kind::from(args.kind);
+    let at = app.clock.now().wall;
+    allow_by_hand(&mut app.config.wanted, kind).map_err(|error| Failure::new(Exit::Failed, error))?;
+    if args.keep_for.is_some_and(|keep_for| at.checked_add(keep_for).is_err()) {
+        return Err(Failure::new(Exit::Usage, "snapwarden: `--keep-for` reaches beyond the calendar"));
+    }
+    let select = Select { servers: vec![args.server.clone()], policies: Vec::new(), kinds: vec![kind] };
+    let what = What::Take { label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room };
+    act(&app, Request { id: 0, select, what }, args.json).await
+}
+
+/// An item may be made by hand on every server that is configured, also of a kind that no policy of it is for. Such a stand-in policy has nothing
+/// under its care, so it never gives an item at the cap.
+fn allow_by_hand(wanted: &mut Wanted, kind: Kind) -> Result<(), String> {
+    let yearly = Expression::parse("@yearly").map_err(|error| error.to_string())?;
+    let stand_in = Arc::new(KindPolicy {
+        policy: "hand".into(),
+        kind,
+        schedule: Arc::new(Schedule::new(vec![Arc::new(yearly)], TimeZone::UTC)),
+        splay: Duration::ZERO,
+        catch_up: Duration::ZERO,
+        keep: Keep { last: wanted.limits.of(kind), ..Keep::default() },
+        leave_free: 0,
+        at_cap: AtCap::Refuse,
+        adopt: Globs::none(),
+        protect: Globs::none(),
+        min_keep: wanted.limits.of(kind),
+        stuck_after: Duration::from_secs(3600),
+        hooks: None,
+    });
+    for entry in wanted.entries.iter_mut().filter(|entry| !entry.assignment.is_none()) {
+        let Assignment { snapshot, backup } = &mut entry.assignment;
+        let of_kind = if kind == Kind::Snapshot { snapshot } else { backup };
+        of_kind.get_or_insert_with(|| Arc::clone(&stand_in));
+    }
+    Ok(())
+}
+
+async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
+    let _log = app.log()?;
+    app.warn();
+    let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
+    let provider = app.provider(&metrics)?;
+    let journal = app.journal().await?;
+    if let Some(path) = &journal.1.set_aside {
+        eprintln!("warning: the journal was damaged and lies at {} now; a new one was begun", path.display());
+    }
+    let telemetry = Telemetry::new(metrics);
+    let begun = app.clock.now().wall;
+    let mut session = Session::acting(app, provider, journal, Box::new(move |fact| telemetry.tell(fact)))?;
+    let report = session.ask(request).await;
+    let ended = session.now().wall;
+    let faults = session.controller().faults().to_vec();
+    session.close().await?;
+    let report = report?;
+    show(&report, begun, ended, json)?;
+    for fault in &faults {
+        eprintln!("error: {fault}");
+    }
+    let good = report.targets.iter().all(|target| matches!(target.result, RunResult::Success | RunResult::Skipped));
+    Ok(if good && faults.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) -> Result<(), Failure> {
+    if json {
+        let targets = report.targets.iter().map(target_json).collect();
+        return output::json(&RunJson { started_at: report.started_at.unwrap_or(begun).to_string(), ended_at: ended.to_string(), targets });
+    }
+    if report.targets.is_empty() {
+        return output::write("nothing is due\n");
+    }
+    let mut table = Table::new(&["SERVER", "ID", "KIND", "POLICY", "RESULT", "CREATED", "DELETED", "WHY"]);
+    for target in &report.targets {
+        table.row(&[
+            &*target.target.server_name,
+            &target.target.server.to_string(),
+            target.target.kind.as_str(),
+            &target.target.policy,
+            target.result.as_str(),
+            &output::list(&target.created),
+            &output::list(&target.deleted),
+            &why(target),
+        ]);
+    }
+    output::write(&table.render())
+}
+
+/// Why it is no success, or what stands all the same.
+fn why(target: &TargetResult) -> String {
+    let problems = target.problems.iter().map(|problem| format!("{}: {}", problem.reason, problem.detail));
+    let text = if target.problems.is_empty() { target.error.clone().unwrap_or_default() } else { problems.collect::<Vec<_>>().join("; ") };
+    printable(&text).into_owned()
+}
+
+fn target_json(target: &TargetResult) -> TargetJson {
+    TargetJson {
+        server: (&target.target).into(),
+        kind: target.target.kind.as_str(),
+        policy: target.target.policy.to_string(),
+        result: target.result.as_str(),
+        created: target.created.iter().map(|item| item.0).collect(),
+        deleted: target.deleted.iter().map(|item| item.0).collect(),
+        problems: target.problems.iter().map(|problem| problem.reason.as_str()).collect(),
+        error: target.error.clone(),
+    }
+}

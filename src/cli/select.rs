@@ -1,0 +1,55 @@
+//! SELECT: which targets a command is about.
+
+use clap::ValueEnum;
+
+use crate::controller::{Select, ServerPattern};
+use crate::domain::inventory::{Kind, ServerId};
+use crate::domain::policy::Globs;
+
+/// Which targets are meant; without any of these, all.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Selection (each repeatable)")]
+pub(super) struct SelectArgs {
+    /// Only servers with this number or name; `*` and `?` stand for any text and any character
+    #[arg(long, value_name = "ID|NAME|GLOB", value_parser = server)]
+    pub server: Vec<ServerPattern>,
+    /// Only servers under this policy
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<String>,
+    /// Only this kind
+    #[arg(long, value_enum)]
+    pub kind: Vec<KindArg>,
+}
+
+/// A kind on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindArg {
+    /// Snapshots
+    Snapshot,
+    /// Backups
+    Backup,
+}
+
+impl From<KindArg> for Kind {
+    fn from(kind: KindArg) -> Kind {
+        match kind {
+            KindArg::Snapshot => Kind::Snapshot,
+            KindArg::Backup => Kind::Backup,
+        }
+    }
+}
+
+impl SelectArgs {
+    /// What is selected.
+    pub fn select(&self) -> Select {
+        Select { servers: self.server.clone(), policies: self.policy.clone(), kinds: self.kind.iter().copied().map(Kind::from).collect() }
+    }
+}
+
+/// A number is a number; anything else is a name or a pattern.
+pub(super) fn server(text: &str) -> Result<ServerPattern, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(ServerPattern::Id(ServerId(id)));
+    }
+    Globs::new(&[text]).map(ServerPattern::Name).map_err(|error| error.to_string())
+}

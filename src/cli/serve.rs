@@ -1,0 +1,164 @@
+//! `snapwarden serve`: the daemon.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config;
+use crate::controller::{Controller, Driver, Mode, Ports};
+use crate::domain::fact::Fact;
+use crate::journal::{JournalThread, Recollection};
+use crate::provider::HttpProvider;
+use crate::serve::daemon::{Daemon, Ending, Parts, Reload, Reloaded, Wish};
+use crate::serve::health::STALL_AFTER;
+use crate::serve::{Endpoints, Health, ListenLimits, bind, listener, report_channel, router};
+use crate::telemetry::{Metrics, Telemetry};
+
+use super::Common;
+use super::app::App;
+use super::exit::{Exit, Failure};
+use super::signals::{self, Signal};
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {}
+
+pub(super) async fn serve(common: &Common, _args: &ServeArgs) -> Result<Exit, Failure> {
+    let app = App::load(common)?;
+    if app.config.leader.is_some() {
+        return Err(Failure::new(Exit::Usage, "snapwarden: `leader` is configured, and this build knows no Kubernetes"));
+    }
+    let _log = app.log()?;
+    app.warn();
+    let wishes = wishes()?;
+    let service = Service::start(app, Arc::new(|_: &Fact| ())).await?;
+    let ending = service.run(wishes).await?;
+    Ok(if ending == Ending::Drained { Exit::Done } else { Exit::Interrupted })
+}
+
+/// Signals, as wishes.
+pub(super) fn wishes() -> Result<mpsc::UnboundedReceiver<Wish>, Failure> {
+    let mut signals = signals::catch()?;
+    let (sender, wishes) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(signal) = signals.recv().await {
+            let wish = if signal == Signal::Reload { Wish::Reload } else { Wish::Stop };
+            if sender.send(wish).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(wishes)
+}
+
+/// A daemon with its endpoints, ready to run.
+pub(super) struct Service {
+    app: Arc<App>,
+    parts: PartsWithoutWishes,
+    journal: JournalThread,
+    endpoints: JoinHandle<()>,
+    stop_endpoints: oneshot::Sender<()>,
+}
+
+struct PartsWithoutWishes {
+    driver: Driver<HttpProvider>,
+    inputs: mpsc::UnboundedReceiver<crate::controller::Input>,
+    reports: crate::serve::ReportRequests,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+impl Service {
+    /// Opens the journal, takes the address, and sets everything up. `watch` is told what happens, besides log and metrics.
+    pub async fn start(app: App, watch: Arc<dyn Fn(&Fact) + Send + Sync>) -> Result<Service, Failure> {
+        let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
+        let provider = app.provider(&metrics)?;
+        let (journal, past) = app.journal().await?;
+        tell_past(&past);
+        let socket = bind(app.config.listen).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        info!(address = %app.config.listen, "listening for /metrics, /healthz, /readyz and the status page");
+        let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
+        let health = Arc::new(Health::new(Arc::clone(&clock), Arc::clone(&metrics), STALL_AFTER));
+        let (cache, reports) = report_channel();
+        let routes = router(Endpoints::new(Arc::clone(&metrics), cache, Arc::clone(&health)));
+        let (stop_endpoints, stopped) = oneshot::channel();
+        let endpoints = tokio::spawn(listener::serve(socket, routes, ListenLimits::default(), async { drop(stopped.await) }));
+        let telemetry = Telemetry::new(Arc::clone(&metrics));
+        let tell = Box::new(move |fact: &Fact| {
+            telemetry.tell(fact);
+            watch(fact);
+        });
+        let controller = Controller::new(app.setup(), Mode::Daemon, &past, app.clock.now());
+        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
+        let (driver, inputs) = Driver::new(controller, ports);
+        let parts = PartsWithoutWishes { driver, inputs, reports, health, metrics };
+        Ok(Service { app: Arc::new(app), parts, journal, endpoints, stop_endpoints })
+    }
+
+    /// Works until it is told to stop, then closes everything in order.
+    pub async fn run(self, wishes: mpsc::UnboundedReceiver<Wish>) -> Result<Ending, Failure> {
+        let PartsWithoutWishes { driver, inputs, reports, health, metrics } = self.parts;
+        let parts = Parts {
+            driver,
+            inputs,
+            reports,
+            wishes,
+            reload: reload(Arc::clone(&self.app), Arc::clone(&metrics)),
+            health,
+            metrics,
+            journal: self.journal.handle(),
+            journal_keep: self.app.config.journal_keep,
+            sources: self.app.config.sources.clone(),
+        };
+        let ending = Daemon::new(parts).run().await;
+        // The endpoints may have gone on their own; they are only waited for.
+        let _ = self.stop_endpoints.send(());
+        drop(tokio::time::timeout(Duration::from_secs(6), self.endpoints).await);
+        self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        info!("stopped");
+        Ok(ending)
+    }
+}
+
+fn tell_past(past: &Recollection) {
+    if let Some(path) = &past.set_aside {
+        tracing::error!(path = %path.display(), "the journal was damaged; it was set aside and a new one begun, to be rebuilt from the provider");
+    }
+    if past.fresh {
+        info!("the journal is new: what was done before is read from the provider");
+    }
+}
+
+/// Reads the configuration again, on a thread where it is in nobody's way.
+fn reload(app: Arc<App>, metrics: Arc<Metrics>) -> Reload<HttpProvider> {
+    Box::new(move || {
+        let (app, metrics) = (Arc::clone(&app), Arc::clone(&metrics));
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || read_again(&app, &metrics)).await;
+            read.unwrap_or_else(|error| Err(error.to_string()))
+        })
+    })
+}
+
+fn read_again(app: &App, metrics: &Metrics) -> Result<Reloaded<HttpProvider>, String> {
+    let now = SystemClock::new().now().wall;
+    let config = config::load(&app.config_file, now).map_err(|diagnostics| diagnostics.to_string())?;
+    let mut remarks = config.warnings.clone();
+    let (old, new) = (&app.config, &config);
+    let fixed = [
+        ("state", old.state != new.state),
+        ("listen", old.listen != new.listen),
+        ("log", old.log != new.log),
+        ("leader", old.leader != new.leader),
+    ];
+    remarks
+        .extend(fixed.iter().filter(|(_, changed)| *changed).map(|(key, _)| format!("a change of `{key}` takes effect at the next start")));
+    let journal_keep = config.journal_keep;
+    let app = app.with_config(config);
+    let provider = app.provider(metrics).map_err(|failure| failure.render(false))?;
+    Ok(Reloaded { setup: app.setup(), provider: Arc::new(provider), journal_keep, remarks })
+}

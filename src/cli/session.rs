@@ -1,0 +1,110 @@
+//! One command's conversation with a controller of its own: a request, and the end of it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Now};
+use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport};
+use crate::domain::fact::Fact;
+use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
+use crate::provider::{HttpProvider, Provider};
+
+use super::app::{App, before};
+use super::exit::{Exit, Failure};
+use super::signals::{self, Signal};
+
+/// A controller that does what it is asked, and nothing else.
+pub(super) struct Session<P = HttpProvider> {
+    driver: Driver<P>,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    signals: mpsc::UnboundedReceiver<Signal>,
+    journal: JournalThread,
+}
+
+impl<P: Provider> Session<P> {
+    /// A session that may act: it writes the journal.
+    pub fn acting(
+        app: &App,
+        provider: P,
+        journal: (JournalThread, Recollection),
+        tell: Box<dyn Fn(&Fact) + Send>,
+    ) -> Result<Session<P>, Failure> {
+        let (journal, past) = journal;
+        let now = app.clock.now();
+        let controller = Controller::new(app.setup(), Mode::Command, &past, now);
+        let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
+        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
+        let (driver, inputs) = Driver::new(controller, ports);
+        Ok(Session { driver, inputs, signals: signals::catch()?, journal })
+    }
+
+    /// A session that only looks. It reads the journal beside a daemon, if there is one, and writes nothing.
+    pub fn looking(app: &App, provider: P) -> Result<Session<P>, Failure> {
+        let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, super::app::RECENT)));
+        // Without a journal the provider itself tells what there is.
+        let past = past.unwrap_or_else(|_| Recollection::empty());
+        let journal = JournalThread::spawn(MemoryJournal::new()).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        Session::acting(app, provider, (journal, past), Box::new(|_| ()))
+    }
+
+    /// Asks for something and waits for its end.
+    pub async fn ask(&mut self, request: Request) -> Result<RequestReport, Failure> {
+        let mut notices = self.driver.turn(Input::Request(request));
+        let mut interrupted = false;
+        loop {
+            for notice in notices {
+                match notice {
+                    Notice::Finished(report) if !interrupted => return refuse_fatal(report),
+                    Notice::Finished(_) => {}
+                    Notice::Stopped => {
+                        return Err(Failure::new(
+                            Exit::Interrupted,
+                            "snapwarden: interrupted; what was begun is picked up by the next run",
+                        ));
+                    }
+                }
+            }
+            let idle = self.driver.idle_for();
+            notices = tokio::select! {
+                Some(input) = self.inputs.recv() => self.driver.turn(input),
+                Some(signal) = self.signals.recv() => match signal {
+                    Signal::Reload => Vec::new(),
+                    Signal::Interrupt | Signal::Terminate if interrupted => {
+                        return Err(Failure::new(Exit::Interrupted, "snapwarden: interrupted at once"));
+                    }
+                    Signal::Interrupt | Signal::Terminate => {
+                        interrupted = true;
+                        self.driver.turn(Input::Stop)
+                    }
+                },
+                () = tokio::time::sleep(idle) => self.driver.turn(Input::Tick),
+            };
+        }
+    }
+
+    /// The controller, to be asked.
+    pub fn controller(&self) -> &Controller {
+        self.driver.controller()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.driver.now()
+    }
+
+    /// Writes what is still to be written.
+    pub async fn close(self) -> Result<(), Failure> {
+        drop(self.driver);
+        self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))
+    }
+}
+
+/// An end that concerns the whole request is a failure of the command.
+fn refuse_fatal(report: RequestReport) -> Result<RequestReport, Failure> {
+    match &report.fatal {
+        None => Ok(report),
+        Some(Fatal::Provider(why)) => Err(Failure::new(Exit::Provider, format!("snapwarden: failed to work with the provider: {why}"))),
+        Some(Fatal::Selection(why)) => Err(Failure::new(Exit::Usage, format!("snapwarden: {why}"))),
+    }
+}

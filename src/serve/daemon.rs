@@ -1,0 +1,263 @@
+//! The daemon: one loop over a closed enum of events.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::clock::Mono;
+use crate::controller::{Controller, Driver, Input, Notice, Setup};
+use crate::domain::inventory::Kind;
+use crate::journal::JournalHandle;
+use crate::provider::Provider;
+use crate::telemetry::{Metrics, printable};
+
+use super::manager::Manager;
+use super::{Health, ReportRequest, ReportRequests};
+
+/// The journal forgets what is old once in this time.
+const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// After a stop is asked for, this much longer than one exchange may take is waited for the end of what is in flight.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// What the outside wants of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Read the configuration again.
+    Reload,
+    /// Stop; the second time: at once.
+    Stop,
+}
+
+/// A configuration that was read again.
+pub struct Reloaded<P> {
+    /// What is wanted now.
+    pub setup: Setup,
+    /// The provider, as configured now.
+    pub provider: Arc<P>,
+    /// How long the journal remembers.
+    pub journal_keep: Duration,
+    /// What does not take effect before a restart, and other remarks.
+    pub remarks: Vec<String>,
+}
+
+/// Reads the configuration again, elsewhere than in the loop.
+pub type Reload<P> = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reloaded<P>, String>> + Send>> + Send>;
+
+/// What the daemon is made of.
+pub struct Parts<P> {
+    /// The controller with its connections.
+    pub driver: Driver<P>,
+    /// What they bring.
+    pub inputs: mpsc::UnboundedReceiver<Input>,
+    /// Who asks for reports.
+    pub reports: ReportRequests,
+    /// What the outside wants.
+    pub wishes: mpsc::UnboundedReceiver<Wish>,
+    /// Reads the configuration again.
+    pub reload: Reload<P>,
+    /// What `/healthz` and `/readyz` answer.
+    pub health: Arc<Health>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The journal, to let it forget.
+    pub journal: JournalHandle,
+    /// How long it remembers.
+    pub journal_keep: Duration,
+    /// The files that the configuration came from, for the log.
+    pub sources: Vec<PathBuf>,
+}
+
+/// How the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything in flight was finished.
+    Drained,
+    /// It was told twice, or what was in flight did not end in time. What is undecided is found out at the next start.
+    AtOnce,
+}
+
+/// The daemon.
+pub struct Daemon<P> {
+    parts: Parts<P>,
+    manager: Manager,
+    reloads: mpsc::UnboundedReceiver<Result<Reloaded<P>, String>>,
+    reloaded: mpsc::UnboundedSender<Result<Reloaded<P>, String>>,
+    prune_at: Mono,
+    stopping_until: Option<Instant>,
+}
+
+/// What the loop reacts to.
+enum Event<P> {
+    Input(Input),
+    Report(ReportRequest),
+    Wish(Wish),
+    Reloaded(Result<Reloaded<P>, String>),
+    Tick,
+    TooLate,
+}
+
+impl<P: Provider> Daemon<P> {
+    /// A daemon of these parts.
+    pub fn new(parts: Parts<P>) -> Daemon<P> {
+        let (reloaded, reloads) = mpsc::unbounded_channel();
+        let prune_at = parts.driver.now().mono;
+        Daemon { parts, manager: Manager::new(), reloads, reloaded, prune_at, stopping_until: None }
+    }
+
+    /// Works until it is told to stop.
+    pub async fn run(mut self) -> Ending {
+        self.configured();
+        let mut ending = self.turn(Input::Tick);
+        self.manager.ready();
+        while ending.is_none() {
+            let event = self.next().await;
+            let now = self.parts.driver.now();
+            self.parts.health.progress(now);
+            self.manager.alive();
+            ending = self.react(event);
+            self.tell_state();
+            self.prune_journal();
+        }
+        self.parts.health.set_not_ready("stopping");
+        ending.unwrap_or(Ending::Drained)
+    }
+
+    async fn next(&mut self) -> Event<P> {
+        let idle = self.manager.nap(self.parts.driver.idle_for());
+        let until = self.stopping_until.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            biased;
+            Some(wish) = self.parts.wishes.recv() => Event::Wish(wish),
+            () = sleep_until(until), if self.stopping_until.is_some() => Event::TooLate,
+            Some(input) = self.parts.inputs.recv() => Event::Input(input),
+            Some(report) = self.parts.reports.recv() => Event::Report(report),
+            Some(result) = self.reloads.recv() => Event::Reloaded(result),
+            () = sleep(idle) => Event::Tick,
+        }
+    }
+
+    fn react(&mut self, event: Event<P>) -> Option<Ending> {
+        match event {
+            Event::Input(input) => self.turn(input),
+            Event::Tick => self.turn(Input::Tick),
+            Event::Report(request) => {
+                let report = self.parts.driver.controller().report(self.parts.driver.now());
+                // Who asked may have gone.
+                drop(request.answer.send(Arc::new(report)));
+                None
+            }
+            Event::Wish(Wish::Reload) => {
+                self.begin_reload();
+                None
+            }
+            Event::Reloaded(result) => self.end_reload(result),
+            Event::Wish(Wish::Stop) if self.stopping_until.is_some() => Some(Ending::AtOnce),
+            Event::Wish(Wish::Stop) => self.begin_stop(),
+            Event::TooLate => {
+                warn!("what is in flight does not end in time; it is found out at the next start");
+                Some(Ending::AtOnce)
+            }
+        }
+    }
+
+    fn turn(&mut self, input: Input) -> Option<Ending> {
+        let notices = self.parts.driver.turn(input);
+        notices.iter().any(|notice| matches!(notice, Notice::Stopped)).then_some(Ending::Drained)
+    }
+
+    fn begin_reload(&mut self) {
+        info!("reading the configuration again");
+        self.manager.reloading();
+        let reading = (self.parts.reload)();
+        let reloaded = self.reloaded.clone();
+        tokio::spawn(async move { drop(reloaded.send(reading.await)) });
+    }
+
+    fn end_reload(&mut self, result: Result<Reloaded<P>, String>) -> Option<Ending> {
+        let ending = match result {
+            Ok(reloaded) => {
+                for remark in &reloaded.remarks {
+                    warn!(text = %printable(remark), "about the configuration");
+                }
+                self.parts.driver.set_provider(reloaded.provider);
+                self.parts.journal_keep = reloaded.journal_keep;
+                let ending = self.turn(Input::Reload(Box::new(reloaded.setup)));
+                self.configured();
+                ending
+            }
+            Err(text) => {
+                self.parts.metrics.daemon.config_refused();
+                for line in text.lines() {
+                    error!(text = %printable(line), "the configuration is refused, the old one stays");
+                }
+                None
+            }
+        };
+        self.manager.ready();
+        ending
+    }
+
+    /// A configuration has taken effect.
+    fn configured(&self) {
+        let controller = self.parts.driver.controller();
+        let policies: Vec<(Kind, Arc<str>)> =
+            controller.setup().wanted.policies.iter().map(|policy| (policy.kind, Arc::clone(&policy.policy))).collect();
+        self.parts.metrics.configure(&policies);
+        self.parts.metrics.daemon.config_loaded(self.parts.driver.now().wall);
+        let files = self.parts.sources.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        info!(digest = controller.setup().digest, files, "the configuration is in effect");
+    }
+
+    fn begin_stop(&mut self) -> Option<Ending> {
+        info!("stopping: no new work; finishing what is in flight");
+        self.manager.stopping();
+        self.parts.health.set_not_ready("stopping");
+        let patience = self.parts.driver.controller().setup().request_timeout + STOP_MARGIN;
+        self.stopping_until = Some(Instant::now() + patience);
+        self.turn(Input::Stop)
+    }
+
+    fn tell_state(&mut self) {
+        if self.stopping_until.is_some() {
+            return;
+        }
+        let controller = self.parts.driver.controller();
+        match controller.obstacle() {
+            None => self.parts.health.set_ready(),
+            Some(obstacle) => self.parts.health.set_not_ready(obstacle),
+        }
+        self.manager.status(controller);
+    }
+
+    fn prune_journal(&mut self) {
+        let now = self.parts.driver.now();
+        if now.mono < self.prune_at {
+            return;
+        }
+        self.prune_at = now.mono.after(PRUNE_EVERY);
+        let keep = SignedDuration::try_from(self.parts.journal_keep).unwrap_or(SignedDuration::MAX);
+        let Ok(before) = now.wall.checked_sub(keep) else { return };
+        let journal = self.parts.journal.clone();
+        tokio::spawn(async move {
+            match journal.prune(before).await {
+                Ok(0) => {}
+                Ok(rows) => info!(count = rows, "the journal has forgotten what is old"),
+                Err(error) => warn!(error = %error, "the journal cannot forget what is old"),
+            }
+        });
+    }
+}
+
+/// A line about the state, for the service manager.
+pub(super) fn summary(controller: &Controller) -> String {
+    let (targets, running, wrong) = controller.counts();
+    format!("{targets} targets, {running} runs on, {wrong} with problems")
+}
