@@ -10,7 +10,6 @@ use super::super::mark::{Mark, Reading};
 use super::super::problem::{OpResult, Reason, RunResult};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
-use super::pruning::Pruning;
 use super::{Absence, CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Waiting, Want};
 
 /// A create that is on its way.
@@ -136,7 +135,7 @@ impl Run {
         }
     }
 
-    fn end_create(&self, step: &mut Step<'_, '_>, op: OpId, how: CreateEnd, error: &str) {
+    pub(super) fn end_create(&self, step: &mut Step<'_, '_>, op: OpId, how: CreateEnd, error: &str) {
         let at = step.wall();
         step.record(Record::CreateEnded { op, how, error: Some(error.into()), at });
     }
@@ -192,61 +191,5 @@ impl Run {
         }
         self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
         self.phase = Phase::Planning { not_before: None };
-    }
-
-    /// Waits until the item is complete.
-    pub(super) fn wait(&mut self, step: &mut Step<'_, '_>, mut waiting: Waiting) {
-        let ctx = step.ctx;
-        let view = self.view(ctx, waiting.since);
-        let status = view.as_ref().and_then(|view| view.find(waiting.item)).map(|item| item.status.clone());
-        match (&view, status) {
-            (Some(_), Some(Status::Completed)) => return self.complete(step, &waiting),
-            (Some(_), Some(Status::Failed)) => {
-                let error = format!("item {} failed at the provider", waiting.item);
-                if let Some(op) = waiting.op {
-                    self.end_create(step, op, CreateEnd::Failed, &error);
-                }
-                step.out.push(Effect::Release);
-                return self.fail(step, Reason::CreateFailed, error);
-            }
-            (Some(view), None) if view.defect().is_none() && waiting.absence.note(view.begun()) => {
-                return self.vanished(step, waiting.item);
-            }
-            _ => {}
-        }
-        let stuck_after = ctx.policy.map_or(Duration::ZERO, |policy| policy.stuck_after);
-        let stuck_at = waiting.since.after(stuck_after.saturating_sub(waiting.age));
-        if ctx.now.mono >= stuck_at {
-            step.out.push(Effect::Release);
-            let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(stuck_after));
-            return self.fail(step, Reason::Stuck, detail);
-        }
-        let begun = ctx.inventory.map_or(waiting.since, |inventory| inventory.begun.after(Duration::from_nanos(1)));
-        self.want = Want { listing: Some(begun.max(waiting.since)), wake: Some(stuck_at), ..Want::default() };
-        self.phase = Phase::Waiting(waiting);
-    }
-
-    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
-        let at = step.wall();
-        // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
-        let own = u32::try_from(self.deleted.len()).unwrap_or(u32::MAX).saturating_sub(self.extra_used);
-        self.owed = step.ctx.memory.rooms_made.saturating_sub(own);
-        if let Some(op) = waiting.op {
-            step.record(Record::CreateCompleted { op, at });
-        }
-        self.created.push(waiting.item);
-        step.tell(Fact::Completed { target: self.target.clone(), run: self.id.0, item: waiting.item });
-        step.out.push(Effect::Release);
-        if self.by_hand.is_some() {
-            return self.end(step, RunResult::Success, None);
-        }
-        self.looks = 0;
-        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
-        self.phase = Phase::Pruning(Pruning::default());
-    }
-
-    fn vanished(&mut self, step: &mut Step<'_, '_>, item: ItemId) {
-        step.out.push(Effect::Release);
-        self.fail(step, Reason::CreateFailed, format!("item {item} vanished before it was complete"));
     }
 }
