@@ -7,10 +7,11 @@ use crate::clock::Mono;
 use super::super::fact::Fact;
 use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::{Mark, Reading};
-use super::super::problem::{OpResult, Reason, RunResult};
+use super::super::problem::{OpResult, Reason};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
-use super::{Absence, CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Waiting, Want};
+use super::waiting::{Proof, Waiting};
+use super::{CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
 /// A create that is on its way.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ enum Stage {
     /// The answer is awaited.
     Sent,
     /// It may have been done: looking for the mark.
-    Doubt { since: Mono, absence: Absence, error: String },
+    Doubt { since: Mono, absence: Proof, error: String },
 }
 
 impl Creating {
@@ -52,7 +53,7 @@ impl Creating {
     /// A create of an earlier process, of which it is not known whether it was done.
     pub(super) fn in_doubt(op: OpId, now: Mono, request_timeout: Duration) -> Creating {
         let error = "interrupted before the answer was written down".to_owned();
-        Creating { op, stage: Stage::Doubt { since: now, absence: Absence::new(now, request_timeout), error } }
+        Creating { op, stage: Stage::Doubt { since: now, absence: Proof::new(now, request_timeout), error } }
     }
 
     pub(super) fn is_in_flight(&self) -> bool {
@@ -80,9 +81,12 @@ impl Run {
                 self.phase = Phase::Creating(creating);
             }
             (Stage::Recording, Event::NotRecorded(recorded, error)) if recorded == op => {
-                self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
+                self.end_unrecorded(step, &error);
             }
-            (Stage::Sent, Event::CreateAnswered(answered, Ok(item))) if answered == op => self.accept(step, op, item.id),
+            (Stage::Sent, Event::CreateAnswered(answered, Ok(item))) if answered == op => match self.mistaken(&item) {
+                None => self.accept(step, op, item.id),
+                Some(text) => self.set_back(step, creating, Setback { kind: SetbackKind::Doubtful, text, pause: None }),
+            },
             (Stage::Sent, Event::CreateAnswered(answered, Err(setback))) if answered == op => self.set_back(step, creating, setback),
             (Stage::Doubt { .. }, _) => self.settle_create(step, creating),
             _ => self.phase = Phase::Creating(creating),
@@ -96,9 +100,20 @@ impl Run {
         self.tell_decided(step, op, Some(item), OpResult::Success, None);
         let since = step.ctx.now.mono;
         self.looks = 0;
-        self.want = Want { listing: Some(since), ..Want::default() };
+        let stuck_at = step.ctx.policy.map_or(since, |policy| since.after(policy.stuck_after));
+        self.want = Want { listing: Some(since), wake: Some(stuck_at), ..Want::default() };
         let waiting = Waiting::new(Some(op), item, since, Duration::ZERO, step.ctx.request_timeout);
         self.phase = Phase::Waiting(waiting);
+    }
+
+    /// Why the item in an answer is not the one that was ordered: its id is never taken for ours (F05).
+    fn mistaken(&self, item: &Item) -> Option<String> {
+        let named = item.name.as_deref() == self.order.name.as_deref();
+        if item.server == self.target.server && item.kind == self.target.kind && named {
+            return None;
+        }
+        let name = item.name.as_deref().unwrap_or_default();
+        Some(format!("the answer tells of {} {} `{name}` of server {}, which was not ordered", item.kind, item.id, item.server))
     }
 
     fn tell_decided(&self, step: &mut Step<'_, '_>, op: OpId, item: Option<ItemId>, result: OpResult, error: Option<String>) {
@@ -111,8 +126,9 @@ impl Run {
             SetbackKind::Doubtful => {
                 let now = step.ctx.now.mono;
                 step.tell(Fact::CreateInDoubt { target: self.target.clone(), run: self.id.0, op: creating.op.0, error: text.clone() });
-                creating.stage = Stage::Doubt { since: now, absence: Absence::new(now, step.ctx.request_timeout), error: text };
-                self.want = Want { listing: Some(now), urgent: true, ..Want::default() };
+                creating.stage = Stage::Doubt { since: now, absence: Proof::new(now, step.ctx.request_timeout), error: text };
+                let end = Self::doubt_end(step.ctx, now);
+                self.want = Want { listing: Some(now), urgent: true, wake: Some(end), ..Want::default() };
                 self.phase = Phase::Creating(creating);
             }
             SetbackKind::NotSent => {
@@ -123,8 +139,7 @@ impl Run {
                     return self.fail(step, Reason::CreateFailed, text);
                 }
                 let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent, pause));
-                self.want = Want { wake: Some(until), ..Want::default() };
-                self.phase = Phase::Planning { not_before: Some(until) };
+                self.plan_at(until);
             }
             SetbackKind::Refused | SetbackKind::ServerMissing => {
                 self.end_create(step, creating.op, CreateEnd::Refused, &text);
@@ -141,7 +156,7 @@ impl Run {
     }
 
     /// Looks for the mark of a create in doubt. It is sent again only once it is proved that it was not done (F01, F02).
-    fn settle_create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
+    pub(super) fn settle_create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
         let ctx = step.ctx;
         let op = creating.op;
         let Stage::Doubt { since, absence, error } = &mut creating.stage else {
@@ -189,7 +204,6 @@ impl Run {
         if sent >= CREATES_MAX || !self.in_time(step.wall()) || step.ctx.policy.is_none() {
             return self.fail(step, Reason::CreateFailed, error);
         }
-        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
-        self.phase = Phase::Planning { not_before: None };
+        self.plan_at(step.ctx.now.mono);
     }
 }

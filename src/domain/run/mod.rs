@@ -34,7 +34,7 @@ use creating::Creating;
 use deleting::Deleting;
 use pruning::Pruning;
 pub use types::{ByHand, Context, Effect, Event, Outcome, Resume, ServerState, Setback, SetbackKind, Start, Want};
-use waiting::{Absence, Waiting};
+use waiting::Waiting;
 
 /// So many creates are sent for one slot at most (contract §1).
 pub const CREATES_MAX: u32 = 3;
@@ -87,11 +87,11 @@ pub struct Run {
 #[derive(Debug)]
 enum Phase {
     Planning { not_before: Option<Mono> },
-    Room(Deleting),
+    Room(Box<Deleting>),
     Creating(Creating),
     Waiting(Waiting),
     Pruning(Pruning),
-    Settling(Deleting),
+    Settling(Box<Deleting>),
     Ended,
 }
 
@@ -120,6 +120,11 @@ impl Step<'_, '_> {
     fn wall(&self) -> Timestamp {
         self.ctx.now.wall
     }
+}
+
+/// How many there are, for sums that never overflow.
+fn count(items: &[ItemId]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
 impl Run {
@@ -155,7 +160,7 @@ impl Run {
         let mut run = Run::new(start);
         run.phase = match resume {
             Resume::CreateInDoubt(intent) => Phase::Creating(Creating::in_doubt(intent.op, now.mono, request_timeout)),
-            Resume::DeleteInDoubt(intent, item) => Phase::Settling(Deleting::in_doubt(&intent, *item, now.mono, request_timeout)),
+            Resume::DeleteInDoubt(intent, item) => Phase::Settling(Box::new(Deleting::in_doubt(&intent, *item, now.mono, request_timeout))),
             Resume::Waiting { op, item, age } => Phase::Waiting(Waiting::new(op, item, now.mono, age, request_timeout)),
         };
         run
@@ -210,11 +215,11 @@ impl Run {
         self.want = Want::default();
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Planning { not_before } => self.plan(&mut step, not_before),
-            Phase::Room(deleting) => self.make_room(&mut step, deleting, event),
+            Phase::Room(deleting) => self.make_room(&mut step, *deleting, event),
             Phase::Creating(creating) => self.create(&mut step, creating, event),
             Phase::Waiting(waiting) => self.wait(&mut step, waiting),
             Phase::Pruning(pruning) => self.prune(&mut step, pruning, event),
-            Phase::Settling(deleting) => self.settle(&mut step, deleting, event),
+            Phase::Settling(deleting) => self.settle(&mut step, *deleting, event),
             Phase::Ended => {}
         }
         step.out
@@ -243,6 +248,11 @@ impl Run {
         let result = if reason == Reason::CapFull || reason == Reason::ListingIncomplete { RunResult::Blocked } else { RunResult::Failure };
         self.note(Problem { reason, detail: detail.clone() });
         self.end(step, result, Some(detail));
+    }
+
+    /// The intent of a create or delete could not be written: nothing is sent.
+    fn end_unrecorded(&mut self, step: &mut Step<'_, '_>, error: &str) {
+        self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
     }
 
     /// Keeps a problem for the end; the newest word on a reason holds.

@@ -4,11 +4,14 @@ use crate::clock::Mono;
 
 use super::super::assess::Knowledge;
 use super::super::guard;
+use super::super::inventory::{Item, Status};
+use super::super::mark::{Mark, Reading};
+use super::super::memory::Undecided;
 use super::super::plan::{Allowance, Ground};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason};
 use super::super::view::View;
-use super::{Context, Run};
+use super::{Context, Run, count};
 
 impl Run {
     /// What the newest listing shows of the server, if it was begun at `after` or later.
@@ -53,14 +56,28 @@ impl Run {
         if ctx.server.told && !Self::servers_are_fresh(ctx) {
             return problem(Reason::ListingIncomplete, "the state of the server is not known".to_owned());
         }
-        if !ctx.memory.undecided.is_empty() {
-            return problem(Reason::DeleteUnknown, "something there is undecided".to_owned());
+        if ctx.memory.undecided.is_empty() {
+            return ctx.server.freeze.cloned();
         }
-        ctx.server.freeze.cloned()
+        let create = ctx.memory.undecided.values().all(|undecided| matches!(undecided, Undecided::Create(_)));
+        let (reason, what) = if create { (Reason::CreateUnknown, "create") } else { (Reason::DeleteUnknown, "delete") };
+        problem(reason, format!("an earlier {what} there is undecided"))
     }
 
     pub(super) fn knowledge<'a>(ctx: &'a Context<'_>) -> Knowledge<'a> {
         Knowledge { made: &ctx.memory.made, protected: ctx.protected, held: ctx.held }
+    }
+
+    /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03),
+    /// or made by another replica. Its slot then is that of the run which made the room, or a later one.
+    fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
+        let paid = |item: &Item| match Mark::read(&item.description) {
+            Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => {
+                mark.slot().is_some_and(|slot| ctx.memory.room_for.is_some_and(|room| slot >= room))
+            }
+            _ => false,
+        };
+        if view.items.iter().any(paid) { 0 } else { ctx.memory.rooms_made }
     }
 
     pub(super) fn ground<'a>(
@@ -71,17 +88,16 @@ impl Run {
         freeze: Option<&'a Problem>,
     ) -> Ground<'a> {
         let fuse = ctx.wanted.fuse;
-        let completed = u32::try_from(self.created.len()).unwrap_or(u32::MAX);
-        let deleted = u32::try_from(self.deleted.len()).unwrap_or(u32::MAX);
+        let unpaid = count(&self.deleted).saturating_sub(self.extra_used);
         Ground {
             wanted: ctx.wanted,
             policy,
             view,
             knowledge: Self::knowledge(ctx),
             freeze,
-            room_made: ctx.memory.rooms_made > 0,
+            room_made: Self::rooms_made(ctx, view) > 0,
             allowance: Allowance {
-                paid: completed.saturating_sub(self.owed).saturating_sub(deleted.saturating_sub(self.extra_used)),
+                paid: count(&self.created).saturating_sub(self.owed).saturating_sub(unpaid),
                 extra_run: fuse.extra_per_server.saturating_sub(self.extra_used),
                 extra_day: fuse.extra_per_day.saturating_sub(ctx.extras_last_day),
             },
@@ -99,13 +115,15 @@ impl Run {
             protected: ctx.protected,
             held: ctx.held,
             last_write: ctx.last_write,
-            undecided: !ctx.memory.undecided.is_empty(),
+            undecided: &ctx.memory.undecided,
+            frozen: ctx.server.freeze.is_some(),
             name_agrees: ctx.server.other_name.is_none(),
             restoring: ctx.server.restoring,
-            rooms_made: ctx.memory.rooms_made,
-            completed: u32::try_from(self.created.len()).unwrap_or(u32::MAX),
+            rooms_made: Self::rooms_made(ctx, view),
+            completed: count(&self.created),
             owed: self.owed,
-            deleted: u32::try_from(self.deleted.len()).unwrap_or(u32::MAX),
+            deleted: count(&self.deleted),
+            extra: self.extra_used,
             extra_last_day: ctx.extras_last_day,
             now: ctx.now.wall,
             mono: ctx.now.mono,
