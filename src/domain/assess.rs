@@ -262,3 +262,6 @@ fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

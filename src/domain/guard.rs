@@ -298,3 +298,6 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     });
     ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

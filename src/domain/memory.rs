@@ -266,3 +266,6 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

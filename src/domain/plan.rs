@@ -339,3 +339,6 @@ fn tally(ground: &Ground<'_>, rows: &[Row<'_>]) -> String {
     let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests;
