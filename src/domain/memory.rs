@@ -23,7 +23,8 @@ pub type TargetKey = (ServerId, Kind);
 pub struct Memory {
     targets: BTreeMap<TargetKey, TargetMemory>,
     ops: BTreeMap<OpId, (TargetKey, Op)>,
-    runs: BTreeMap<RunId, (TargetKey, Trigger)>,
+    /// Of each run that is on: its target, its slot, and what set it off.
+    runs: BTreeMap<RunId, (TargetKey, Option<Timestamp>, Trigger)>,
     extras: Vec<Timestamp>,
 }
 
@@ -38,6 +39,8 @@ pub struct TargetMemory {
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
     pub rooms_made: u32,
+    /// The slot that the newest of them was to make room for.
+    pub room_for: Option<Timestamp>,
     /// When a run last ended well.
     pub last_success: Option<Timestamp>,
     /// When the target was first configured.
@@ -74,7 +77,7 @@ pub enum Undecided {
 #[derive(Debug)]
 enum Op {
     Create { origin: Origin, item: Option<ItemId> },
-    Delete { item: ItemId, makes_room: bool },
+    Delete { item: ItemId, run: RunId, makes_room: bool, extra: Option<Timestamp> },
 }
 
 impl TargetMemory {
@@ -169,7 +172,10 @@ impl Memory {
     fn delete_intent(&mut self, intent: &DeleteIntent) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, makes_room }));
+        self.ops.insert(
+            intent.op,
+            (key, Op::Delete { item: intent.item, run: intent.run, makes_room, extra: intent.extra.then_some(intent.at) }),
+        );
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
         if intent.extra {
             self.extras.retain(|at| intent.at.duration_since(*at) < FUSE_WINDOW);
@@ -193,7 +199,7 @@ impl Memory {
     fn completed(&mut self, op: OpId) {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        target.rooms_made = 0;
+        (target.rooms_made, target.room_for) = (0, None);
         if let Some(item) = item {
             target.unfinished.remove(&item);
         }
@@ -217,18 +223,33 @@ impl Memory {
     }
 
     fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
-        let Some((key, Op::Delete { item, makes_room })) = self.ops.remove(&op) else { return };
+        let Some((key, Op::Delete { item, run, makes_room, extra })) = self.ops.remove(&op) else { return };
+        let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot);
         let target = self.entry(key);
         target.undecided.remove(&op);
-        if how == DeleteEnd::Gone {
-            target.forget(item);
-            target.rooms_made = target.rooms_made.saturating_add(u32::from(makes_room));
+        match how {
+            DeleteEnd::Gone => {
+                target.forget(item);
+                if makes_room {
+                    target.rooms_made = target.rooms_made.saturating_add(1);
+                    target.room_for = room_for;
+                }
+            }
+            // Nothing was deleted: it does not count against the fuse.
+            DeleteEnd::Refused => self.give_back(extra),
+            DeleteEnd::Ineffective => {}
+        }
+    }
+
+    fn give_back(&mut self, extra: Option<Timestamp>) {
+        if let Some(index) = extra.and_then(|extra| self.extras.iter().position(|at| *at == extra)) {
+            self.extras.swap_remove(index);
         }
     }
 
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
-        self.runs.insert(start.run, (key, start.trigger));
+        self.runs.insert(start.run, (key, start.slot, start.trigger));
         self.entry(key).last_name = start.subject.server_name.clone();
         if let Some(slot) = start.slot {
             let target = self.entry(key);
@@ -237,7 +258,7 @@ impl Memory {
     }
 
     fn run_ended(&mut self, run: RunId, result: RunResult, problems: &[Problem], at: Timestamp) {
-        let Some((key, trigger)) = self.runs.remove(&run) else { return };
+        let Some((key, _, trigger)) = self.runs.remove(&run) else { return };
         // What a person made by hand says nothing of the schedule: neither that it works, nor that it does not.
         if trigger == Trigger::Hand {
             return;
@@ -250,3 +271,6 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

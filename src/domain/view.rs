@@ -102,3 +102,6 @@ impl View<'_> {
         self.items.iter().find(|item| item.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests;

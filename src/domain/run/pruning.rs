@@ -16,23 +16,25 @@ use super::{Event, Phase, Run, Step, Want};
 #[derive(Debug, Default)]
 pub(super) struct Pruning {
     plan: Option<Plan>,
-    deleting: Option<Deleting>,
+    deleting: Option<Box<Deleting>>,
+    /// A delete did not reach the provider: a new plan is made then.
+    not_before: Option<Mono>,
 }
 
 impl Pruning {
     pub(super) fn is_in_flight(&self) -> bool {
-        self.deleting.as_ref().is_some_and(Deleting::is_in_flight)
+        self.deleting.as_deref().is_some_and(Deleting::is_in_flight)
     }
 
     pub(super) fn doubt(&self) -> Option<Problem> {
-        self.deleting.as_ref().and_then(Deleting::doubt)
+        self.deleting.as_deref().and_then(Deleting::doubt)
     }
 }
 
 impl Run {
     pub(super) fn prune(&mut self, step: &mut Step<'_, '_>, mut pruning: Pruning, event: Event) {
         if let Some(deleting) = pruning.deleting.take() {
-            match self.delete(step, deleting, event) {
+            match self.delete(step, *deleting, event) {
                 Deleted::Pending(deleting) => {
                     pruning.deleting = Some(deleting);
                     self.phase = Phase::Pruning(pruning);
@@ -44,13 +46,20 @@ impl Run {
                     self.phase = Phase::Pruning(pruning);
                     return;
                 }
+                Deleted::Dropped(at) => return self.prune_at(step, at),
                 Deleted::Failed(reason, detail) => return self.fail(step, reason, detail),
-                Deleted::NotRecorded(error) => {
-                    return self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
-                }
+                Deleted::NotRecorded(error) => return self.end_unrecorded(step, &error),
             }
         }
         self.prune_next(step, pruning);
+    }
+
+    /// Another plan, at that time. What was planned under an older configuration is dropped with the old one (I11).
+    fn prune_at(&mut self, step: &mut Step<'_, '_>, at: Mono) {
+        if step.ctx.policy.is_none() || self.generation != step.ctx.generation {
+            return self.end(step, RunResult::Success, None);
+        }
+        self.prune_later(Pruning { not_before: Some(at), ..Pruning::default() }, Want { wake: Some(at), ..Want::default() });
     }
 
     fn prune_next(&mut self, step: &mut Step<'_, '_>, pruning: Pruning) {
@@ -59,6 +68,9 @@ impl Run {
         let Some(policy) = ctx.policy.filter(|_| pruning.plan.is_none() || self.generation == ctx.generation) else {
             return self.end(step, RunResult::Success, None);
         };
+        if let Some(until) = pruning.not_before.filter(|until| *until > ctx.now.mono) {
+            return self.prune_later(pruning, Want { wake: Some(until), ..Want::default() });
+        }
         self.generation = ctx.generation;
         let fresh_from = Self::fresh_from(ctx);
         let Some(view) = self.view(ctx, fresh_from) else {
@@ -107,7 +119,7 @@ impl Run {
         let deleting = Deleting::begin(self, step, first.clone());
         plan.actions.retain(|action| !matches!(action, Action::Delete(deletion) if deletion.item.id == first.item.id));
         self.looks = 0;
-        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(deleting) });
+        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(Box::new(deleting)), not_before: None });
     }
 
     fn prune_later(&mut self, pruning: Pruning, want: Want) {
