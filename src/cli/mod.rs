@@ -101,12 +101,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Schedule(args) => {
             let now = SystemClock::new().now().wall;
             schedule::schedule(&args, now, &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
-                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
+                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint())
             })
         }
         Command::Retention(args) => {
             retention::retention(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
-                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
+                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint())
             })
         }
         Command::Check(args) => app::block_on(check::check(&common, &args)),

@@ -1,6 +1,6 @@
 //! The shell around the pure core: feeds events to the runs, carries their effects out within the limits, shares one listing among all.
 //!
-//! The [`Controller`] itself does no I/O either: it takes [`Input`]s with the time and hands out [`Command`]s. [`drive`] connects it with the
+//! The [`Controller`] itself does no I/O either: it takes [`Input`]s with the time and hands out [`Command`]s. [`Driver`] connects it with the
 //! provider, the journal and the clock; a simulator can do the same with twins of these.
 
 mod account;
