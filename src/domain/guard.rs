@@ -300,4 +300,6 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
