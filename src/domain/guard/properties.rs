@@ -110,7 +110,9 @@ proptest! {
             .filter(|(index, row)| Some(*index) == newest || (!row.judged && !row.failed))
             .map(|(_, row)| row.item)
             .collect();
-        prop_assume!(!stays.is_empty());
+        if stays.is_empty() {
+            return Ok(());
+        }
         let target = stays[pick.index(stays.len())].clone();
         for (mut plan, when) in plans(&scene).into_iter().zip([When::BeforeCreate, When::AfterCreate]) {
             if when == When::BeforeCreate && plan.order().is_none() {

@@ -251,6 +251,10 @@ fn i5_one_hole() {
         items[4].status = status;
         assert_eq!(broken(&Scene::new("last=4", items), room(&five()[0])), Some("I5"));
     }
+    let mut automatic = five();
+    automatic[4] = Item { automatic: true, status: Status::InProgress, ..automatic[4].clone() };
+    automatic.push(ours(6, 1));
+    assert_eq!(broken(&Scene::new("last=4", automatic), room(&five()[0])), None, "the provider's own is not ours, whatever it carries");
     let mut failed = five();
     failed[0].status = Status::Failed;
     let again = Scene { room_made: true, ..Scene::new("last=4", failed.clone()) };

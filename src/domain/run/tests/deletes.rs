@@ -87,7 +87,8 @@ fn one_that_was_not_sent_is_planned_anew_on_a_fresh_listing() {
 
 #[test]
 fn a_change_between_intent_and_sending_drops_the_delete() {
-    let changes: [(&str, fn(&mut Story)); 5] = [
+    type Change = fn(&mut Story);
+    let changes: [(&str, Change); 5] = [
         ("end success", |story| story.generation = 2),
         ("end success", |story| story.policy = None),
         ("end success restoring", |story| story.restoring = true),
