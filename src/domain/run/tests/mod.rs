@@ -1,5 +1,6 @@
 //! Runs as stories: what is shown and answered goes in, and the effects are read as they come out.
 
+mod chance;
 mod creates;
 mod deletes;
 mod interrupted;
