@@ -267,7 +267,8 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     let good = deletion.item.status == Status::Completed;
     ensure(!good || facts.rooms_made == 0, "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
-    let mut unfinished = newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && is_ours(item, facts));
+    let mut unfinished =
+        newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, facts));
     match unfinished.next() {
         None => Ok(()),
         Some(item) => Err(Violation { invariant: "I5", detail: format!("{} is newer and unfinished", item.id) }),
@@ -299,5 +300,7 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,9 @@ const SLOTS_MAX: usize = 8;
 /// The time over which extra deletes are counted.
 const FUSE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long extra deletes are remembered: a clock that runs ahead and is set back by less than the difference does not refill the fuse.
+const EXTRAS_REMEMBERED: SignedDuration = SignedDuration::from_hours(8 * 24);
+
 /// A server and a kind.
 pub type TargetKey = (ServerId, Kind);
 
@@ -178,7 +181,7 @@ impl Memory {
         );
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
         if intent.extra {
-            self.extras.retain(|at| intent.at.duration_since(*at) < FUSE_WINDOW);
+            self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
             self.extras.push(intent.at);
         }
     }

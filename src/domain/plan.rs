@@ -175,13 +175,17 @@ pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
         Ok(room) => {
             let mut plan = bare(ground, next);
             let gone = room.as_ref().map(|deletion| deletion.item.id);
-            let paid = u32::from(room.is_none() && !ground.room_made);
+            let used = u32::from(room.as_ref().is_some_and(|deletion| deletion.extra));
+            let left = Allowance {
+                paid: u32::from(room.is_none() && !ground.room_made),
+                extra_run: ground.allowance.extra_run.saturating_sub(used),
+                extra_day: ground.allowance.extra_day.saturating_sub(used),
+            };
             if let Some(deletion) = room {
                 show_room(&mut plan, &deletion);
                 plan.actions.push(Action::Delete(deletion));
             }
             plan.actions.push(Action::Create(order.clone()));
-            let left = Allowance { paid, ..ground.allowance };
             add_drops(&mut plan, ground, left, gone);
             plan
         }

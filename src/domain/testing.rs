@@ -129,6 +129,7 @@ pub fn inventory(listing: Listing, begun_s: u64) -> Inventory {
 }
 
 /// Everything that a plan is made on, owned.
+#[derive(Debug)]
 pub struct Scene {
     pub wanted: Wanted,
     pub policy: KindPolicy,

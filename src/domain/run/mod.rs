@@ -281,3 +281,6 @@ impl Run {
         asked.unwrap_or_default().max(UNSENT_PAUSE.saturating_mul(1 << unsent.min(6)))
     }
 }
+
+#[cfg(test)]
+mod tests;
