@@ -269,7 +269,7 @@ fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -
         return Err(Problem { reason: Reason::ListingIncomplete, detail });
     }
     if ground.policy.at_cap == AtCap::Refuse {
-        return Err(blocked("`at_cap: refuse` makes no room".to_owned()));
+        return Err(blocked("no room is made (`at_cap: refuse`, or `take` without `--make-room`)".to_owned()));
     }
     if let Some(freeze) = ground.freeze {
         return Err(Problem { reason: freeze.reason, detail: format!("{}; nothing may be deleted: {}", full(), freeze.detail) });
