@@ -4,8 +4,10 @@
 //! whoever drives it lets it look again when there is something new.
 //!
 //! ```text
-//! Planning ──► Making room ──► Creating ──► Waiting ──► Pruning ──► ended
-//!     └───────────────────────────▲
+//! Planning ──────────► Creating ──► Waiting ──► Pruning ──► ended
+//!   │  ▲ └─ not sent, absent ─┘                  │   ▲
+//!   ▼  │                                         └───┘ the next delete
+//! Making room
 //! ```
 
 mod creating;
