@@ -79,7 +79,10 @@ fn nothing_makes_room_where_none_may_go() {
     assert_eq!(blocked(&scene), (Reason::CapFull, expected.to_owned()));
     let mut refuse = Scene::new("last=4", five());
     refuse.policy.at_cap = AtCap::Refuse;
-    assert_eq!(blocked(&refuse).1, "5 of 5 slots are used (5 restore points); `at_cap: refuse` makes no room");
+    assert_eq!(
+        blocked(&refuse).1,
+        "5 of 5 slots are used (5 restore points); no room is made (`at_cap: refuse`, or `take` without `--make-room`)"
+    );
     let mut scene = Scene::new("last=4", five());
     scene.wanted.limits.snapshots = 4;
     assert_eq!(blocked(&scene).1, "5 of 4 slots are used (5 restore points); one delete would not free a slot");
