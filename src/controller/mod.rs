@@ -13,6 +13,9 @@ mod runs;
 mod scheduling;
 mod timetable;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
