@@ -155,6 +155,8 @@ pub struct Controller {
     targets: BTreeMap<TargetKey, TargetState>,
     timetables: Timetables,
     due: BinaryHeap<Reverse<(Timestamp, TargetKey)>>,
+    /// Servers to be looked at in the next round, whatever the clocks say.
+    ready: BTreeSet<ServerId>,
     sources: Sources,
     inventories: BTreeMap<Kind, Inventory>,
     servers: Option<ServersSeen>,
@@ -206,6 +208,7 @@ impl Controller {
             targets: BTreeMap::new(),
             timetables: Timetables::default(),
             due: BinaryHeap::new(),
+            ready: BTreeSet::new(),
             inventories: BTreeMap::new(),
             servers: None,
             runs: BTreeMap::new(),
@@ -253,6 +256,12 @@ impl Controller {
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].
     #[must_use]
     pub fn idle_for(&self, now: Now) -> Duration {
+        if self.stopping {
+            return SLEEP_MAX;
+        }
+        if !self.ready.is_empty() {
+            return Duration::ZERO;
+        }
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         let by_mono = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_call(now)).chain(self.next_retry());
@@ -280,14 +289,12 @@ impl Controller {
         if !self.stopping {
             self.expand_requests(now);
             self.fire(now);
-        }
-        self.wake(now);
-        if !self.stopping {
+            self.wake(now);
             self.grant_permits(now);
             self.wake(now);
             self.call(now);
         }
-        self.tell_account();
+        self.tell_account(now);
         if self.stopping && !self.stopped && !self.runs.values().any(Run::is_in_flight) {
             self.stopped = true;
             self.out.push(Command::Stopped);

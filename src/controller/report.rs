@@ -29,13 +29,12 @@ impl Controller {
         let targets = self.targets.iter().map(|(key, state)| self.report_target(now, *key, state));
         let mut targets: Vec<TargetReport> = targets.chain(self.lost_targets(now)).collect();
         targets.sort_by_key(|target| (target.server, target.kind));
-        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
         Report {
             at: now.wall,
             servers_configured: self.fleet.members.len(),
             targets,
             policies: self.report_policies(now),
-            account: self.account.problems(now.mono, defects, now.wall),
+            account: self.account_problems(now),
             limits: self.setup.wanted.limits,
             provider_up: self.account.up,
             clock_skew_seconds: self.account.skew(),

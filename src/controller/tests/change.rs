@@ -138,6 +138,17 @@ fn a_stop_waits_for_the_answer_that_is_on_its_way() {
 }
 
 #[test]
+fn a_run_that_ends_while_stopping_does_not_keep_the_loop_busy() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.always(On::Creates, Trouble::Refused(Trouble::status(400)));
+    assert!(world.run_until_that(DAY, |world| world.calls("create") == 1));
+    world.hand(Input::Stop);
+    let turns = world.turns;
+    world.run_for(MINUTE);
+    assert!(world.stopped && world.turns - turns < 10, "{}", world.turns - turns);
+}
+
+#[test]
 fn a_pause_holds_and_ends_by_itself() {
     let mut world = World::new(&one("keep: {last: 3}").replace("policy: web}", "policy: web, paused_until: 2026-03-04T12:00:00Z}"));
     world.run_for(DAY * 3);

@@ -11,7 +11,7 @@ use super::watch::slot_of;
 use super::world::{Sending, World};
 use super::{DAY, HOUR, one};
 
-/// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world two days later, or none where that day has fewer.
+/// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world on the eighth day, or none where that day has fewer.
 fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl Fn(&mut World)) -> Option<World> {
     let mut world = World::new(yaml);
     world.run_for(DAY * 5);
@@ -25,7 +25,7 @@ fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl F
         world.journal.lose();
     }
     world.restart(Duration::from_secs(20));
-    world.run_for(DAY * 2);
+    world.run_until("2026-03-08T12:00:00Z");
     world.settle();
     Some(world)
 }

@@ -78,7 +78,7 @@ fn a_create_that_is_done_late_is_managed() {
 fn a_doubt_that_outlasts_its_run_is_taken_up_again_and_never_sent_blindly() {
     let mut world = World::new(&one("keep: {last: 4}"));
     world.fault(On::Creates, 1..=1, Trouble::Lost(Trouble::cut()));
-    world.run_until("2026-03-01T03:00:01Z");
+    assert!(world.run_until_that(DAY, |world| world.watch.created_by_us().len() == 1));
     // For longer than a run keeps its doubt, no list is whole; and what the list lacks is the newest item.
     world.always(On::Lists, Trouble::Incomplete);
     world.run_for(MINUTE * 30);
@@ -153,6 +153,7 @@ fn an_outage_of_days_ends_with_one_make_up() {
     world.run_for(HOUR * 2);
     assert_eq!(world.watch.created_by_us().len(), before + 1);
     assert!(world.controller.report(world.now()).account.is_empty());
+    // A call each 150 seconds on average, for four days.
     let calls = world.calls("list");
-    assert!(calls < 2_000, "{calls}");
+    assert!(calls < 3_000, "{calls}");
 }

@@ -97,7 +97,8 @@ impl Run {
         self.tell_decided(step, op, Some(item), OpResult::Success, None);
         let since = step.ctx.now.mono;
         self.looks = 0;
-        self.want = Want { listing: Some(since), ..Want::default() };
+        let stuck_at = since.after(step.ctx.policy.map_or(Duration::ZERO, |policy| policy.stuck_after));
+        self.want = Want { listing: Some(since), wake: Some(stuck_at), ..Want::default() };
         let waiting = Waiting::new(Some(op), item, since, Duration::ZERO, step.ctx.request_timeout);
         self.phase = Phase::Waiting(waiting);
     }
@@ -113,7 +114,8 @@ impl Run {
                 let now = step.ctx.now.mono;
                 step.tell(Fact::CreateInDoubt { target: self.target.clone(), run: self.id.0, op: creating.op.0, error: text.clone() });
                 creating.stage = Stage::Doubt { since: now, absence: Absence::new(now, step.ctx.request_timeout), error: text };
-                self.want = Want { listing: Some(now), urgent: true, ..Want::default() };
+                let end = Self::doubt_end(step.ctx, now);
+                self.want = Want { listing: Some(now), urgent: true, wake: Some(end), ..Want::default() };
                 self.phase = Phase::Creating(creating);
             }
             SetbackKind::NotSent => {
@@ -214,7 +216,9 @@ impl Run {
             }
             _ => {}
         }
-        let stuck_after = ctx.policy.map_or(Duration::ZERO, |policy| policy.stuck_after);
+        let Some(stuck_after) = ctx.policy.map(|policy| policy.stuck_after) else {
+            return self.end(step, RunResult::Skipped, Some("the server has left the configuration".to_owned()));
+        };
         let stuck_at = waiting.since.after(stuck_after.saturating_sub(waiting.age));
         if ctx.now.mono >= stuck_at {
             step.out.push(Effect::Release);

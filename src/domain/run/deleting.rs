@@ -148,7 +148,7 @@ impl Run {
         let since = step.ctx.now.mono;
         let again = since.after(step.ctx.request_timeout.saturating_mul(2));
         deleting.stage = Stage::Looking { since, again, doubt };
-        self.want = Want { listing: Some(since), urgent: true, ..Want::default() };
+        self.want = Want { listing: Some(since), urgent: true, wake: Some(Self::doubt_end(step.ctx, since)), ..Want::default() };
     }
 
     fn delete_set_back(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting, setback: Setback) -> Deleted {
