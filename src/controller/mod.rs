@@ -12,6 +12,7 @@ mod requests;
 mod runs;
 mod scheduling;
 mod timetable;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -41,12 +42,14 @@ pub use account::Fatal;
 pub use drive::{Driver, Notice, Ports};
 pub use report::TargetPlan;
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+pub use writing::Unwritten;
 
 use account::AccountState;
 use listings::{Source, Sources};
 use observe::TargetState;
 use requests::Desk;
 use timetable::Timetables;
+use writing::Outbox;
 
 /// The longest sleep: then the wall clock is looked at again, for it may have been set (F58).
 pub const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -95,7 +98,7 @@ pub enum Input {
     /// The answer to a delete.
     Deleted(OpId, Reply<Deleted>),
     /// Records are durable, or could not be written. The operation is named where it waits for that.
-    Appended(Option<OpId>, Result<(), String>),
+    Appended(Option<OpId>, Result<(), Unwritten>),
     /// Another configuration.
     Reload(Box<Setup>),
     /// Somebody asks for something.
@@ -165,6 +168,7 @@ pub struct Controller {
     ops: BTreeMap<OpId, ServerId>,
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
     last_writes: BTreeMap<ServerId, Mono>,
+    outbox: Outbox,
     permits: BTreeSet<ServerId>,
     permit_queue: VecDeque<ServerId>,
     retries: BTreeSet<(Mono, TargetKey)>,
@@ -215,6 +219,7 @@ impl Controller {
             ops: BTreeMap::new(),
             wakes: BinaryHeap::new(),
             last_writes: BTreeMap::new(),
+            outbox: Outbox::default(),
             permits: BTreeSet::new(),
             permit_queue: VecDeque::new(),
             retries: BTreeSet::new(),
@@ -264,7 +269,14 @@ impl Controller {
         }
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        let by_mono = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_call(now)).chain(self.next_retry());
+        let by_mono = self
+            .wakes
+            .peek()
+            .map(|Reverse((at, _))| *at)
+            .into_iter()
+            .chain(self.next_call(now))
+            .chain(self.next_retry())
+            .chain(self.outbox.again());
         let by_mono = by_mono.map(|at| at.since(now.mono));
         by_wall.chain(by_mono).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
     }
@@ -279,11 +291,6 @@ impl Controller {
         self.out.push(Command::Tell(fact));
     }
 
-    fn append(&mut self, record: Record) {
-        self.memory.apply(&record);
-        self.out.push(Command::Append(vec![record], None));
-    }
-
     /// Does all that can be done now.
     fn pump(&mut self, now: Now) {
         if !self.stopping {
@@ -294,6 +301,7 @@ impl Controller {
             self.wake(now);
             self.call(now);
         }
+        self.write_again(now);
         self.tell_account(now);
         if self.stopping && !self.stopped && !self.runs.values().any(Run::is_in_flight) {
             self.stopped = true;

@@ -218,7 +218,11 @@ impl Controller {
         let whole = view.defect().is_none();
         state.clean = if whole { state.clean.saturating_add(1) } else { 0 };
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
-        let lost = if whole { state.watch(&rows, memory, &self.setup.wanted.owner, view.begun(), self.setup.request_timeout) } else { Vec::new() };
+        let lost =
+            if whole { state.watch(&rows, memory, &self.setup.wanted.owner, view.begun(), self.setup.request_timeout) } else { Vec::new() };
+        if whole && has_completed_since(&rows, memory) {
+            memory.rooms_made = 0;
+        }
         self.note_finished(now, key, finished);
         self.note_lost(now, key, lost);
     }
@@ -317,6 +321,14 @@ fn finished(rows: &[Row<'_>], memory: &TargetMemory) -> Vec<(OpId, Status)> {
     ended.filter_map(|row| Some((*memory.unfinished.get(&row.item.id)?, row.item.status.clone()))).collect()
 }
 
+/// Whether a create that the journal does not know has completed since room was made: another replica's, or one whose records were lost. Else
+/// room could never be made again where others fill the slot that became free.
+fn has_completed_since(rows: &[Row<'_>], memory: &TargetMemory) -> bool {
+    let Some(room_made_at) = memory.room_made_at.filter(|_| memory.rooms_made > 0) else { return false };
+    let unknown = |row: &&Row<'_>| row.belonging == Belonging::Ours && row.judged && !memory.made.contains_key(&row.item.id);
+    rows.iter().filter(unknown).any(|row| row.item.created_at > room_made_at)
+}
+
 /// What stood in the mark of an item that only the journal knows.
 fn known_as(owner: &str, origin: &Origin) -> Box<str> {
     Mark { owner: owner.into(), origin: origin.clone(), until: None }.description().into()
@@ -354,9 +366,8 @@ impl TargetState {
             }
         }
         // A delete that may have been done is settled by the run that picks it up.
-        let in_doubt = |item: ItemId| {
-            memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item))
-        };
+        let in_doubt =
+            |item: ItemId| memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item));
         let care = |row: &&Row<'_>| matches!(row.belonging, Belonging::Ours | Belonging::Adopted);
         let mut lost = Vec::new();
         self.watched.retain_mut(|watched| {

@@ -12,7 +12,7 @@ use crate::domain::mark::{Mark, Origin, Reading, item_name};
 use crate::domain::memory::TargetKey;
 use crate::domain::plan::Order;
 use crate::domain::problem::Reason;
-use crate::domain::record::{CreateEnd, DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
+use crate::domain::record::{DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
 use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, ServerState, Setback, SetbackKind, Start};
 use crate::provider::{Deleted, ProviderError, Reply};
 
@@ -119,7 +119,7 @@ impl Controller {
     }
 
     /// Lets a run react to something, and carries out what it asks for.
-    fn step(&mut self, now: Now, server: ServerId, event: Event) {
+    pub(super) fn step(&mut self, now: Now, server: ServerId, event: Event) {
         let Some(mut run) = self.runs.remove(&server) else { return };
         let key = (server, run.target.kind);
         self.memory.entry(key);
@@ -268,22 +268,6 @@ impl Controller {
         self.last_writes.insert(server, now.mono);
         let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
         self.step(now, server, Event::DeleteAnswered(op, result));
-    }
-
-    /// Records are durable, or could not be written.
-    pub(super) fn appended(&mut self, now: Now, op: Option<OpId>, result: Result<(), String>) {
-        self.account.journal = result.as_ref().err().cloned();
-        let Some((op, server)) = op.and_then(|op| Some((op, *self.ops.get(&op)?))) else { return };
-        match result {
-            Ok(()) => self.step(now, server, Event::Recorded(op)),
-            Err(error) => {
-                // Nothing is sent: what was remembered of the intent is taken back.
-                self.memory.apply(&Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall });
-                self.memory.apply(&Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall });
-                self.ops.remove(&op);
-                self.step(now, server, Event::NotRecorded(op, error));
-            }
-        }
     }
 }
 

@@ -147,12 +147,7 @@ impl Controller {
         let count = state.policy.schedule.count_between(known, until, MISSED_MAX);
         let Some(newest) = state.policy.schedule.newest_at_or_before(until).filter(|_| count > 0) else { return };
         let target = self.target(key);
-        let subject = Subject {
-            server: key.0,
-            server_name: (*target.server_name).into(),
-            kind: key.1,
-            policy: (*target.policy).into(),
-        };
+        let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
         self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }));
         self.tell(Fact::Missed { target, count, newest });
     }

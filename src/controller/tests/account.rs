@@ -57,9 +57,9 @@ fn a_refused_token_stops_the_calls_and_is_tried_again() {
     world.run_for(HOUR);
     let before: u64 = world.calls.values().sum();
     world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
-    world.run_for(HOUR * 4);
+    world.run_for(HOUR * 3);
     let calls = world.calls.values().sum::<u64>() - before;
-    assert!(calls <= 4 * 12 + 12, "{calls}");
+    assert!(calls <= 3 * 12 + 12, "{calls}");
     assert_eq!(problems(&world), [AccountReason::Auth]);
     assert!(!world.controller.report(world.now()).provider_up);
     world.heal();
@@ -92,7 +92,7 @@ fn another_account_in_a_reload_is_verified_first() {
     let mut world = World::new(&verified());
     world.run_for(HOUR);
     world.reload(&verified().replace("ops@", "root@"));
-    world.run_for(HOUR * 4);
+    world.run_for(HOUR * 3);
     assert_eq!(world.calls("create"), 0);
     world.reload(&verified());
     world.run_for(HOUR);

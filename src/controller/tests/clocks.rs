@@ -80,12 +80,14 @@ fn a_clock_set_back_repeats_nothing() {
     world.step_clock(SignedDuration::from_hours(-24));
     world.run_for(HOUR * 23);
     assert_eq!(world.watch.created_by_us().len(), before, "a slot was repeated");
+    // At the provider that is a day later. Nothing is deleted while the clocks differ so much, so this comes before the cap is reached.
+    world.step_clock(SignedDuration::from_hours(24));
     world.run_for(HOUR * 4);
-    assert!(world.watch.created_by_us().len() >= before + 2);
+    assert!(world.watch.created_by_us().len() >= before + 4);
     assert!(world.watch.twins.is_empty());
     let slots: BTreeSet<_> = world.watch.created_by_us().iter().filter_map(|item| slot_of(item)).collect();
     assert_eq!(slots.len(), world.watch.created_by_us().len());
-    assert!(missed(&world).is_empty());
+    assert_eq!(missed(&world).iter().sum::<u64>(), 22, "what passed while the clock was behind");
 }
 
 #[test]
@@ -135,7 +137,8 @@ fn a_clock_an_hour_off_deletes_nothing() {
 
 #[test]
 fn schedules_of_seconds() {
-    let yaml = one("keep: {last: 4}").replace("0 3 * * *", "*/5 * * * * *").replace("owner: prod", "owner: prod\nprovider: {poll_every: 1s}");
+    let yaml =
+        one("keep: {last: 4}").replace("0 3 * * *", "*/5 * * * * *").replace("owner: prod", "owner: prod\nprovider: {poll_every: 1s}");
     let mut world = World::new(&yaml);
     world.twin.account = crate::emulator::Account::new(crate::emulator::Rules::default().everything_takes(Duration::from_secs(1)));
     let now = world.true_now();

@@ -47,7 +47,8 @@ fn the_number_of_list_calls_does_not_grow_with_the_fleet() {
 
 #[test]
 fn with_few_creates_at_a_time_everyone_gets_a_turn() {
-    let yaml = NIGHT.replace("concurrent_creates: 1000", "concurrent_creates: 10").replace("keep: {last: 3}", "keep: {last: 3}, catch_up: 11h");
+    let yaml =
+        NIGHT.replace("concurrent_creates: 1000", "concurrent_creates: 10").replace("keep: {last: 3}", "keep: {last: 3}, catch_up: 11h");
     let mut account = Account::new(Rules::default());
     for id in 1..=100 {
         account.add_server(Server::active(id, &format!("web-{id}")), START.parse().unwrap());

@@ -94,7 +94,9 @@ fn a_doubt_that_outlasts_its_run_is_taken_up_again_and_never_sent_blindly() {
 
 #[test]
 fn a_delete_in_doubt_is_settled_and_hits_one_item() {
-    for trouble in [Trouble::Lost(Trouble::cut()), Trouble::Refused(Trouble::cut()), Trouble::NoEffect, Trouble::Lost(ProviderError::Timeout)] {
+    for trouble in
+        [Trouble::Lost(Trouble::cut()), Trouble::Refused(Trouble::cut()), Trouble::NoEffect, Trouble::Lost(ProviderError::Timeout)]
+    {
         let mut world = World::new(&one("keep: {last: 3}"));
         world.run_for(DAY * 3);
         world.fault(On::Deletes, 1..=1, trouble);

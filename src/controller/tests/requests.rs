@@ -90,7 +90,8 @@ fn an_item_by_hand_is_held_and_refused_at_the_cap() {
 
 #[test]
 fn an_item_by_hand_makes_room_if_asked() {
-    let mut world = World::new(&one("keep: {last: 4}, leave_free: 0, at_cap: refuse, min_keep: 1").replace("leave_free: 0", "leave_free: 1"));
+    let mut world =
+        World::new(&one("keep: {last: 4}, leave_free: 0, at_cap: refuse, min_keep: 1").replace("leave_free: 0", "leave_free: 1"));
     world.run_for(DAY * 5);
     world.foreign_snapshot(1, 10);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
@@ -184,7 +185,8 @@ fn a_server_that_is_paused_or_claimed_twice_is_refused() {
     let mut world = command(&paused);
     let report = world.ask(run(false));
     assert_eq!((report.targets[0].result, report.targets[0].problems[0].reason), (RunResult::Skipped, Reason::Paused));
-    let twice = one("keep: {last: 4}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}\n  - {match: \"*-1\", policy: web}");
+    let twice =
+        one("keep: {last: 4}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}\n  - {match: \"*-1\", policy: web}");
     let mut world = command(&twice);
     let select = Select { servers: vec![ServerPattern::Id(ServerId(1))], ..Select::default() };
     let report = world.ask(Request { select, ..run(false) });

@@ -51,8 +51,7 @@ fn creates_that_never_complete_leave_the_good_ones() {
     world.run_for(DAY * 10);
     let good = world.items(Kind::Snapshot, 1).iter().filter(|item| item.progress == crate::emulator::Progress::Completed).count();
     assert!(good >= 4, "{:#?}", world.items(Kind::Snapshot, 1));
-    let problems: Vec<Reason> =
-        world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect();
+    let problems: Vec<Reason> = world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect();
     assert!(problems.contains(&Reason::Stuck), "{problems:?}");
     world.heal();
     let stuck: Vec<ItemId> = world.items(Kind::Snapshot, 1).iter().filter(|item| item.size_mb.is_none()).map(|item| item.id).collect();

@@ -61,10 +61,14 @@ fn three_servers_for_forty_days() {
 fn runs_begin_on_time_after_the_offset_of_each_server() {
     let mut world = World::new(FLEET);
     world.run_for(DAY * 2);
-    let late: Vec<_> = world.facts.iter().filter_map(|(_, fact)| match fact {
-        Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
-        _ => None,
-    }).collect();
+    let late: Vec<_> = world
+        .facts
+        .iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
+            _ => None,
+        })
+        .collect();
     assert!(late.len() >= 6);
     assert!(late.iter().all(|late| *late < Duration::from_secs(2)), "{late:?}");
 }
@@ -75,10 +79,14 @@ fn a_daemon_begun_between_slot_and_offset_is_on_time() {
     world.run_until("2026-03-01T03:30:01Z");
     world.restart(Duration::from_secs(1));
     world.run_for(Duration::from_secs(3600));
-    let late: Vec<_> = world.facts.iter().filter_map(|(_, fact)| match fact {
-        Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
-        _ => None,
-    }).collect();
+    let late: Vec<_> = world
+        .facts
+        .iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
+            _ => None,
+        })
+        .collect();
     assert_eq!(late.len(), 3);
     assert!(late.iter().all(|late| *late < Duration::from_secs(2)), "{late:?}");
 }

@@ -28,7 +28,6 @@ pub enum On {
     Servers,
     Account,
     Creates,
-    CreatesOf(u64),
     Deletes,
 }
 
@@ -152,8 +151,7 @@ impl Twin {
                 Answer::Account(Reply { result: refused(trouble).map_or(Ok(account), Err), date })
             }
             Call::Create { server, kind, order } => {
-                let order =
-                    Order { kind: *kind, server: *server, name: order.name.clone(), description: order.description.clone() };
+                let order = Order { kind: *kind, server: *server, name: order.name.clone(), description: order.description.clone() };
                 Answer::Item(Reply { result: self.create(&order, trouble, now), date })
             }
             Call::Delete { kind, item } => Answer::Deleted(Reply { result: self.delete(*kind, *item, trouble, now), date }),
@@ -250,7 +248,6 @@ fn is_for(on: On, call: &Call) -> bool {
         On::Servers => matches!(call, Call::Servers),
         On::Account => matches!(call, Call::Account),
         On::Creates => matches!(call, Call::Create { .. }),
-        On::CreatesOf(id) => matches!(call, Call::Create { server, .. } if server.0 == id),
         On::Deletes => matches!(call, Call::Delete { .. }),
     }
 }

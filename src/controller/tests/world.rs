@@ -14,10 +14,10 @@ use crate::config;
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::record::{OpId, Record};
-use crate::emulator::{Account, Effect, Item, Rules, Server};
+use crate::emulator::{Account, Item, Rules, Server};
 use crate::journal::{Journal, MemoryJournal, Recall};
 
-use super::super::{Command, Controller, Input, Mode, Request, RequestReport, Setup};
+use super::super::{Command, Controller, Input, Mode, Request, RequestReport, Setup, Unwritten};
 use super::twin::{Answer, Call, On, Trouble, Twin};
 use super::watch::Watch;
 
@@ -242,8 +242,8 @@ impl World {
         }
     }
 
-    fn write(&mut self, records: &[Record], op: Option<OpId>) -> Result<(), String> {
-        let result = self.journal.append(records).map_err(|error| error.to_string());
+    fn write(&mut self, records: &[Record], op: Option<OpId>) -> Result<(), Unwritten> {
+        let result = self.journal.append(records).map_err(|error| Unwritten { error, records: records.to_vec() });
         if result.is_ok() {
             self.intents.extend(op);
         }
@@ -383,10 +383,6 @@ impl World {
 
     pub fn told(&self, is: impl Fn(&Fact) -> bool) -> usize {
         self.facts.iter().filter(|(_, fact)| is(fact)).count()
-    }
-
-    pub fn effects(&self) -> &[(Timestamp, Effect)] {
-        &self.watch.effects
     }
 }
 
