@@ -261,24 +261,22 @@ impl Controller {
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].
     #[must_use]
     pub fn idle_for(&self, now: Now) -> Duration {
+        self.next_in(now).unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+    }
+
+    /// How long until there is something to do by these clocks.
+    fn next_in(&self, now: Now) -> Option<Duration> {
         if self.stopping {
-            return SLEEP_MAX;
+            return None;
         }
         if !self.ready.is_empty() {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         }
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        let by_mono = self
-            .wakes
-            .peek()
-            .map(|Reverse((at, _))| *at)
-            .into_iter()
-            .chain(self.next_call(now))
-            .chain(self.next_retry())
-            .chain(self.outbox.again());
-        let by_mono = by_mono.map(|at| at.since(now.mono));
-        by_wall.chain(by_mono).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+        let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
+        let by_mono = wakes.into_iter().chain(self.next_call(now)).chain(self.next_retry()).chain(self.outbox.again());
+        by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
     }
 
     /// What is wanted now.

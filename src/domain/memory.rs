@@ -38,7 +38,7 @@ pub struct TargetMemory {
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
     pub rooms_made: u32,
-    /// When room was last made, by our clock.
+    /// When the delete that last made room was intended, by our clock.
     pub room_made_at: Option<Timestamp>,
     /// When a run last ended well.
     pub last_success: Option<Timestamp>,
@@ -140,7 +140,7 @@ impl Memory {
             Record::CreateAccepted { op, item, .. } => self.accepted(*op, *item),
             Record::CreateCompleted { op, .. } => self.completed(*op),
             Record::CreateEnded { op, how, .. } => self.create_ended(*op, *how),
-            Record::DeleteEnded { op, how, at, .. } => self.delete_ended(*op, *how, *at),
+            Record::DeleteEnded { op, how, .. } => self.delete_ended(*op, *how),
             Record::ItemGone { kind, item, .. } => {
                 let of_kind = self.targets.iter_mut().filter(|((_, target_kind), _)| target_kind == kind);
                 of_kind.for_each(|(_, target)| target.forget(*item));
@@ -218,14 +218,16 @@ impl Memory {
         }
     }
 
-    fn delete_ended(&mut self, op: OpId, how: DeleteEnd, at: Timestamp) {
+    fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
         let Some((key, Op::Delete { item, makes_room })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        target.undecided.remove(&op);
+        let intent = target.undecided.remove(&op);
         if how == DeleteEnd::Gone {
             target.forget(item);
             target.rooms_made = target.rooms_made.saturating_add(u32::from(makes_room));
-            target.room_made_at = if makes_room { Some(at) } else { target.room_made_at };
+            if let Some(Undecided::Delete(intent)) = intent.filter(|_| makes_room) {
+                target.room_made_at = Some(intent.at);
+            }
         }
     }
 

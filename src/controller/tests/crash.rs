@@ -14,6 +14,7 @@ use super::{MINUTE, one};
 /// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world on the eighth day, or none where that day has fewer.
 fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl Fn(&mut World)) -> Option<World> {
     let mut world = World::new(yaml);
+    world.skips_idle_turns = true;
     world.run_until("2026-03-06T02:59:59Z");
     prepare(&mut world);
     world.dies_after = Some((world.commands + crash, sending));

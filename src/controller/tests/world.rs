@@ -17,7 +17,7 @@ use crate::domain::record::{OpId, Record};
 use crate::emulator::{Account, Item, Rules, Server};
 use crate::journal::{Journal, MemoryJournal, Recall};
 
-use super::super::{Command, Controller, Input, Mode, Request, RequestReport, Setup, Unwritten};
+use super::super::{Command, Controller, Input, Mode, Request, RequestReport, SLEEP_MAX, Setup, Unwritten};
 use super::twin::{Answer, Call, On, Trouble, Twin};
 use super::watch::Watch;
 
@@ -73,6 +73,8 @@ pub struct World {
     count: u64,
     intents: BTreeSet<OpId>,
     spin: u32,
+    /// Leaves out the turns in which the controller only looks at the clock; for long stretches of time without steps of the clock.
+    pub skips_idle_turns: bool,
     pub turns: u64,
     pub commands: u64,
     /// The process dies after this many commands.
@@ -123,6 +125,7 @@ impl World {
             count: 0,
             intents: BTreeSet::new(),
             spin: 0,
+            skips_idle_turns: false,
             turns: 0,
             commands: 0,
             dies_after: None,
@@ -215,7 +218,8 @@ impl World {
 
     /// The next thing happens.
     fn turn(&mut self, end: Duration) {
-        let idle = self.time + self.controller.idle_for(self.now());
+        let idle = if self.skips_idle_turns { self.controller.next_in(self.now()) } else { Some(self.controller.idle_for(self.now())) };
+        let idle = self.time + idle.unwrap_or(SLEEP_MAX);
         let event = self.events.peek().map(|Reverse((at, _))| *at);
         let next = event.map_or(idle, |event| event.min(idle)).min(end).max(self.time);
         self.spin = if next == self.time { self.spin + 1 } else { 0 };
