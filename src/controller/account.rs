@@ -1,6 +1,6 @@
 //! What is known of the account as a whole: whether the provider answers, takes our token, and has our time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,7 +48,7 @@ pub(super) struct AccountState {
     skews: VecDeque<f64>,
     /// Why the journal cannot be written.
     pub journal: Option<String>,
-    told: BTreeMap<AccountReason, String>,
+    told: BTreeSet<AccountReason>,
 }
 
 /// Whether it is to be asked whose token this is before anything else is.
@@ -70,7 +70,7 @@ impl AccountState {
             throttled_until: None,
             skews: VecDeque::new(),
             journal: None,
-            told: BTreeMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -155,7 +155,7 @@ impl AccountState {
     }
 
     /// What is wrong with the account now.
-    pub fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
+    fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
         let mut list: Vec<(AccountReason, String)> = self.refused.clone().into_iter().collect();
         list.extend(self.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
         if self.throttled_until.is_some_and(|until| until > mono) {
@@ -202,7 +202,7 @@ impl Controller {
                 self.sources.servers.failed(now.mono, random, error);
                 let again = self.sources.servers.failures;
                 self.account.asking = Asking::At(now.mono.after(Duration::from_millis(500).saturating_mul(1 << again.min(9))));
-                self.give_up_if_hopeless(now);
+                self.give_up_if_hopeless();
             }
         }
     }
@@ -216,25 +216,23 @@ impl Controller {
         mixed ^ (mixed >> 31)
     }
 
+    /// What is wrong with the account now.
+    pub(super) fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
+        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
+        self.account.problems(now.mono, defects, now.wall)
+    }
+
     /// Tells what has become wrong with the account, and what is over.
-    pub(super) fn tell_account(&mut self) {
-        let mut current: BTreeMap<AccountReason, String> = self.account.refused.clone().into_iter().collect();
-        current.extend(self.account.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
-        current.extend(self.account.journal.clone().map(|detail| (AccountReason::Journal, detail)));
-        let defects: Vec<String> = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned)).collect();
-        if !defects.is_empty() {
-            current.insert(AccountReason::ListingIncomplete, defects.join("; "));
-        }
-        if current == self.account.told {
-            return;
-        }
-        for (reason, detail) in current.iter().filter(|(reason, _)| !self.account.told.contains_key(reason)) {
+    pub(super) fn tell_account(&mut self, now: Now) {
+        let current = self.account_problems(now);
+        let told = std::mem::take(&mut self.account.told);
+        for AccountProblem { reason, detail } in current.iter().filter(|problem| !told.contains(&problem.reason)) {
             self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }));
         }
-        for reason in self.account.told.keys().filter(|reason| !current.contains_key(reason)) {
+        self.account.told = current.iter().map(|problem| problem.reason).collect();
+        for reason in told.difference(&self.account.told) {
             self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }));
         }
-        self.account.told = current;
     }
 
     /// In a command: the provider will not serve us, so everything that was asked for ends here.

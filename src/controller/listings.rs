@@ -153,8 +153,8 @@ impl Controller {
 
     /// Begins the calls that are due.
     pub(super) fn call(&mut self, now: Now) {
-        if let Some(at) = self.account.ask_at() {
-            if at <= now.mono {
+        if self.account.is_asking() {
+            if self.account.ask_at().is_some_and(|at| at <= now.mono) {
                 self.account.asked();
                 self.out.push(Command::Account);
             }

@@ -80,7 +80,7 @@ pub enum Undecided {
 #[derive(Debug)]
 enum Op {
     Create { origin: Origin, item: Option<ItemId> },
-    Delete { item: ItemId, run: RunId, makes_room: bool, extra: Option<Timestamp> },
+    Delete { item: ItemId, run: RunId, at: Timestamp, makes_room: bool, extra: bool },
 }
 
 impl TargetMemory {
@@ -175,10 +175,8 @@ impl Memory {
     fn delete_intent(&mut self, intent: &DeleteIntent) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        self.ops.insert(
-            intent.op,
-            (key, Op::Delete { item: intent.item, run: intent.run, makes_room, extra: intent.extra.then_some(intent.at) }),
-        );
+        self.ops
+            .insert(intent.op, (key, Op::Delete { item: intent.item, run: intent.run, at: intent.at, makes_room, extra: intent.extra }));
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
         if intent.extra {
             self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
@@ -226,8 +224,9 @@ impl Memory {
     }
 
     fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
-        let Some((key, Op::Delete { item, run, makes_room, extra })) = self.ops.remove(&op) else { return };
-        let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot);
+        let Some((key, Op::Delete { item, run, at, makes_room, extra })) = self.ops.remove(&op) else { return };
+        // Of a run that the journal has forgotten, the time serves: its slot was not later.
+        let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot).or(Some(at));
         let target = self.entry(key);
         target.undecided.remove(&op);
         match how {
@@ -239,13 +238,13 @@ impl Memory {
                 }
             }
             // Nothing was deleted: it does not count against the fuse.
-            DeleteEnd::Refused => self.give_back(extra),
-            DeleteEnd::Ineffective => {}
+            DeleteEnd::Refused if extra => self.give_back(at),
+            DeleteEnd::Refused | DeleteEnd::Ineffective => {}
         }
     }
 
-    fn give_back(&mut self, extra: Option<Timestamp>) {
-        if let Some(index) = extra.and_then(|extra| self.extras.iter().position(|at| *at == extra)) {
+    fn give_back(&mut self, extra: Timestamp) {
+        if let Some(index) = self.extras.iter().position(|at| *at == extra) {
             self.extras.swap_remove(index);
         }
     }
