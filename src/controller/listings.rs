@@ -13,8 +13,8 @@ use super::{Command, Controller, Mode};
 /// So many listings may follow each other more closely than `poll_every`, for somebody who waits; one more for each `poll_every` that passes.
 const URGENT_BURST: f64 = 4.0;
 
-/// The pauses after failed listings (F65).
-const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
+/// The pauses after failed calls (F65).
+pub(super) const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
 
 /// What is listed.
 #[derive(Debug)]

@@ -324,6 +324,7 @@ impl Controller {
         if account_changed {
             self.account.verify_again(self.setup.account.is_some());
         }
+        self.account.try_again();
         self.resolve(now);
         let running: Vec<ServerId> = self.runs.keys().copied().collect();
         for server in running {

@@ -22,8 +22,8 @@ use super::runs::Errand;
 use super::scheduling::Work;
 use super::{Command, Controller, Mode};
 
-/// So many failed listings in a row end a command that has sent nothing yet.
-const HOPELESS: u32 = 4;
+/// So many failed calls in a row end a command that has sent nothing yet.
+pub(super) const HOPELESS: u32 = 4;
 
 /// Which targets are meant. An empty list does not restrict.
 #[derive(Debug, Clone, Default)]
@@ -177,6 +177,11 @@ impl Controller {
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
                 continue;
             }
+            if keys.is_empty() && !(self.sources.servers.settled && self.sources.servers.told) && !self.fleet.faults.is_empty() {
+                // Whom a `match` means cannot be known; that is told as a fault.
+                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
+                continue;
+            }
             if keys.is_empty() {
                 let fatal = Some(Fatal::Selection("no server with a policy answers to that".to_owned()));
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal }));
@@ -269,23 +274,16 @@ impl Controller {
     }
 
     /// A run has ended: whether that answers a request.
-    pub(super) fn answer_request(&mut self, key: TargetKey, run: &Run, outcome: &Outcome) {
+    pub(super) fn answer_request(&mut self, now: Now, key: TargetKey, run: &Run, outcome: &Outcome) {
         let begun_for_it = self.desk.serving.remove(&key.0) == Some(run.id);
         let Some((id, front)) = self.desk.queues.get(&key.0).and_then(|queue| queue.front().copied()) else { return };
+        let mut result = self.result_of(now, key, run, outcome);
         let Some(open) = self.desk.open.get_mut(&id).filter(|_| front == key) else { return };
         // A run that was on already answers only the question whether what was due is done.
         let asks_for_due = matches!(open.request.what, What::Run { due: true });
         if !(begun_for_it || asks_for_due && run.trigger == Trigger::Schedule) {
             return;
         }
-        let mut result = TargetResult {
-            target: run.target.clone(),
-            result: outcome.result,
-            created: run.created.clone(),
-            deleted: run.deleted.clone(),
-            problems: outcome.problems.clone(),
-            error: outcome.error.clone(),
-        };
         // An interrupted run that was picked up goes before what is asked for, which may be done by it. Where it leaves a doubt, nothing else
         // can be begun.
         let settled = self.memory.get(key).is_none_or(|memory| memory.undecided.is_empty());
@@ -298,6 +296,22 @@ impl Controller {
             result.deleted.splice(0..0, before.deleted);
         }
         self.close_target(id, key, Some(result));
+    }
+
+    /// What became of a run: what it met, and what stands besides.
+    fn result_of(&self, now: Now, key: TargetKey, run: &Run, outcome: &Outcome) -> TargetResult {
+        let mut problems = outcome.problems.clone();
+        let standing = self.problems_of(now, key).into_iter();
+        problems.extend(standing.filter(|problem| outcome.problems.iter().all(|met| met.reason != problem.reason)));
+        TargetResult {
+            // By now the listing may have told a name that nobody knew at the beginning.
+            target: if run.target.server_name.is_empty() { self.target(key) } else { run.target.clone() },
+            result: outcome.result,
+            created: run.created.clone(),
+            deleted: run.deleted.clone(),
+            problems,
+            error: outcome.error.clone(),
+        }
     }
 
     fn dequeue(&mut self, server: ServerId) {

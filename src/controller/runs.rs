@@ -152,8 +152,7 @@ impl Controller {
         static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let making =
-            self.permits.len() + self.runs.values().filter(|run| run.is_making() && !self.permits.contains(&run.target.server)).count();
+        let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);
         Some(Context {
             now,
             wanted: &self.setup.wanted,
@@ -175,7 +174,7 @@ impl Controller {
             },
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
             held: &NOBODY,
-            permit: self.permits.contains(&key.0) || making < self.setup.concurrent_creates,
+            permit: leave,
         })
     }
 
@@ -226,7 +225,7 @@ impl Controller {
         let seen = self.targets.get(&key).and_then(|state| state.summary.as_ref()).filter(|_| stuck);
         let seen: Vec<_> = seen.map(|summary| summary.unfinished.iter().map(|(item, _)| *item).collect()).unwrap_or_default();
         self.note_end(now, key, run.slot(), outcome, waited.unwrap_or_default().into_iter().chain(seen));
-        self.answer_request(key, &run, outcome);
+        self.answer_request(now, key, &run, outcome);
         // Nobody looks after what it has left undecided any more, until a run picks that up.
         self.ops.retain(|_, server| *server != key.0);
         // In the next round, so that one end does not nest in another.
@@ -235,7 +234,8 @@ impl Controller {
 
     /// Grants leave to make items, to those who have waited longest.
     pub(super) fn grant_permits(&mut self, now: Now) {
-        while self.permits.len() < self.setup.concurrent_creates
+        while !self.account.is_asking()
+            && self.permits.len() < self.setup.concurrent_creates
             && let Some(server) = self.permit_queue.pop_front()
         {
             self.nudge(now, server);
