@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
+use crate::domain::memory::Undecided;
 use crate::domain::record::{CreateEnd, DeleteEnd, OpId, Record};
 use crate::domain::run::Event;
 use crate::journal::JournalError;
@@ -115,8 +116,13 @@ impl Controller {
             Ok(()) => self.step(now, server, Event::Recorded(op)),
             Err(error) => {
                 // Nothing is sent: what was remembered of the intent is taken back.
-                self.memory.apply(&Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall });
-                self.memory.apply(&Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall });
+                let undecided = self.memory.targets().find_map(|(_, target)| target.undecided.get(&op));
+                let taken_back = match undecided {
+                    Some(Undecided::Create(_)) => Some(Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall }),
+                    Some(Undecided::Delete(_)) => Some(Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall }),
+                    None => None,
+                };
+                taken_back.iter().for_each(|record| self.memory.apply(record));
                 self.ops.remove(&op);
                 self.step(now, server, Event::NotRecorded(op, error));
             }

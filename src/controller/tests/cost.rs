@@ -63,6 +63,7 @@ fn with_few_creates_at_a_time_everyone_gets_a_turn() {
 #[test]
 fn an_idle_daemon_wakes_twice_a_minute_at_most() {
     let mut world = World::new(NIGHT);
+    world.skips_idle_turns = false;
     world.run_for(HOUR);
     let (turns, calls) = (world.turns, world.calls.values().sum::<u64>());
     world.run_for(HOUR);

@@ -9,12 +9,11 @@ use crate::emulator::Progress;
 use super::twin::{On, Trouble};
 use super::watch::slot_of;
 use super::world::{Sending, World};
-use super::{MINUTE, one};
+use super::{MINUTE, one, refreshed_seldom};
 
 /// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world on the eighth day, or none where that day has fewer.
 fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl Fn(&mut World)) -> Option<World> {
     let mut world = World::new(yaml);
-    world.skips_idle_turns = true;
     world.run_until("2026-03-06T02:59:59Z");
     prepare(&mut world);
     world.dies_after = Some((world.commands + crash, sending));
@@ -46,7 +45,7 @@ fn check(world: &World, keep: usize, what: &str) {
 }
 
 fn every_crash(policy: &str, keep: usize, prepare: impl Fn(&mut World) + Copy) {
-    let yaml = &one(policy).replace("owner: prod", "owner: prod\nprovider: {refresh_every: 2h}");
+    let yaml = &refreshed_seldom(&one(policy));
     for lost in [false, true] {
         for sending in [Sending::Arrives, Sending::IsLost] {
             let mut crash = 1;

@@ -34,3 +34,8 @@ servers:
 "#
     )
 }
+
+/// The same, asking the provider only each two hours where nothing is on.
+fn refreshed_seldom(yaml: &str) -> String {
+    yaml.replace("owner: prod", "owner: prod\nprovider: {refresh_every: 2h}")
+}

@@ -32,7 +32,6 @@ fn three_servers_for_forty_days() {
         account.add_server(Server::active(id, &format!("web-{id}")), START.parse().unwrap());
     }
     let mut world = World::on(FLEET, account, Mode::Daemon);
-    world.skips_idle_turns = true;
     let mine = world.foreign_snapshot(2, 500);
     world.run_for(DAY * 40);
     assert_eq!(world.watch.refused(), 0);

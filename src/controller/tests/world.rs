@@ -17,7 +17,8 @@ use crate::domain::record::{OpId, Record};
 use crate::emulator::{Account, Item, Rules, Server};
 use crate::journal::{Journal, MemoryJournal, Recall};
 
-use super::super::{Command, Controller, Input, Mode, Request, RequestReport, SLEEP_MAX, Setup, Unwritten};
+use super::super::{Command, Controller, Input, Mode, Request, RequestReport, Setup, Unwritten};
+use super::DAY;
 use super::twin::{Answer, Call, On, Trouble, Twin};
 use super::watch::Watch;
 
@@ -73,7 +74,7 @@ pub struct World {
     count: u64,
     intents: BTreeSet<OpId>,
     spin: u32,
-    /// Leaves out the turns in which the controller only looks at the clock; for long stretches of time without steps of the clock.
+    /// Leaves out the turns in which the controller only looks at the clock; until the clock is set.
     pub skips_idle_turns: bool,
     pub turns: u64,
     pub commands: u64,
@@ -125,7 +126,7 @@ impl World {
             count: 0,
             intents: BTreeSet::new(),
             spin: 0,
-            skips_idle_turns: false,
+            skips_idle_turns: true,
             turns: 0,
             commands: 0,
             dies_after: None,
@@ -179,6 +180,7 @@ impl World {
     /// The host's wall clock is set.
     pub fn step_clock(&mut self, by: SignedDuration) {
         self.wall_off += by;
+        self.skips_idle_turns = false;
     }
 
     /// Time passes.
@@ -219,11 +221,12 @@ impl World {
     /// The next thing happens.
     fn turn(&mut self, end: Duration) {
         let idle = if self.skips_idle_turns { self.controller.next_in(self.now()) } else { Some(self.controller.idle_for(self.now())) };
-        let idle = self.time + idle.unwrap_or(SLEEP_MAX);
+        let idle = self.time + idle.unwrap_or(DAY);
         let event = self.events.peek().map(|Reverse((at, _))| *at);
         let next = event.map_or(idle, |event| event.min(idle)).min(end).max(self.time);
         self.spin = if next == self.time { self.spin + 1 } else { 0 };
         assert!(self.spin < SPIN_MAX, "a busy loop at {}", self.true_now());
+        assert!(self.turns < 1_000 + self.time.as_secs() * 2, "{} turns until {}", self.turns, self.true_now());
         self.time = next;
         if event.is_some_and(|event| event <= next) {
             let Reverse((_, number)) = self.events.pop().unwrap();
