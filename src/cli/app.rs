@@ -67,7 +67,10 @@ impl App {
     /// Reads the token, to say so early if it cannot be read.
     pub fn check_token(&self) -> Result<(), Failure> {
         let token = token::read(self.token_places(&|name| std::env::var_os(name)));
-        token.map(drop).map_err(|error| Failure::of(Exit::Usage, &error).hint(error.hint()))
+        token.map(drop).map_err(|error| {
+            let failure = Failure::of(Exit::Usage, &error).hint(error.hint());
+            if self.token_file.is_some() { failure } else { failure.at(&self.config.provider.place) }
+        })
     }
 
     fn token_places<'a>(&'a self, variable: &'a dyn Fn(&str) -> Option<OsString>) -> TokenPlaces<'a> {

@@ -21,13 +21,14 @@ use super::Common;
 use super::app::App;
 use super::exit::{Exit, Failure};
 use super::output::{self, Table};
+use super::select::duration;
 use super::serve::{Service, wishes};
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
     /// Stop by itself after this time (e.g. 60s); without it, Ctrl-C stops it
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     duration: Option<Duration>,
 }
 

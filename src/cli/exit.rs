@@ -57,6 +57,13 @@ impl Failure {
         Failure { exit, text: text.into(), hint: None }
     }
 
+    /// About a place in the configuration.
+    pub fn at(mut self, place: &str) -> Failure {
+        let text = self.text.strip_prefix("snapwarden: ").unwrap_or(&self.text);
+        self.text = format!("{place}: {text}");
+        self
+    }
+
     /// With advice.
     pub fn hint(mut self, hint: Option<String>) -> Failure {
         self.hint = hint;

@@ -22,7 +22,7 @@ use super::Common;
 use super::app::App;
 use super::exit::{Exit, Failure};
 use super::output::{self, ServerJson, Table};
-use super::select::{KindArg, SelectArgs, server};
+use super::select::{KindArg, SelectArgs, duration, server};
 use super::session::{Session, refuse_fatal};
 
 /// Options of `run`.
@@ -87,14 +87,6 @@ struct TargetJson {
 fn label(text: &str) -> Result<String, String> {
     let allowed = "letters, digits, `_` and `-`, at most 20";
     if is_word(text) { Ok(text.to_owned()) } else { Err(format!("a label has {allowed}")) }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    if text.contains('M') || text.contains("month") || text.contains("year") || text.ends_with('y') {
-        return Err("months and years differ in length; write days, e.g. 30d".to_owned());
-    }
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
 }
 
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {

@@ -1,4 +1,6 @@
-//! SELECT: which targets a command is about.
+//! What the options say: SELECT, which targets a command is about, and durations.
+
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -50,4 +52,13 @@ pub(super) fn server(text: &str) -> Result<ServerPattern, String> {
         return Ok(ServerPattern::Id(ServerId(id)));
     }
     Globs::new(&[text]).map(ServerPattern::Name).map_err(|error| error.to_string())
+}
+
+/// A duration on the command line, by the same rule as in the configuration.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if text.contains('M') || text.contains("month") || text.contains("year") || text.ends_with('y') {
+        return Err("months and years differ in length; write days, e.g. 30d".to_owned());
+    }
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
 }

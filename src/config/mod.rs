@@ -72,8 +72,10 @@ struct Written<'n> {
     /// Something is there that cannot be read; so it is not said that nothing is there.
     policies_wrong: bool,
     servers_wrong: bool,
-    /// Where the main file's map begins.
+    /// Where the main file's map begins, and its `policies` and `servers`, empty perhaps.
     start: Option<Span>,
+    policies_at: Option<Span>,
+    servers_at: Option<Span>,
 }
 
 fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Config {
@@ -84,10 +86,18 @@ fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Co
     let start = written.start.unwrap_or(Span { file: 0, line: 1, column: 1 });
     if !files.is_incomplete() {
         if written.policies.is_empty() && own_count == 0 && !written.policies_wrong {
-            report.error_hint(start, "there are no policies: nothing would be done", "add `policies:` here or in a file in `conf.d`");
+            report.error_hint(
+                written.policies_at.unwrap_or(start),
+                "there are no policies: nothing would be done",
+                "add `policies:` here or in a file in `conf.d`",
+            );
         }
         if written.servers.is_empty() && !written.servers_wrong {
-            report.error_hint(start, "there are no servers: nothing would be done", "add `servers:` here or in a file in `conf.d`");
+            report.error_hint(
+                written.servers_at.unwrap_or(start),
+                "there are no servers: nothing would be done",
+                "add `servers:` here or in a file in `conf.d`",
+            );
         }
     }
     let mut common = Common { report, interner: &mut interner, limits: general.limits, zone: general.zone.clone() };
@@ -151,7 +161,11 @@ fn read_files<'n>(path: &Path, files: &'n Files, report: &mut Report, interner: 
         };
         if is_main {
             written.start = Some(tree.span);
+            written.policies_at = fields.entry("policies").map(|(key, _)| key.span);
+            written.servers_at = fields.entry("servers").map(|(key, _)| key.span);
+            let provider = fields.entry("provider").map_or(tree.span, |(key, _)| key.span);
             general = General::read(fields, report, interner);
+            general.provider.place = format!("{}:{}", files.locate(provider), provider.column);
             written.defaults = fields.entry("defaults");
         }
         collect_policies(fields.get("policies"), files, report, written);

@@ -63,6 +63,8 @@ pub struct ProviderSettings {
     pub url: Url,
     /// Where the token is, unless the command line says.
     pub token: Option<TokenSource>,
+    /// Where that should stand in the configuration, as `file:line:column`, for messages.
+    pub place: String,
     /// The only account to work on, by its mail address.
     pub account: Option<String>,
     /// How long one request may take in all.
@@ -148,6 +150,7 @@ impl Default for ProviderSettings {
         ProviderSettings {
             url: default_url(),
             token: None,
+            place: String::new(),
             account: None,
             request_timeout: Duration::from_secs(30),
             requests_per_second: 2.0,

@@ -203,6 +203,8 @@ impl Controller {
                 }
             },
             Err(error) if error.is_auth() => self.give_up_on_provider(),
+            // It was only a probe after a refused token: any other answer shows that the token is taken.
+            Err(error) if self.setup.account.is_none() && !error.is_provider_down() => self.account.asking = Asking::No,
             Err(error) => self.account_unanswered(now, &error),
         }
     }

@@ -19,7 +19,6 @@ use crate::provider::ProviderError;
 use super::account::Fatal;
 use super::listings::Source;
 use super::runs::Errand;
-use super::scheduling::Work;
 use super::{Command, Controller, Mode};
 
 /// So many failed calls in a row end a command that has sent nothing yet.
@@ -137,6 +136,18 @@ impl Desk {
         open.into_iter().any(|request| request.select.kinds.contains(&kind))
     }
 
+    /// Whether something is asked for on a server.
+    pub fn is_for(&self, server: ServerId) -> bool {
+        self.queues.contains_key(&server)
+    }
+
+    /// A run is about to begin; it is for what is asked for first, if that is about the same target.
+    pub fn note_run(&mut self, key: TargetKey, run: RunId) {
+        if self.queues.get(&key.0).and_then(VecDeque::front).is_some_and(|(_, front)| *front == key) {
+            self.serving.insert(key.0, run);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.arrived.is_empty() && self.open.is_empty()
     }
@@ -223,20 +234,19 @@ impl Controller {
         if let Some(problem) = self.barrier(now, key) {
             return Begun::Over(Some(self.refused(key, problem)));
         }
-        let work = self.work(now, key);
-        self.desk.serving.insert(key.0, self.next_run);
-        match (work, what) {
-            (_, What::Look) | (Work::Nothing, What::Run { due: true }) => return Begun::Over(None),
-            (Work::Resume(resume), _) => self.resume(now, key, resume),
-            (Work::Slot(slot), What::Run { .. }) => self.start_slot(now, key, slot, Trigger::Command),
-            (Work::Nothing, What::Run { due: false }) => {
+        let due = self.work(now, key);
+        self.desk.note_run(key, self.next_run);
+        match (due, what) {
+            (_, What::Look) | (None, What::Run { due: true }) => return Begun::Over(None),
+            (Some(slot), What::Run { .. }) => self.start_slot(now, key, slot, Trigger::Command),
+            (None, What::Run { due: false }) => {
                 let Some(state) = self.targets.get(&key) else { return Begun::Over(None) };
                 let policy = state.policy.clone();
                 let slot = self.free_moment(key, now.wall);
                 let mark = self.mark(Self::slot_origin(&policy, slot), None);
                 self.start(now, Errand { key, trigger: Trigger::Command, mark, label: String::new(), deadline: None, by_hand: None });
             }
-            (Work::Nothing | Work::Slot(_), What::Take { label, keep_for, make_room }) => {
+            (_, What::Take { label, keep_for, make_room }) => {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
                 let policy = self.targets.get(&key).map(|state| state.policy.policy.to_string()).unwrap_or_default();
                 let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);

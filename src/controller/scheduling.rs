@@ -29,17 +29,6 @@ const MISSED_MAX: u64 = 10_000;
 /// A clock that was set back by up to this much repeats no slot.
 const STEP_BACK_MAX: SignedDuration = SignedDuration::from_hours(25);
 
-/// What there is to do for a target.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// Nothing now.
-    Nothing,
-    /// A run for this slot.
-    Slot(Timestamp),
-    /// A run that was interrupted.
-    Resume(Resume),
-}
-
 impl Controller {
     /// Looks for slots that have become due.
     pub(super) fn fire(&mut self, now: Now) {
@@ -76,6 +65,9 @@ impl Controller {
         if self.stopping || self.runs.contains_key(&server) || !AccountState::clock_is_set(now.wall) {
             return;
         }
+        if self.mode == Mode::Command && !self.desk.is_for(server) || self.pick_up(now, server) {
+            return;
+        }
         if self.serve_request(now, server) || self.mode == Mode::Command {
             return;
         }
@@ -85,24 +77,37 @@ impl Controller {
         }
         for kind in kinds {
             let key = (server, kind);
-            match self.work(now, key) {
-                Work::Nothing => {}
-                Work::Slot(slot) => return self.start_slot(now, key, slot, Trigger::Schedule),
-                Work::Resume(resume) => return self.resume(now, key, resume),
+            if let Some(slot) = self.work(now, key) {
+                return self.start_slot(now, key, slot, Trigger::Schedule);
             }
         }
     }
 
-    /// What there is to do for a target now. Slots that have passed are accounted for on the way.
-    pub(super) fn work(&mut self, now: Now, key: TargetKey) -> Work {
+    /// Picks up what was left unfinished on a server, of either kind: it goes before anything new there, for there is one run at a time on a
+    /// server, whoever begins it. Returns whether nothing else is to be begun now.
+    fn pick_up(&mut self, now: Now, server: ServerId) -> bool {
+        let keys = Kind::ALL.map(|kind| (server, kind)).into_iter().filter(|key| self.targets.contains_key(key));
+        let keys: Vec<TargetKey> = keys.collect();
+        if keys.iter().any(|key| !self.inventories.contains_key(&key.1)) {
+            return true;
+        }
+        for key in keys.into_iter().filter(|key| !self.is_barred(now, *key)).collect::<Vec<_>>() {
+            if let Some(resume) = self.interrupted(now, key) {
+                self.desk.note_run(key, self.next_run);
+                self.resume(now, key, resume);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The slot that there is a run to be begun for. Slots that have passed are accounted for on the way.
+    pub(super) fn work(&mut self, now: Now, key: TargetKey) -> Option<Timestamp> {
         if self.is_barred(now, key) || !self.inventories.contains_key(&key.1) {
-            return Work::Nothing;
+            return None;
         }
-        if let Some(resume) = self.interrupted(now, key) {
-            return Work::Resume(resume);
-        }
-        let Some(state) = self.targets.get(&key) else { return Work::Nothing };
-        let Some(slot) = self.timetables.due_slot(state.timetable, state.offset, now.wall) else { return Work::Nothing };
+        let state = self.targets.get(&key)?;
+        let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall)?;
         let too_late = deadline(&state.policy, slot, state.offset).is_none_or(|deadline| now.wall > deadline);
         let tried = self.memory.get(key).is_some_and(|memory| memory.slot(slot).creates >= CREATES_MAX);
         let paused = state.retry.is_some_and(|retry| retry.slot == slot && retry.at > now.mono);
@@ -112,7 +117,7 @@ impl Controller {
             let memory = self.memory.entry(key);
             memory.accounted = memory.accounted.max(Some(slot));
         }
-        if done || too_late || tried || paused || self.was_ahead(now, key) { Work::Nothing } else { Work::Slot(slot) }
+        (!(done || too_late || tried || paused || self.was_ahead(now, key))).then_some(slot)
     }
 
     /// Whether the clock was set back: a later slot than those of now was dealt with not long ago, and none before that is begun (I12). A clock

@@ -2,6 +2,7 @@
 
 use crate::domain::fact::Fact;
 use crate::domain::problem::AccountReason;
+use crate::provider::ProviderError;
 
 use super::super::{Fatal, Mode, Request, Select, What};
 use super::twin::{On, Trouble};
@@ -98,4 +99,29 @@ fn another_account_in_a_reload_is_verified_first() {
     world.run_for(HOUR);
     assert_eq!(world.watch.created_by_us().len(), 1);
     assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn a_mended_token_is_tried_at_once_after_a_reload() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
+    world.run_for(MINUTE * 2);
+    world.heal();
+    // Nobody asked for a certain account, so it does not matter that the provider does not tell it.
+    world.always(On::Account, Trouble::Refused(Trouble::status(404)));
+    world.reload(&one("keep: {last: 4}"));
+    world.run_for(MINUTE / 2);
+    assert!(world.controller.report(world.now()).observed);
+    assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn an_account_that_cannot_be_confirmed_is_not_worked_on() {
+    for error in [Trouble::status(404), Trouble::status(403), Trouble::status(500), ProviderError::Timeout] {
+        let mut world = World::of(&verified(), 3, Mode::Command);
+        world.always(On::Account, Trouble::Refused(error));
+        let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false } });
+        assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
+        assert_eq!(world.calls("list") + world.calls("create"), 0);
+    }
 }

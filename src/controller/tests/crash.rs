@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::fact::Fact;
-use crate::domain::inventory::Kind;
-use crate::emulator::Progress;
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::emulator::{Effect, Maker, Progress};
 
 use super::twin::{On, Trouble};
 use super::watch::slot_of;
@@ -74,4 +74,38 @@ fn in_a_run_with_a_lost_answer() {
         world.fault(On::Creates, 1..=1, Trouble::Lost(Trouble::cut()));
         world.fault(On::Deletes, 1..=1, Trouble::Lost(Trouble::cut()));
     });
+}
+
+/// The items that were begun while another one of ours was still being made on the same server, of whichever kind.
+fn overlaps(world: &World) -> Vec<String> {
+    let mut making: Vec<(ServerId, Kind, ItemId)> = Vec::new();
+    let mut found = Vec::new();
+    for (at, effect) in &world.watch.effects {
+        match effect {
+            Effect::Created { item, by: Maker::Api, .. } => {
+                if making.iter().any(|(server, ..)| *server == item.server) {
+                    found.push(format!("{at}: {}", item.description));
+                }
+                making.push((item.server, item.kind, item.id));
+            }
+            Effect::Ended { item } => making.retain(|(_, kind, id)| (*kind, *id) != (item.kind, item.id)),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn with_both_kinds_due_at_once() {
+    let yaml =
+        &refreshed_seldom(&one("keep: {last: 3}").replace("servers:", "    backups: {schedule: \"0 3 * * *\", keep: {last: 3}}\nservers:"));
+    for sending in [Sending::Arrives, Sending::IsLost] {
+        let mut crash = 1;
+        while let Some(world) = crashed(yaml, crash, sending, crash % 2 == 0, |_| {}) {
+            assert_eq!(overlaps(&world), [String::new(); 0], "crash {crash}, {sending:?}");
+            assert_eq!(world.watch.created_by_us().len(), 16, "crash {crash}, {sending:?}");
+            crash += 1;
+        }
+        assert!(crash > 40, "only {crash} commands");
+    }
 }
