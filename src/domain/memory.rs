@@ -221,13 +221,19 @@ impl Memory {
     fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
         let Some((key, Op::Delete { item, makes_room })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        let intent = target.undecided.remove(&op);
+        let intended = match target.undecided.remove(&op) {
+            Some(Undecided::Delete(intent)) => Some((intent.at, intent.extra)),
+            _ => None,
+        };
         if how == DeleteEnd::Gone {
             target.forget(item);
             target.rooms_made = target.rooms_made.saturating_add(u32::from(makes_room));
-            if let Some(Undecided::Delete(intent)) = intent.filter(|_| makes_room) {
-                target.room_made_at = Some(intent.at);
-            }
+            target.room_made_at = intended.map(|(at, _)| at).filter(|_| makes_room).or(target.room_made_at);
+        }
+        // What was refused, or never sent, does not count against the fuse.
+        let refused = intended.filter(|(_, extra)| *extra && how == DeleteEnd::Refused);
+        if let Some(place) = refused.and_then(|(refused, _)| self.extras.iter().position(|at| *at == refused)) {
+            self.extras.remove(place);
         }
     }
 

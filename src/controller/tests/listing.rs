@@ -236,3 +236,14 @@ fn an_unknown_status_is_left_alone_and_told() {
     assert!(problems(&world).contains(&Reason::UnknownStatus));
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
 }
+
+#[test]
+fn a_list_that_shows_a_deleted_item_once_more_makes_no_alarm() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    assert!(world.run_until_that(DAY, |world| world.told(|fact| matches!(fact, Fact::DeleteDecided { .. })) == 1));
+    world.run_for(MINUTE);
+    world.fault(On::Lists, 1..=1, Trouble::Stale(MINUTE * 10));
+    world.run_for(HOUR);
+    assert_eq!(lost(&world), 0);
+}
