@@ -142,8 +142,8 @@ impl Controller {
             Ok(listing) => {
                 let whole = listing.defects.is_empty();
                 self.sources.servers.succeeded();
-                self.sources.servers.told = true;
-                let changed = first || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
+                let told_before = std::mem::replace(&mut self.sources.servers.told, true);
+                let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
                 self.servers = Some(ServersSeen { begun, whole, listing });
                 if changed {
                     self.resolve(now);
