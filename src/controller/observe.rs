@@ -199,7 +199,9 @@ impl Controller {
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
         let grace = self.setup.request_timeout.saturating_mul(2);
         let lost = if whole { state.watching.see(&rows, memory, view.begun(), grace) } else { Vec::new() };
-        if whole && has_completed_since(&rows, memory, self.account.skew().unwrap_or_default()) {
+        // A run that is on settles its own accounts.
+        let is_on = self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1);
+        if whole && !is_on && has_completed_since(&rows, memory, self.account.skew().unwrap_or_default()) {
             memory.rooms_made = 0;
         }
         self.note_finished(now, key, finished);
