@@ -11,7 +11,9 @@ mod report;
 mod requests;
 mod runs;
 mod scheduling;
+mod summary;
 mod timetable;
+mod watching;
 mod writing;
 
 #[cfg(test)]

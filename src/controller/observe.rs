@@ -7,19 +7,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{Mono, Now};
-use crate::domain::assess::{Belonging, Knowledge, Row, assess_belonging};
+use crate::domain::assess::{Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerListing, Status};
-use crate::domain::mark::{Mark, Origin};
-use crate::domain::memory::{TargetKey, TargetMemory, Undecided};
+use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::{CreateEnd, OpId, Record};
-use crate::domain::report::Seen;
 use crate::domain::schedule::splay_offset;
-use crate::domain::view::{Inventory, View};
+use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
 
+use super::summary::Summary;
+use super::watching::{Known, Watching};
 use super::{Controller, ServersSeen};
 
 /// So many complete listings in a row end the doubt about what is shown (failure-modes, "freeze-D").
@@ -49,7 +49,7 @@ pub(super) struct TargetState {
     /// Why nothing may be deleted there, for a reason that outlasts a listing; found out before each step of a run.
     pub freeze: Option<Problem>,
     /// Items under our care, to see when one vanishes.
-    watched: Vec<Watched>,
+    watching: Watching,
     /// Complete listings since the last one that was not complete for this server.
     clean: u32,
 }
@@ -60,27 +60,6 @@ pub(super) struct Retry {
     pub slot: Timestamp,
     pub failures: u32,
     pub at: Mono,
-}
-
-/// What a listing shows of a target, for everything but planning.
-#[derive(Debug, Default)]
-pub(super) struct Summary {
-    pub seen: Seen,
-    /// When the newest item of ours for a slot was begun.
-    pub newest_ours: Option<Timestamp>,
-    /// Slots that have an item of ours which did not fail.
-    pub slots: Vec<Timestamp>,
-    /// Items of ours for a slot that are neither complete nor failed, with their time.
-    pub unfinished: Vec<(ItemId, Timestamp)>,
-    /// What is wrong with the items.
-    pub problems: Vec<Problem>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    item: ItemId,
-    name: Box<str>,
-    absent_since: Option<Mono>,
 }
 
 impl Controller {
@@ -163,8 +142,8 @@ impl Controller {
             Ok(listing) => {
                 let whole = listing.defects.is_empty();
                 self.sources.servers.succeeded();
-                self.sources.servers.told = true;
-                let changed = first || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
+                let told_before = std::mem::replace(&mut self.sources.servers.told, true);
+                let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
                 self.servers = Some(ServersSeen { begun, whole, listing });
                 if changed {
                     self.resolve(now);
@@ -218,8 +197,8 @@ impl Controller {
         let whole = view.defect().is_none();
         state.clean = if whole { state.clean.saturating_add(1) } else { 0 };
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
-        let lost =
-            if whole { state.watch(&rows, memory, &self.setup.wanted.owner, view.begun(), self.setup.request_timeout) } else { Vec::new() };
+        let grace = self.setup.request_timeout.saturating_mul(2);
+        let lost = if whole { state.watching.see(&rows, memory, view.begun(), grace) } else { Vec::new() };
         self.note_finished(now, key, finished);
         self.note_lost(now, key, lost);
     }
@@ -238,18 +217,22 @@ impl Controller {
         }
     }
 
-    fn note_lost(&mut self, now: Now, key: TargetKey, lost: Vec<(ItemId, Box<str>)>) {
-        for (item, name) in lost {
+    fn note_lost(&mut self, now: Now, key: TargetKey, lost: Vec<(ItemId, Known)>) {
+        for (item, known) in lost {
             let target = self.target(key);
+            let name = match known {
+                Known::Seen(name) => name.into(),
+                Known::Made(origin) => self.mark(origin, None).description(),
+            };
             self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
-            self.tell(Fact::Lost { target, item, name: name.into() });
+            self.tell(Fact::Lost { target, item, name });
         }
     }
 
     /// An item was deleted by us: its vanishing is no loss.
     pub(super) fn unwatch(&mut self, key: TargetKey, item: ItemId) {
         if let Some(state) = self.targets.get_mut(&key) {
-            state.watched.retain(|watched| watched.item != item);
+            state.watching.forget(item);
         }
     }
 
@@ -318,11 +301,6 @@ fn finished(rows: &[Row<'_>], memory: &TargetMemory) -> Vec<(OpId, Status)> {
     ended.filter_map(|row| Some((*memory.unfinished.get(&row.item.id)?, row.item.status.clone()))).collect()
 }
 
-/// What stood in the mark of an item that only the journal knows.
-fn known_as(owner: &str, origin: &Origin) -> Box<str> {
-    Mark { owner: owner.into(), origin: origin.clone(), until: None }.description().into()
-}
-
 impl TargetState {
     fn new(policy: Arc<KindPolicy>, offset: Duration, timetable: usize) -> TargetState {
         TargetState {
@@ -334,92 +312,8 @@ impl TargetState {
             retry: None,
             given_up: BTreeSet::new(),
             freeze: None,
-            watched: Vec::new(),
+            watching: Watching::default(),
             clean: CLEAN_LISTINGS,
-        }
-    }
-
-    /// Notes which items under our care a complete listing shows. Returns those that are gone: missing from two complete listings that were
-    /// begun at least two request timeouts apart. What the journal knows is watched as well: it may have vanished while nobody looked.
-    fn watch(
-        &mut self,
-        rows: &[Row<'_>],
-        memory: &TargetMemory,
-        owner: &str,
-        begun: Mono,
-        request_timeout: Duration,
-    ) -> Vec<(ItemId, Box<str>)> {
-        for (item, origin) in &memory.made {
-            if self.watched.iter().all(|watched| watched.item != *item) {
-                self.watched.push(Watched { item: *item, name: known_as(owner, origin), absent_since: None });
-            }
-        }
-        // A delete that may have been done is settled by the run that picks it up.
-        let in_doubt =
-            |item: ItemId| memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item));
-        let care = |row: &&Row<'_>| matches!(row.belonging, Belonging::Ours | Belonging::Adopted);
-        let mut lost = Vec::new();
-        self.watched.retain_mut(|watched| {
-            if rows.iter().any(|row| row.item.id == watched.item) {
-                return false;
-            }
-            if in_doubt(watched.item) {
-                return true;
-            }
-            let since = *watched.absent_since.get_or_insert(begun);
-            let gone = begun.since(since) >= request_timeout.saturating_mul(2);
-            if gone {
-                lost.push((watched.item, watched.name.clone()));
-            }
-            !gone
-        });
-        self.watched.extend(rows.iter().filter(care).map(|row| Watched {
-            item: row.item.id,
-            name: row.item.name.clone().unwrap_or_else(|| row.item.description.clone()),
-            absent_since: None,
-        }));
-        lost
-    }
-}
-
-impl Summary {
-    fn of(rows: &[Row<'_>], view: &View<'_>, policy: &KindPolicy, now: Timestamp) -> Summary {
-        let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
-        let unseen = view.unreadable.len() as u64 + view.unseen;
-        let points = rows.iter().filter(|row| row.judged);
-        let ours = || rows.iter().filter(|row| row.belonging == Belonging::Ours);
-        let unfinished = || ours().filter(|row| row.is_unfinished_ours());
-        let mut problems = Vec::new();
-        if let Some(detail) = view.defect() {
-            problems.push(Problem { reason: Reason::ListingIncomplete, detail });
-        }
-        let stuck =
-            |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
-        if let Some(row) = unfinished().find(stuck) {
-            let detail = format!("item {} has been unfinished since {}", row.item.id, row.item.created_at);
-            problems.push(Problem { reason: Reason::Stuck, detail });
-        }
-        if let Some((id, word)) = rows.iter().find_map(|row| match &row.item.status {
-            Status::Unknown(word) => Some((row.item.id, word)),
-            _ => None,
-        }) {
-            problems.push(Problem { reason: Reason::UnknownStatus, detail: format!("item {id} has the status `{word}`") });
-        }
-        if let Some(row) = rows.iter().find(|row| row.mark_lost) {
-            let detail = format!("item {} was made by us and no longer carries its mark", row.item.id);
-            problems.push(Problem { reason: Reason::MarkLost, detail });
-        }
-        Summary {
-            seen: Seen {
-                used: u32::try_from(view.used()).unwrap_or(u32::MAX),
-                others: u32::try_from(others + unseen).unwrap_or(u32::MAX),
-                restore_points: u32::try_from(points.clone().count()).unwrap_or(u32::MAX),
-                newest_completed_at: points.map(|row| row.item.created_at).max(),
-            },
-            newest_ours: ours().filter(|row| row.judged && row.slot().is_some()).map(|row| row.item.created_at).max(),
-            slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
-            unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
-            problems,
         }
     }
 }

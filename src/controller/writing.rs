@@ -104,7 +104,7 @@ impl Controller {
         // It belongs to a record that was given up; the others of its batch are not to suffer from that.
         if records.len() > 1 {
             self.out.extend(records.drain(..).map(|record| Command::Append(vec![record], None)));
-        } else {
+        } else if !records.iter().all(is_taken_back) {
             self.tell(Fact::Note { target: None, text: format!("failed to {error}") });
         }
         None
@@ -122,10 +122,20 @@ impl Controller {
                     Some(Undecided::Delete(_)) => Some(Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall }),
                     None => None,
                 };
-                taken_back.iter().for_each(|record| self.memory.apply(record));
+                // The journal may have the intent all the same, so this is written as well.
+                if let Some(record) = taken_back {
+                    self.memory.apply(&record);
+                    self.outbox.waiting.push(record);
+                    self.outbox.again.get_or_insert(now.mono.after(PAUSE));
+                }
                 self.ops.remove(&op);
                 self.step(now, server, Event::NotRecorded(op, error));
             }
         }
     }
+}
+
+/// Whether a record only takes an intent back, which need not have been written.
+fn is_taken_back(record: &Record) -> bool {
+    matches!(record, Record::CreateEnded { how: CreateEnd::NotSent, .. } | Record::DeleteEnded { how: DeleteEnd::Refused, .. })
 }

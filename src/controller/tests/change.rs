@@ -42,6 +42,7 @@ fn extra_deletes_of_a_day_are_counted_over_all_servers() {
     let left: usize = (1..=3).map(|server| world.items(Kind::Snapshot, server).len()).sum();
     // Fifteen, less three that the creates pay for, less two.
     assert_eq!(left, 10);
+    assert_eq!(world.told(|fact| matches!(fact, Fact::GuardRefused { .. })), 0);
     world.run_for(DAY * 5);
     let left: usize = (1..=3).map(|server| world.items(Kind::Snapshot, server).len()).sum();
     assert_eq!(left, 6);

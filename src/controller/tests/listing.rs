@@ -236,3 +236,26 @@ fn an_unknown_status_is_left_alone_and_told() {
     assert!(problems(&world).contains(&Reason::UnknownStatus));
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
 }
+
+#[test]
+fn a_list_that_shows_a_deleted_item_once_more_makes_no_alarm() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    assert!(world.run_until_that(DAY, |world| world.told(|fact| matches!(fact, Fact::DeleteDecided { .. })) == 1));
+    world.run_for(MINUTE);
+    world.fault(On::Lists, 1..=1, Trouble::Stale(MINUTE * 10));
+    world.run_for(HOUR);
+    assert_eq!(lost(&world), 0);
+}
+
+#[test]
+fn a_list_of_servers_that_is_refused_for_a_while_brings_the_fleet_back() {
+    let mut world = World::new(&one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-1\", policy: web}"));
+    world.run_for(DAY);
+    world.always(On::Servers, Trouble::Refused(Trouble::status(403)));
+    world.run_for(DAY);
+    assert_eq!((world.calls("create"), world.controller.faults().len()), (1, 1));
+    world.heal();
+    world.run_for(DAY);
+    assert_eq!((world.calls("create"), world.controller.faults().len()), (2, 0));
+}

@@ -10,6 +10,7 @@ mod journal;
 mod listing;
 mod requests;
 mod room;
+mod seeds;
 mod steady;
 mod twin;
 mod watch;

@@ -19,6 +19,7 @@ pub struct Watch {
     /// Items for the same slot while another one that had not failed was there.
     pub twins: Vec<String>,
     slots: BTreeSet<(ServerId, Kind, Timestamp, ItemId)>,
+    failed: BTreeSet<(Kind, ItemId)>,
 }
 
 impl Watch {
@@ -30,6 +31,7 @@ impl Watch {
             adopts: false,
             twins: Vec::new(),
             slots: BTreeSet::new(),
+            failed: BTreeSet::new(),
         };
         watch.wanted(wanted);
         watch
@@ -46,7 +48,7 @@ impl Watch {
         for (at, effect) in account.take_effects() {
             match &effect {
                 Effect::Created { item, by, .. } => self.created(item, *by),
-                Effect::Ended { item } => drop(self.there.insert((item.kind, item.id), item.clone())),
+                Effect::Ended { item } => self.ended(item),
                 Effect::Deleted { item, by } => self.deleted(item, *by, at),
                 _ => {}
             }
@@ -54,11 +56,17 @@ impl Watch {
         }
     }
 
+    fn ended(&mut self, item: &Item) {
+        if item.progress == Progress::Failed {
+            self.failed.insert((item.kind, item.id));
+        }
+        self.there.insert((item.kind, item.id), item.clone());
+    }
+
     fn created(&mut self, item: &Item, by: Maker) {
         if let (Maker::Api, Some(slot)) = (by, slot_of(item)) {
             let others = self.slots.range((item.server, item.kind, slot, ItemId(0))..=(item.server, item.kind, slot, ItemId(u64::MAX)));
-            let alive = |id: ItemId| self.there.get(&(item.kind, id)).is_none_or(|other| other.progress != Progress::Failed);
-            if others.into_iter().any(|(.., id)| alive(*id)) {
+            if others.into_iter().any(|(.., id)| !self.failed.contains(&(item.kind, *id))) {
                 self.twins.push(item.description.clone());
             }
             self.slots.insert((item.server, item.kind, slot, item.id));

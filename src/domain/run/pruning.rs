@@ -94,7 +94,7 @@ impl Run {
             return self.prune_later(ctx, pruning, Want { listing: Some(newer), ..Want::default() });
         }
         let plan = match pruning.plan {
-            Some(plan) if freeze.is_none() => plan,
+            Some(plan) if freeze.is_none() && !is_overdrawn(ctx, &plan) => plan,
             _ => {
                 let plan = plan::after_create(&self.ground(ctx, policy, &view, freeze.as_ref()));
                 plan.problems
@@ -137,4 +137,10 @@ impl Run {
         }
         self.phase = Phase::Pruning(pruning);
     }
+}
+
+/// Whether the next delete is an extra one, and other servers have used up what the day allows since it was planned.
+fn is_overdrawn(ctx: &Context<'_>, plan: &Plan) -> bool {
+    let next = plan.actions.iter().find_map(|action| if let Action::Delete(deletion) = action { Some(deletion) } else { None });
+    next.is_some_and(|next| next.extra) && ctx.extras_last_day >= ctx.wanted.fuse.extra_per_day
 }

@@ -1,0 +1,66 @@
+//! What a listing shows of a target, for everything but planning.
+
+use jiff::Timestamp;
+
+use crate::domain::assess::{Belonging, Row};
+use crate::domain::inventory::{ItemId, Status};
+use crate::domain::policy::KindPolicy;
+use crate::domain::problem::{Problem, Reason};
+use crate::domain::report::Seen;
+use crate::domain::view::View;
+
+/// What a listing shows of a target, for everything but planning.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub seen: Seen,
+    /// When the newest item of ours for a slot was begun.
+    pub newest_ours: Option<Timestamp>,
+    /// Slots that have an item of ours which did not fail.
+    pub slots: Vec<Timestamp>,
+    /// Items of ours for a slot that are neither complete nor failed, with their time.
+    pub unfinished: Vec<(ItemId, Timestamp)>,
+    /// What is wrong with the items.
+    pub problems: Vec<Problem>,
+}
+
+impl Summary {
+    pub fn of(rows: &[Row<'_>], view: &View<'_>, policy: &KindPolicy, now: Timestamp) -> Summary {
+        let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
+        let unseen = view.unreadable.len() as u64 + view.unseen;
+        let points = rows.iter().filter(|row| row.judged);
+        let ours = || rows.iter().filter(|row| row.belonging == Belonging::Ours);
+        let unfinished = || ours().filter(|row| row.is_unfinished_ours());
+        let mut problems = Vec::new();
+        if let Some(detail) = view.defect() {
+            problems.push(Problem { reason: Reason::ListingIncomplete, detail });
+        }
+        let stuck =
+            |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
+        if let Some(row) = unfinished().find(stuck) {
+            let detail = format!("item {} has been unfinished since {}", row.item.id, row.item.created_at);
+            problems.push(Problem { reason: Reason::Stuck, detail });
+        }
+        if let Some((id, word)) = rows.iter().find_map(|row| match &row.item.status {
+            Status::Unknown(word) => Some((row.item.id, word)),
+            _ => None,
+        }) {
+            problems.push(Problem { reason: Reason::UnknownStatus, detail: format!("item {id} has the status `{word}`") });
+        }
+        if let Some(row) = rows.iter().find(|row| row.mark_lost) {
+            let detail = format!("item {} was made by us and no longer carries its mark", row.item.id);
+            problems.push(Problem { reason: Reason::MarkLost, detail });
+        }
+        Summary {
+            seen: Seen {
+                used: u32::try_from(view.used()).unwrap_or(u32::MAX),
+                others: u32::try_from(others + unseen).unwrap_or(u32::MAX),
+                restore_points: u32::try_from(points.clone().count()).unwrap_or(u32::MAX),
+                newest_completed_at: points.map(|row| row.item.created_at).max(),
+            },
+            newest_ours: ours().filter(|row| row.judged && row.slot().is_some()).map(|row| row.item.created_at).max(),
+            slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
+            unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
+            problems,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Items under our care: which of them vanish without us.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::domain::assess::{Belonging, Row};
+use crate::domain::inventory::ItemId;
+use crate::domain::mark::Origin;
+use crate::domain::memory::{TargetMemory, Undecided};
+
+/// So many items that we have deleted are remembered for each target.
+const DELETED_MAX: usize = 32;
+
+/// The items of one target that are to be there.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    watched: Vec<Watched>,
+    /// The newest that we have deleted: a list that lags behind may show them once more.
+    deleted: VecDeque<ItemId>,
+}
+
+/// By what an item is known.
+#[derive(Debug, Clone)]
+pub(super) enum Known {
+    /// A listing has shown it, with this name or description.
+    Seen(Box<str>),
+    /// Only the journal has it, with this origin.
+    Made(Origin),
+}
+
+#[derive(Debug)]
+struct Watched {
+    item: ItemId,
+    known: Known,
+    absent_since: Option<Mono>,
+}
+
+impl Watching {
+    /// Notes which items a complete listing shows. Returns those that are gone: missing from two complete listings that were begun at least
+    /// `grace` apart. What the journal knows is watched as well: it may have vanished while nobody looked.
+    pub fn see(&mut self, rows: &[Row<'_>], memory: &TargetMemory, begun: Mono, grace: Duration) -> Vec<(ItemId, Known)> {
+        for (item, origin) in &memory.made {
+            if self.watched.iter().all(|watched| watched.item != *item) {
+                self.watched.push(Watched { item: *item, known: Known::Made(origin.clone()), absent_since: None });
+            }
+        }
+        // A delete that may have been done is settled by the run that picks it up.
+        let in_doubt =
+            |item: ItemId| memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item));
+        let mut lost = Vec::new();
+        self.watched.retain_mut(|watched| {
+            if rows.iter().any(|row| row.item.id == watched.item) {
+                return false;
+            }
+            if in_doubt(watched.item) {
+                return true;
+            }
+            let since = *watched.absent_since.get_or_insert(begun);
+            let gone = begun.since(since) >= grace;
+            if gone {
+                lost.push((watched.item, watched.known.clone()));
+            }
+            !gone
+        });
+        self.watched.extend(self.present(rows));
+        lost
+    }
+
+    fn present(&self, rows: &[Row<'_>]) -> Vec<Watched> {
+        let care = rows.iter().filter(|row| matches!(row.belonging, Belonging::Ours | Belonging::Adopted));
+        let present = care.filter(|row| !self.deleted.contains(&row.item.id)).map(|row| Watched {
+            item: row.item.id,
+            known: Known::Seen(row.item.name.clone().unwrap_or_else(|| row.item.description.clone())),
+            absent_since: None,
+        });
+        present.collect()
+    }
+
+    /// We have deleted it.
+    pub fn forget(&mut self, item: ItemId) {
+        self.watched.retain(|watched| watched.item != item);
+        self.deleted.push_back(item);
+        if self.deleted.len() > DELETED_MAX {
+            self.deleted.pop_front();
+        }
+    }
+}
