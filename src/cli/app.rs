@@ -159,6 +159,12 @@ impl App {
         for warning in &self.config.warnings {
             eprintln!("warning: {warning}");
         }
+        let hooks = self.config.wanted.policies.iter().any(|policy| policy.hooks.is_some());
+        for (there, what) in [(hooks, "hooks are"), (self.config.notify.is_some(), "`notify` is")] {
+            if there {
+                eprintln!("warning: {what} configured, and this version does nothing with it: items are made without");
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `snapwarden check`: whether the configuration is right, and with `--online` whether it fits what the provider has.
 
-use crate::controller::{Request, Select, What};
+use std::collections::BTreeSet;
+
+use crate::controller::Select;
 use crate::domain::problem::Reason;
 use crate::domain::report::Report;
 use crate::telemetry::{Metrics, printable};
@@ -24,13 +26,12 @@ pub(super) async fn check(common: &Common, args: &CheckArgs) -> Result<Exit, Fai
     app.warn();
     app.check_token()?;
     let wanted = &app.config.wanted;
-    let files = app.config.sources.len();
+    let policies: BTreeSet<&str> = wanted.policies.iter().map(|policy| &*policy.policy).collect();
     output::write(&format!(
-        "the configuration is right: {} {}, {} policies by kind, {} server entries\n",
-        files,
-        if files == 1 { "file" } else { "files" },
-        wanted.policies.len(),
-        wanted.entries.len()
+        "the configuration is right: {}, {}, {}\n",
+        output::count(app.config.sources.len(), "file", "files"),
+        output::count(policies.len(), "policy", "policies"),
+        output::count(wanted.entries.len(), "server entry", "server entries"),
     ))?;
     if args.online { online(&app).await } else { Ok(Exit::Done) }
 }
@@ -38,21 +39,30 @@ pub(super) async fn check(common: &Common, args: &CheckArgs) -> Result<Exit, Fai
 async fn online(app: &App) -> Result<Exit, Failure> {
     let metrics = Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?;
     let mut session = Session::looking(app, app.provider(&metrics)?)?;
-    session.ask(Request { id: 0, select: Select::default(), what: What::Look }).await?;
+    session.look(Select::default()).await?;
     let report = session.controller().report(session.now());
     let mut findings: Vec<String> = session.controller().faults().to_vec();
     findings.extend(report.account.iter().map(|problem| format!("account: {}: {}", problem.reason, problem.detail)));
     findings.extend(target_findings(&report));
     session.close().await?;
     output::write(&format!(
-        "the provider takes the token; {} servers have a policy{}\n",
-        report.servers_configured,
-        report.clock_skew_seconds.map_or_else(String::new, |skew| format!("; its clock is {skew:+.0} s from ours")),
+        "the provider takes the token; policies are for {}{}\n",
+        output::count(report.servers_configured, "server", "servers"),
+        report.clock_skew_seconds.map_or_else(String::new, clock),
     ))?;
     for finding in &findings {
         output::write(&format!("problem: {}\n", printable(finding)))?;
     }
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// How far the clocks are apart, as far as whole seconds tell.
+fn clock(skew_seconds: f64) -> String {
+    if skew_seconds.abs() < 2.0 {
+        "; its clock agrees with ours".to_owned()
+    } else {
+        format!("; its clock is {skew_seconds:+.0} s from ours")
+    }
 }
 
 /// What does not fit: servers that are not there, or called otherwise, and more items than the configured caps allow for.

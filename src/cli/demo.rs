@@ -45,7 +45,7 @@ listen: ADDRESS
 log: {level: error}
 policies:
   web:                                  # makes one, then prunes; leaves slots free
-    snapshots: {schedule: \"*/8 * * * * *\", splay: 4s, keep: {last: 3}}
+    snapshots: {schedule: \"*/10 * * * * *\", splay: 4s, keep: {last: 3}}
   full:                                 # uses all five: makes room first
     snapshots: {schedule: \"5-59/12 * * * * *\", keep: {last: 5}, leave_free: 0}
     backups: {schedule: \"*/15 * * * * *\", keep: {last: 9}}

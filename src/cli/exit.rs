@@ -81,3 +81,15 @@ impl Failure {
 pub(super) fn stderr_has_color() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+/// Whether nobody reads the output any more (`| head`): no failure.
+pub(super) fn is_broken_pipe(error: &dyn Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}

@@ -100,14 +100,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Schedule(args) => {
             let now = SystemClock::new().now().wall;
-            schedule::schedule(&args, now, &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
-                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
-            })
+            let done = schedule::schedule(&args, now, &mut io::stdout().lock());
+            done.or_else(|error| if exit::is_broken_pipe(&error) { Ok(()) } else { Err(usage(&error, error.is_usage(), error.hint())) })?;
+            Ok(Exit::Done)
         }
         Command::Retention(args) => {
-            retention::retention(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|()| Exit::Done).map_err(|error| {
-                Failure::of(if error.is_usage() { Exit::Usage } else { Exit::Failed }, &error).hint(error.hint().map(Into::into))
-            })
+            let done = retention::retention(&args, &mut io::stdin().lock(), &mut io::stdout().lock());
+            let hint = |error: &retention::RetentionCommandError| error.hint().map(str::to_owned);
+            done.or_else(|error| if exit::is_broken_pipe(&error) { Ok(()) } else { Err(usage(&error, error.is_usage(), hint(&error))) })?;
+            Ok(Exit::Done)
         }
         Command::Check(args) => app::block_on(check::check(&common, &args)),
         Command::Plan(args) => app::block_on(plan::plan(&common, &args)),
@@ -117,4 +118,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => app::block_on(status::status(&common, &args)),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
     }
+}
+
+/// A failure of a command that works without a configuration.
+fn usage(error: &dyn std::error::Error, is_usage: bool, hint: Option<String>) -> Failure {
+    Failure::of(if is_usage { Exit::Usage } else { Exit::Failed }, error).hint(hint)
 }

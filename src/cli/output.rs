@@ -13,12 +13,13 @@ use super::exit::{Exit, Failure};
 #[derive(Debug, Serialize)]
 pub(super) struct ServerJson {
     id: u64,
-    name: String,
+    /// None where nobody has told it yet.
+    name: Option<String>,
 }
 
 impl From<&Target> for ServerJson {
     fn from(target: &Target) -> ServerJson {
-        ServerJson { id: target.server.0, name: target.server_name.to_string() }
+        ServerJson { id: target.server.0, name: Some(target.server_name.to_string()).filter(|name| !name.is_empty()) }
     }
 }
 
@@ -76,4 +77,9 @@ pub(super) fn list<T: ToString>(items: &[T]) -> String {
         return "-".to_owned();
     }
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A number with its noun, in the singular for one.
+pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
+    format!("{number} {}", if number == 1 { singular } else { plural })
 }

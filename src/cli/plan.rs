@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::controller::{Request, TargetPlan, What};
+use crate::controller::TargetPlan;
 use crate::domain::plan::Action;
 use crate::domain::problem::Problem;
 use crate::telemetry::Metrics;
@@ -17,11 +17,11 @@ use super::session::Session;
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
-    #[command(flatten)]
-    select: SelectArgs,
     /// Write JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    select: SelectArgs,
 }
 
 #[derive(Serialize)]
@@ -79,7 +79,7 @@ pub(super) async fn plan(common: &Common, args: &PlanArgs) -> Result<Exit, Failu
     let metrics = Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?;
     let mut session = Session::looking(&app, app.provider(&metrics)?)?;
     let select = args.select.select();
-    session.ask(Request { id: 0, select: select.clone(), what: What::Look }).await?;
+    session.look(select.clone()).await?;
     let now = session.now();
     let plans = session.controller().plans(now, &select);
     if args.json {

@@ -12,13 +12,11 @@ use crate::domain::retention::{Candidate, Keep, Ruling, judge};
 
 /// Try a retention rule on times from standard input
 #[derive(Debug, Clone, clap::Args)]
-#[command(
-    after_help = "Reads RFC 3339 times from standard input, one a line, and says which stay and why, the newest first. There is no \"now\":
-only the times themselves count.
+#[command(after_help = "Reads RFC 3339 times from standard input, one a line, and says which stay and why,
+the newest first. There is no \"now\": only the times themselves count.
 
 Example:
-  printf '%s\\n' 2026-11-21T03:30:00Z 2026-11-20T03:30:00Z | snapwarden retention --keep last=1,weekly=2"
-)]
+  printf '%s\\n' 2026-11-21T03:30:00Z 2026-11-20T03:30:00Z | snapwarden retention --keep last=1,weekly=2")]
 pub struct RetentionArgs {
     /// How many stay of each period: last, hourly, daily, weekly, monthly, yearly
     #[arg(long, value_name = "RULE=N,…", value_parser = Keep::parse)]

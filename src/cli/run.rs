@@ -23,14 +23,12 @@ use super::app::App;
 use super::exit::{Exit, Failure};
 use super::output::{self, ServerJson, Table};
 use super::select::{KindArg, SelectArgs, server};
-use super::session::Session;
+use super::session::{Session, refuse_fatal};
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["server", "policy", "kind", "due", "all"]))]
 pub(super) struct RunArgs {
-    #[command(flatten)]
-    select: SelectArgs,
     /// Only where a slot is due: for cron, systemd timers and Kubernetes CronJobs
     #[arg(long, conflicts_with = "all")]
     due: bool,
@@ -40,6 +38,8 @@ pub(super) struct RunArgs {
     /// Write JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    select: SelectArgs,
 }
 
 /// Options of `take`.
@@ -161,6 +161,7 @@ async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
     session.close().await?;
     let report = report?;
     show(&report, begun, ended, json)?;
+    refuse_fatal(&report)?;
     for fault in &faults {
         eprintln!("error: {fault}");
     }
@@ -174,7 +175,7 @@ fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) 
         return output::json(&RunJson { started_at: report.started_at.unwrap_or(begun).to_string(), ended_at: ended.to_string(), targets });
     }
     if report.targets.is_empty() {
-        return output::write("nothing is due\n");
+        return if report.fatal.is_none() { output::write("nothing is due\n") } else { Ok(()) };
     }
     let mut table = Table::new(&["SERVER", "ID", "KIND", "POLICY", "RESULT", "CREATED", "DELETED", "WHY"]);
     for target in &report.targets {

@@ -16,8 +16,8 @@ use crate::domain::schedule::{Expression, ExpressionError, Fire, Schedule};
   snapwarden schedule \"30 3 * * *\" --timezone Europe/Oslo
   snapwarden schedule \"0 2 * * sun\" --timezone Europe/Oslo --from 2026-03-28 --count 3 --json
 
-An expression with a `*` in the seconds, minute or hour field follows the wall clock. Any other runs right after
-a skipped time, and once, the first time, where the clock shows a time twice.")]
+An expression with a `*` in the seconds, minute or hour field follows the wall clock.
+Any other runs right after a skipped time, and once where the clock shows a time twice.")]
 pub struct ScheduleArgs {
     /// The expression, in quotes: 5 fields, 6 with leading seconds, or @hourly, @daily, @weekly, @monthly
     #[arg(value_name = "EXPR")]

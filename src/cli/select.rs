@@ -24,9 +24,7 @@ pub(super) struct SelectArgs {
 /// A kind on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KindArg {
-    /// Snapshots
     Snapshot,
-    /// Backups
     Backup,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Now};
-use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport};
+use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, What};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
 use crate::provider::{HttpProvider, Provider};
@@ -55,7 +55,7 @@ impl<P: Provider> Session<P> {
         loop {
             for notice in notices {
                 match notice {
-                    Notice::Finished(report) if !interrupted => return refuse_fatal(report),
+                    Notice::Finished(report) if !interrupted => return Ok(report),
                     Notice::Finished(_) => {}
                     Notice::Stopped => {
                         return Err(Failure::new(
@@ -83,6 +83,16 @@ impl<P: Provider> Session<P> {
         }
     }
 
+    /// Looks at the provider, and nothing else. That some of it cannot be seen is in the answer, too.
+    pub async fn look(&mut self, select: Select) -> Result<(), Failure> {
+        let report = self.ask(Request { id: 0, select, what: What::Look }).await?;
+        refuse_fatal(&report)?;
+        match report.targets.first().and_then(|target| target.error.as_deref()) {
+            Some(error) => Err(Failure::new(Exit::Failed, format!("snapwarden: {error}"))),
+            None => Ok(()),
+        }
+    }
+
     /// The controller, to be asked.
     pub fn controller(&self) -> &Controller {
         self.driver.controller()
@@ -101,9 +111,9 @@ impl<P: Provider> Session<P> {
 }
 
 /// An end that concerns the whole request is a failure of the command.
-fn refuse_fatal(report: RequestReport) -> Result<RequestReport, Failure> {
+pub(super) fn refuse_fatal(report: &RequestReport) -> Result<(), Failure> {
     match &report.fatal {
-        None => Ok(report),
+        None => Ok(()),
         Some(Fatal::Provider(why)) => Err(Failure::new(Exit::Provider, format!("snapwarden: failed to work with the provider: {why}"))),
         Some(Fatal::Selection(why)) => Err(Failure::new(Exit::Usage, format!("snapwarden: {why}"))),
     }

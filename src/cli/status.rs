@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::controller::{Request, Select, What};
+use crate::controller::Select;
 use crate::domain::report::{Report, TargetReport};
 use crate::telemetry::{Metrics, printable, status_json};
 
@@ -25,7 +25,7 @@ pub(super) async fn status(common: &Common, args: &StatusArgs) -> Result<Exit, F
     app.warn();
     let metrics = Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?;
     let mut session = Session::looking(&app, app.provider(&metrics)?)?;
-    session.ask(Request { id: 0, select: Select::default(), what: What::Look }).await?;
+    session.look(Select::default()).await?;
     let report = session.controller().report(session.now());
     if args.json {
         output::json(&status_json(&report))?;

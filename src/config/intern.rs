@@ -1,7 +1,7 @@
 //! Expressions, time zones and schedules, each made once however many policies and servers use them.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,15 +51,15 @@ fn is_once_a_day(text: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Interner {
     at: Timestamp,
-    zones: HashMap<String, Option<TimeZone>>,
-    expressions: HashMap<String, Result<Arc<Expression>, ExpressionError>>,
-    timings: HashMap<(Vec<String>, String), Timing>,
+    zones: BTreeMap<String, Option<TimeZone>>,
+    expressions: BTreeMap<String, Result<Arc<Expression>, ExpressionError>>,
+    timings: BTreeMap<(Vec<String>, String), Timing>,
 }
 
 impl Interner {
     /// Distances between the times of a schedule are measured from `at` on.
     pub fn new(at: Timestamp) -> Interner {
-        Interner { at, zones: HashMap::new(), expressions: HashMap::new(), timings: HashMap::new() }
+        Interner { at, zones: BTreeMap::new(), expressions: BTreeMap::new(), timings: BTreeMap::new() }
     }
 
     /// The zone of an IANA name.

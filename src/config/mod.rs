@@ -19,7 +19,7 @@ pub mod token;
 mod tree;
 mod urls;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -67,7 +67,7 @@ struct Written<'n> {
     defaults: Option<(&'n Key, &'n Node)>,
     policies: Vec<(&'n Key, &'n Node)>,
     /// Where each policy was first written.
-    names: HashMap<&'n str, Span>,
+    names: BTreeMap<&'n str, Span>,
     servers: Vec<&'n Node>,
     /// Something is there that cannot be read; so it is not said that nothing is there.
     policies_wrong: bool,

@@ -1,6 +1,6 @@
 //! The policies of all files: defaults beneath, overrides on top, found by name.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::inventory::Kind;
@@ -31,7 +31,7 @@ pub(super) struct Policy<'n> {
 #[derive(Debug, Default)]
 pub(super) struct Policies<'n> {
     pub list: Vec<Policy<'n>>,
-    by_name: HashMap<&'n str, usize>,
+    by_name: BTreeMap<&'n str, usize>,
     defaults: Option<&'n Map>,
 }
 

@@ -1,6 +1,6 @@
 //! Collects what is wrong and reads the simple types: each reader tells its own errors and gives nothing then, so that reading goes on.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::tree::{Key, Map, Node, Span, Value};
 pub(super) struct Report {
     findings: Vec<Finding>,
     told: usize,
-    seen: HashSet<(Span, String)>,
+    seen: BTreeSet<(Span, String)>,
     warnings: Vec<(Span, String)>,
 }
 

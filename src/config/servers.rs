@@ -1,6 +1,6 @@
 //! The entries under `servers`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(super) struct Servers<'a, 'n> {
     pub entries: Vec<ServerEntry>,
     /// The policies that entries bring along (`server-<id>`).
     pub own_policies: Vec<Arc<KindPolicy>>,
-    ids: HashMap<u64, Span>,
+    ids: BTreeMap<u64, Span>,
 }
 
 /// What `policy` names.
@@ -42,7 +42,7 @@ enum Named {
 impl<'a, 'n> Servers<'a, 'n> {
     /// None read so far.
     pub fn new(common: Common<'a>, policies: Policies<'n>, incomplete: bool, locate: &'a dyn Fn(Span) -> String) -> Servers<'a, 'n> {
-        Servers { common, policies, incomplete, locate, entries: Vec::new(), own_policies: Vec::new(), ids: HashMap::new() }
+        Servers { common, policies, incomplete, locate, entries: Vec::new(), own_policies: Vec::new(), ids: BTreeMap::new() }
     }
 
     /// Reads an entry. One that is wrong is reported and left out.

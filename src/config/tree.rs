@@ -2,7 +2,7 @@
 //!
 //! serde stops at the first error and its values lose their place. A tree keeps the place, and every policy and server is converted from it on its own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -183,7 +183,7 @@ impl Node {
         match &mut self.value {
             Value::List(list) => list.iter_mut().for_each(|node| node.settle(file, duplicates)),
             Value::Map(map) => {
-                let mut seen: HashMap<&str, Span> = HashMap::with_capacity(map.entries.len());
+                let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
                 for (key, node) in &mut map.entries {
                     key.span.file = file;
                     node.settle(file, duplicates);

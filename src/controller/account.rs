@@ -1,6 +1,6 @@
 //! What is known of the account as a whole: whether the provider answers, takes our token, and has our time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +11,8 @@ use crate::domain::problem::{AccountReason, Problem, Reason};
 use crate::domain::report::AccountProblem;
 use crate::provider::{Account, ProviderError, Reply};
 
+use super::listings::PAUSES;
+use super::requests::HOPELESS;
 use super::{Command, Controller, Mode};
 
 /// After a refused token, or the wrong account, this long passes until it is tried again (F63).
@@ -42,13 +44,15 @@ pub(super) struct AccountState {
     pub up: bool,
     answered: bool,
     asking: Asking,
+    /// How often in a row the question whose token this is got no answer.
+    unanswered: u32,
     refused: Option<(AccountReason, String)>,
     unreachable: Option<String>,
     throttled_until: Option<Mono>,
     skews: VecDeque<f64>,
     /// Why the journal cannot be written.
     pub journal: Option<String>,
-    told: BTreeMap<AccountReason, String>,
+    told: BTreeSet<AccountReason>,
 }
 
 /// Whether it is to be asked whose token this is before anything else is.
@@ -65,18 +69,26 @@ impl AccountState {
             up: false,
             answered: false,
             asking: if verify { Asking::At(Mono::default()) } else { Asking::No },
+            unanswered: 0,
             refused: None,
             unreachable: None,
             throttled_until: None,
             skews: VecDeque::new(),
             journal: None,
-            told: BTreeMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
     pub fn verify_again(&mut self, verify: bool) {
         if verify && self.asking == Asking::No {
             self.asking = Asking::At(Mono::default());
+        }
+    }
+
+    /// A refused token or account is tried again at once: the configuration has changed, and perhaps the token with it.
+    pub fn try_again(&mut self) {
+        if let Asking::At(at) = &mut self.asking {
+            *at = Mono::default();
         }
     }
 
@@ -110,6 +122,7 @@ impl AccountState {
         let detail = match skew {
             Some(skew) => format!("the clocks here and at the provider differ by {skew:.0} s"),
             None if now < CLOCK_FLOOR => "the clock is not set".to_owned(),
+            None if self.is_asking() => "the token or its account is in question".to_owned(),
             None => return None,
         };
         Some(Problem { reason: Reason::ListingIncomplete, detail })
@@ -155,7 +168,7 @@ impl AccountState {
     }
 
     /// What is wrong with the account now.
-    pub fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
+    fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
         let mut list: Vec<(AccountReason, String)> = self.refused.clone().into_iter().collect();
         list.extend(self.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
         if self.throttled_until.is_some_and(|until| until > mono) {
@@ -178,33 +191,38 @@ impl AccountState {
 impl Controller {
     pub(super) fn account_told(&mut self, now: Now, reply: Reply<Account>) {
         self.account.note(now, &reply);
-        let pause = now.mono.after(REFUSED_PAUSE);
         match reply.result {
             Ok(account) => match self.setup.account.clone() {
                 Some(wanted) if account.email.as_deref() != Some(&*wanted) => {
                     let found = account.email.as_deref().unwrap_or("one without an address");
-                    let detail = format!("the token belongs to {found}, not to {wanted}");
-                    self.account.refused = Some((AccountReason::WrongAccount, detail));
-                    self.account.asking = Asking::At(pause);
-                    self.give_up_on_provider();
+                    self.refuse_account(now, format!("the token belongs to {found}, not to {wanted}"));
                 }
                 _ => {
-                    self.account.refused = None;
+                    (self.account.refused, self.account.unanswered) = (None, 0);
                     self.account.asking = Asking::No;
                 }
             },
-            Err(error) if error.is_auth() => {
-                self.account.asking = Asking::At(pause);
-                self.give_up_on_provider();
-            }
-            Err(error) => {
-                let random = self.random(now);
-                self.sources.servers.failed(now.mono, random, error);
-                let again = self.sources.servers.failures;
-                self.account.asking = Asking::At(now.mono.after(Duration::from_millis(500).saturating_mul(1 << again.min(9))));
-                self.give_up_if_hopeless(now);
-            }
+            Err(error) if error.is_auth() => self.give_up_on_provider(),
+            Err(error) => self.account_unanswered(now, &error),
         }
+    }
+
+    /// It could not be found out whose token this is.
+    fn account_unanswered(&mut self, now: Now, error: &ProviderError) {
+        self.account.unanswered = self.account.unanswered.saturating_add(1);
+        let passing = error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
+        if !passing || self.mode == Mode::Command && self.account.unanswered >= HOPELESS {
+            return self.refuse_account(now, format!("it cannot be confirmed whose token this is: {error}"));
+        }
+        let pause = error.retry_after().unwrap_or_else(|| PAUSES.delay(self.account.unanswered, self.random(now)));
+        self.account.asking = Asking::At(now.mono.after(pause));
+    }
+
+    /// The account is not the configured one, or that cannot be found out: nothing is done there.
+    fn refuse_account(&mut self, now: Now, detail: String) {
+        self.account.refused = Some((AccountReason::WrongAccount, detail));
+        self.account.asking = Asking::At(now.mono.after(REFUSED_PAUSE));
+        self.give_up_on_provider();
     }
 
     /// A number for jitter: from the clock and a count, so that a simulated run is the same each time.
@@ -216,25 +234,23 @@ impl Controller {
         mixed ^ (mixed >> 31)
     }
 
+    /// What is wrong with the account now.
+    pub(super) fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
+        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
+        self.account.problems(now.mono, defects, now.wall)
+    }
+
     /// Tells what has become wrong with the account, and what is over.
-    pub(super) fn tell_account(&mut self) {
-        let mut current: BTreeMap<AccountReason, String> = self.account.refused.clone().into_iter().collect();
-        current.extend(self.account.unreachable.clone().map(|detail| (AccountReason::Unreachable, detail)));
-        current.extend(self.account.journal.clone().map(|detail| (AccountReason::Journal, detail)));
-        let defects: Vec<String> = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned)).collect();
-        if !defects.is_empty() {
-            current.insert(AccountReason::ListingIncomplete, defects.join("; "));
-        }
-        if current == self.account.told {
-            return;
-        }
-        for (reason, detail) in current.iter().filter(|(reason, _)| !self.account.told.contains_key(reason)) {
+    pub(super) fn tell_account(&mut self, now: Now) {
+        let current = self.account_problems(now);
+        let told = std::mem::take(&mut self.account.told);
+        for AccountProblem { reason, detail } in current.iter().filter(|problem| !told.contains(&problem.reason)) {
             self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }));
         }
-        for reason in self.account.told.keys().filter(|reason| !current.contains_key(reason)) {
+        self.account.told = current.iter().map(|problem| problem.reason).collect();
+        for reason in told.difference(&self.account.told) {
             self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }));
         }
-        self.account.told = current;
     }
 
     /// In a command: the provider will not serve us, so everything that was asked for ends here.

@@ -13,7 +13,7 @@ use crate::domain::record::{OpId, Record};
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
 
-use super::{Command, Controller, Input, RequestReport};
+use super::{Command, Controller, Input, RequestReport, Unwritten};
 
 /// What a controller is connected with.
 pub struct Ports<P> {
@@ -119,12 +119,13 @@ async fn write(
 ) {
     while let Some((batch, op)) = records.recv().await {
         let handle = journal.clone();
+        let records = batch.clone();
         let mut append = Box::pin(async move { handle.append(batch).await });
         // The first poll takes the batch's place in the order.
         let first = std::future::poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await;
         let inputs = inputs.clone();
         let tell = move |result: Result<(), crate::journal::JournalError>| {
-            drop(inputs.send(Input::Appended(op, result.map_err(|error| error.to_string()))));
+            drop(inputs.send(Input::Appended(op, result.map_err(|error| Unwritten { error, records }))));
         };
         match first {
             Poll::Ready(result) => tell(result),

@@ -13,8 +13,8 @@ use super::{Command, Controller, Mode};
 /// So many listings may follow each other more closely than `poll_every`, for somebody who waits; one more for each `poll_every` that passes.
 const URGENT_BURST: f64 = 4.0;
 
-/// The pauses after failed listings (F65).
-const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
+/// The pauses after failed calls (F65).
+pub(super) const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
 
 /// What is listed.
 #[derive(Debug)]
@@ -153,8 +153,8 @@ impl Controller {
 
     /// Begins the calls that are due.
     pub(super) fn call(&mut self, now: Now) {
-        if let Some(at) = self.account.ask_at() {
-            if at <= now.mono {
+        if self.account.is_asking() {
+            if self.account.ask_at().is_some_and(|at| at <= now.mono) {
                 self.account.asked();
                 self.out.push(Command::Account);
             }

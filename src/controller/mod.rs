@@ -1,6 +1,6 @@
 //! The shell around the pure core: feeds events to the runs, carries their effects out within the limits, shares one listing among all.
 //!
-//! The [`Controller`] itself does no I/O either: it takes [`Input`]s with the time and hands out [`Command`]s. [`drive`] connects it with the
+//! The [`Controller`] itself does no I/O either: it takes [`Input`]s with the time and hands out [`Command`]s. [`Driver`] connects it with the
 //! provider, the journal and the clock; a simulator can do the same with twins of these.
 
 mod account;
@@ -12,6 +12,10 @@ mod requests;
 mod runs;
 mod scheduling;
 mod timetable;
+mod writing;
+
+#[cfg(test)]
+mod tests;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -38,12 +42,14 @@ pub use account::Fatal;
 pub use drive::{Driver, Notice, Ports};
 pub use report::TargetPlan;
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+pub use writing::Unwritten;
 
 use account::AccountState;
 use listings::{Source, Sources};
 use observe::TargetState;
 use requests::Desk;
 use timetable::Timetables;
+use writing::Outbox;
 
 /// The longest sleep: then the wall clock is looked at again, for it may have been set (F58).
 pub const SLEEP_MAX: Duration = Duration::from_secs(30);
@@ -92,7 +98,7 @@ pub enum Input {
     /// The answer to a delete.
     Deleted(OpId, Reply<Deleted>),
     /// Records are durable, or could not be written. The operation is named where it waits for that.
-    Appended(Option<OpId>, Result<(), String>),
+    Appended(Option<OpId>, Result<(), Unwritten>),
     /// Another configuration.
     Reload(Box<Setup>),
     /// Somebody asks for something.
@@ -152,6 +158,8 @@ pub struct Controller {
     targets: BTreeMap<TargetKey, TargetState>,
     timetables: Timetables,
     due: BinaryHeap<Reverse<(Timestamp, TargetKey)>>,
+    /// Servers to be looked at in the next round, whatever the clocks say.
+    ready: BTreeSet<ServerId>,
     sources: Sources,
     inventories: BTreeMap<Kind, Inventory>,
     servers: Option<ServersSeen>,
@@ -160,6 +168,7 @@ pub struct Controller {
     ops: BTreeMap<OpId, ServerId>,
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
     last_writes: BTreeMap<ServerId, Mono>,
+    outbox: Outbox,
     permits: BTreeSet<ServerId>,
     permit_queue: VecDeque<ServerId>,
     retries: BTreeSet<(Mono, TargetKey)>,
@@ -203,12 +212,14 @@ impl Controller {
             targets: BTreeMap::new(),
             timetables: Timetables::default(),
             due: BinaryHeap::new(),
+            ready: BTreeSet::new(),
             inventories: BTreeMap::new(),
             servers: None,
             runs: BTreeMap::new(),
             ops: BTreeMap::new(),
             wakes: BinaryHeap::new(),
             last_writes: BTreeMap::new(),
+            outbox: Outbox::default(),
             permits: BTreeSet::new(),
             permit_queue: VecDeque::new(),
             retries: BTreeSet::new(),
@@ -250,11 +261,22 @@ impl Controller {
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].
     #[must_use]
     pub fn idle_for(&self, now: Now) -> Duration {
+        self.next_in(now).unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+    }
+
+    /// How long until there is something to do by these clocks.
+    fn next_in(&self, now: Now) -> Option<Duration> {
+        if self.stopping {
+            return None;
+        }
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        let by_mono = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_call(now)).chain(self.next_retry());
-        let by_mono = by_mono.map(|at| at.since(now.mono));
-        by_wall.chain(by_mono).min().unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
+        let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
+        let by_mono = wakes.into_iter().chain(self.next_call(now)).chain(self.next_retry()).chain(self.outbox.again());
+        by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
     }
 
     /// What is wanted now.
@@ -267,24 +289,18 @@ impl Controller {
         self.out.push(Command::Tell(fact));
     }
 
-    fn append(&mut self, record: Record) {
-        self.memory.apply(&record);
-        self.out.push(Command::Append(vec![record], None));
-    }
-
     /// Does all that can be done now.
     fn pump(&mut self, now: Now) {
         if !self.stopping {
             self.expand_requests(now);
             self.fire(now);
-        }
-        self.wake(now);
-        if !self.stopping {
+            self.wake(now);
             self.grant_permits(now);
             self.wake(now);
             self.call(now);
         }
-        self.tell_account();
+        self.write_again(now);
+        self.tell_account(now);
         if self.stopping && !self.stopped && !self.runs.values().any(Run::is_in_flight) {
             self.stopped = true;
             self.out.push(Command::Stopped);
@@ -308,6 +324,7 @@ impl Controller {
         if account_changed {
             self.account.verify_again(self.setup.account.is_some());
         }
+        self.account.try_again();
         self.resolve(now);
         let running: Vec<ServerId> = self.runs.keys().copied().collect();
         for server in running {

@@ -10,7 +10,8 @@ use crate::clock::{Mono, Now};
 use crate::domain::assess::{Belonging, Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerListing, Status};
-use crate::domain::memory::TargetKey;
+use crate::domain::mark::{Mark, Origin};
+use crate::domain::memory::{TargetKey, TargetMemory, Undecided};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::{CreateEnd, OpId, Record};
@@ -23,6 +24,10 @@ use super::{Controller, ServersSeen};
 
 /// So many complete listings in a row end the doubt about what is shown (failure-modes, "freeze-D").
 const CLEAN_LISTINGS: u32 = 2;
+
+/// So many times in a row the list of servers must be refused, after it was told once, until it counts as not told: one odd answer must not
+/// take a fleet away.
+const UNTOLD_AFTER: u32 = 3;
 
 /// A server and kind that a policy is for.
 #[derive(Debug)]
@@ -102,9 +107,13 @@ impl Controller {
         }
         self.due.clear();
         let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
-        for key in &keys {
-            self.summarize(now, *key, false);
-            self.due.push(std::cmp::Reverse((now.wall, *key)));
+        for key in keys {
+            self.summarize(now, key, false);
+            self.ready.insert(key.0);
+            // Where a slot has passed and the offset has not, its timetable has told already, to those before.
+            let state = self.targets.get(&key);
+            let next = state.and_then(|state| self.timetables.next_due(state.timetable, state.offset, now.wall));
+            self.due.extend(next.map(|next| std::cmp::Reverse((next, key))));
         }
     }
 
@@ -127,7 +136,7 @@ impl Controller {
         if auth {
             return self.give_up_on_provider();
         }
-        self.give_up_if_hopeless(now);
+        self.give_up_if_hopeless();
     }
 
     fn observe(&mut self, now: Now, kind: Kind) {
@@ -167,7 +176,7 @@ impl Controller {
                 | ProviderError::Forbidden
                 | ProviderError::Rejected { .. }
                 | ProviderError::Server { status: 501, .. },
-            ) => {
+            ) if self.servers.is_none() || self.sources.servers.failures + 1 >= UNTOLD_AFTER || !self.sources.servers.told => {
                 let changed = first || self.sources.servers.told;
                 self.sources.servers.succeeded();
                 self.sources.servers.told = false;
@@ -181,7 +190,7 @@ impl Controller {
                 if auth {
                     return self.give_up_on_provider();
                 }
-                self.give_up_if_hopeless(now);
+                self.give_up_if_hopeless();
             }
         }
         let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| run.want.servers.is_some()).map(|(server, _)| *server).collect();
@@ -209,7 +218,8 @@ impl Controller {
         let whole = view.defect().is_none();
         state.clean = if whole { state.clean.saturating_add(1) } else { 0 };
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
-        let lost = if whole { state.watch(&rows, view.begun(), self.setup.request_timeout) } else { Vec::new() };
+        let lost =
+            if whole { state.watch(&rows, memory, &self.setup.wanted.owner, view.begun(), self.setup.request_timeout) } else { Vec::new() };
         self.note_finished(now, key, finished);
         self.note_lost(now, key, lost);
     }
@@ -303,9 +313,14 @@ impl Controller {
 }
 
 /// Items that the journal knows as unfinished and that are not.
-fn finished(rows: &[Row<'_>], memory: &crate::domain::memory::TargetMemory) -> Vec<(OpId, Status)> {
+fn finished(rows: &[Row<'_>], memory: &TargetMemory) -> Vec<(OpId, Status)> {
     let ended = rows.iter().filter(|row| matches!(row.item.status, Status::Completed | Status::Failed));
     ended.filter_map(|row| Some((*memory.unfinished.get(&row.item.id)?, row.item.status.clone()))).collect()
+}
+
+/// What stood in the mark of an item that only the journal knows.
+fn known_as(owner: &str, origin: &Origin) -> Box<str> {
+    Mark { owner: owner.into(), origin: origin.clone(), until: None }.description().into()
 }
 
 impl TargetState {
@@ -325,13 +340,31 @@ impl TargetState {
     }
 
     /// Notes which items under our care a complete listing shows. Returns those that are gone: missing from two complete listings that were
-    /// begun at least two request timeouts apart.
-    fn watch(&mut self, rows: &[Row<'_>], begun: Mono, request_timeout: Duration) -> Vec<(ItemId, Box<str>)> {
+    /// begun at least two request timeouts apart. What the journal knows is watched as well: it may have vanished while nobody looked.
+    fn watch(
+        &mut self,
+        rows: &[Row<'_>],
+        memory: &TargetMemory,
+        owner: &str,
+        begun: Mono,
+        request_timeout: Duration,
+    ) -> Vec<(ItemId, Box<str>)> {
+        for (item, origin) in &memory.made {
+            if self.watched.iter().all(|watched| watched.item != *item) {
+                self.watched.push(Watched { item: *item, name: known_as(owner, origin), absent_since: None });
+            }
+        }
+        // A delete that may have been done is settled by the run that picks it up.
+        let in_doubt =
+            |item: ItemId| memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item));
         let care = |row: &&Row<'_>| matches!(row.belonging, Belonging::Ours | Belonging::Adopted);
         let mut lost = Vec::new();
         self.watched.retain_mut(|watched| {
             if rows.iter().any(|row| row.item.id == watched.item) {
                 return false;
+            }
+            if in_doubt(watched.item) {
+                return true;
             }
             let since = *watched.absent_since.get_or_insert(begun);
             let gone = begun.since(since) >= request_timeout.saturating_mul(2);

@@ -14,7 +14,7 @@ use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::Trigger;
 use crate::domain::report::{PolicyReport, Report, TargetReport};
 use crate::domain::run::{Run, Start};
-use crate::domain::schedule::ON_TIME;
+use crate::domain::schedule::{ON_TIME, Timeliness, newest_due};
 
 use super::Controller;
 use super::observe::TargetState;
@@ -30,13 +30,12 @@ impl Controller {
         let targets = self.targets.iter().map(|(key, state)| self.report_target(now, *key, state));
         let mut targets: Vec<TargetReport> = targets.chain(self.lost_targets(now)).collect();
         targets.sort_by_key(|target| (target.server, target.kind));
-        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
         Report {
             at: now.wall,
             servers_configured: self.fleet.members.len(),
             targets,
             policies: self.report_policies(now),
-            account: self.account.problems(now.mono, defects, now.wall),
+            account: self.account_problems(now),
             limits: self.setup.wanted.limits,
             provider_up: self.account.up,
             clock_skew_seconds: self.account.skew(),
@@ -71,8 +70,6 @@ impl Controller {
         let memory = self.memory.get(key);
         let seen = state.summary.as_ref();
         let last_success_at = memory.and_then(|memory| memory.last_success).max(seen.and_then(|summary| summary.newest_ours));
-        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
-        let next = self.timetables.next_due(state.timetable, state.offset, now.wall);
         TargetReport {
             server: key.0,
             server_name: target.server_name,
@@ -80,11 +77,25 @@ impl Controller {
             policy: target.policy,
             seen: seen.map(|summary| summary.seen),
             last_success_at,
-            next_run_at: next.max(paused.filter(|until| *until > now.wall)),
+            next_run_at: self.next_run_at(now, key, state),
             overdue_after: self.overdue_after(key, state, last_success_at),
             running: self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1),
             problems: self.problems_of(now, key),
         }
+    }
+
+    /// The next slot plus the server's offset; after a pause, perhaps one that can still be made up for.
+    fn next_run_at(&self, now: Now, key: TargetKey, state: &TargetState) -> Option<Timestamp> {
+        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
+        let Some(until) = paused.filter(|until| *until > now.wall) else {
+            return self.timetables.next_due(state.timetable, state.offset, now.wall);
+        };
+        let schedule = &state.policy.schedule;
+        let due = newest_due(schedule, state.offset, state.policy.catch_up, until);
+        if due.is_some_and(|due| due.timeliness != Timeliness::TooLate && !self.is_done(key, due.slot)) {
+            return Some(until);
+        }
+        schedule.next_after(until.checked_sub(state.offset).ok()?)?.time.checked_add(state.offset).ok()
     }
 
     /// When the next success is due: the first slot after the last one, as late as it may be begun, and as long as it may take.

@@ -10,18 +10,20 @@ use crate::domain::fact::Target;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::memory::TargetKey;
-use crate::domain::policy::Globs;
+use crate::domain::policy::{Globs, Selector};
 use crate::domain::problem::{Problem, Reason, RunResult};
-use crate::domain::record::Trigger;
+use crate::domain::record::{RunId, Trigger};
 use crate::domain::run::{ByHand, Outcome, Run};
+use crate::provider::ProviderError;
 
 use super::account::Fatal;
+use super::listings::Source;
 use super::runs::Errand;
 use super::scheduling::Work;
 use super::{Command, Controller, Mode};
 
-/// So many failed listings in a row end a command that has sent nothing yet.
-const HOPELESS: u32 = 4;
+/// So many failed calls in a row end a command that has sent nothing yet.
+pub(super) const HOPELESS: u32 = 4;
 
 /// Which targets are meant. An empty list does not restrict.
 #[derive(Debug, Clone, Default)]
@@ -112,6 +114,8 @@ pub(super) struct Desk {
     open: BTreeMap<u64, Open>,
     /// What is still to be begun, or is on, for each server.
     queues: BTreeMap<ServerId, VecDeque<(u64, TargetKey)>>,
+    /// The run that is on for the first of a server's queue; another one may be on there as well as that.
+    serving: BTreeMap<ServerId, RunId>,
 }
 
 #[derive(Debug)]
@@ -161,13 +165,20 @@ impl Select {
 impl Controller {
     /// Works out which targets the requests are for, once it is known which there are.
     pub(super) fn expand_requests(&mut self, now: Now) {
-        if self.desk.arrived.is_empty() || !self.sources.servers.settled || !self.has_seen_everything() {
+        let servers = &self.sources.servers;
+        let servers_known = servers.settled || servers.failures >= HOPELESS;
+        if self.desk.arrived.is_empty() || !servers_known || !self.has_seen_everything() {
             return;
         }
         while let Some(request) = self.desk.arrived.pop_front() {
             let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
             let id = request.id;
             if matches!(request.what, What::Look) && !(keys.is_empty() && request.select.is_narrow()) {
+                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
+                continue;
+            }
+            if keys.is_empty() && !(self.sources.servers.settled && self.sources.servers.told) && !self.fleet.faults.is_empty() {
+                // Whom a `match` means cannot be known; that is told as a fault.
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
                 continue;
             }
@@ -213,6 +224,7 @@ impl Controller {
             return Begun::Over(Some(self.refused(key, problem)));
         }
         let work = self.work(now, key);
+        self.desk.serving.insert(key.0, self.next_run);
         match (work, what) {
             (_, What::Look) | (Work::Nothing, What::Run { due: true }) => return Begun::Over(None),
             (Work::Resume(resume), _) => self.resume(now, key, resume),
@@ -263,18 +275,19 @@ impl Controller {
 
     /// A run has ended: whether that answers a request.
     pub(super) fn answer_request(&mut self, now: Now, key: TargetKey, run: &Run, outcome: &Outcome) {
+        let begun_for_it = self.desk.serving.remove(&key.0) == Some(run.id);
         let Some((id, front)) = self.desk.queues.get(&key.0).and_then(|queue| queue.front().copied()) else { return };
+        let mut result = self.result_of(now, key, run, outcome);
         let Some(open) = self.desk.open.get_mut(&id).filter(|_| front == key) else { return };
-        let mut result = TargetResult {
-            target: run.target.clone(),
-            result: outcome.result,
-            created: run.created.clone(),
-            deleted: run.deleted.clone(),
-            problems: outcome.problems.clone(),
-            error: outcome.error.clone(),
-        };
-        // An interrupted run that was picked up goes before what is asked for, which may be done by it.
-        if run.trigger == Trigger::Resumed {
+        // A run that was on already answers only the question whether what was due is done.
+        let asks_for_due = matches!(open.request.what, What::Run { due: true });
+        if !(begun_for_it || asks_for_due && run.trigger == Trigger::Schedule) {
+            return;
+        }
+        // An interrupted run that was picked up goes before what is asked for, which may be done by it. Where it leaves a doubt, nothing else
+        // can be begun.
+        let settled = self.memory.get(key).is_none_or(|memory| memory.undecided.is_empty());
+        if run.trigger == Trigger::Resumed && settled {
             open.results.insert(key, result);
             return;
         }
@@ -282,8 +295,23 @@ impl Controller {
             result.created.splice(0..0, before.created);
             result.deleted.splice(0..0, before.deleted);
         }
-        let _ = now;
         self.close_target(id, key, Some(result));
+    }
+
+    /// What became of a run: what it met, and what stands besides.
+    fn result_of(&self, now: Now, key: TargetKey, run: &Run, outcome: &Outcome) -> TargetResult {
+        let mut problems = outcome.problems.clone();
+        let standing = self.problems_of(now, key).into_iter();
+        problems.extend(standing.filter(|problem| outcome.problems.iter().all(|met| met.reason != problem.reason)));
+        TargetResult {
+            // By now the listing may have told a name that nobody knew at the beginning.
+            target: if run.target.server_name.is_empty() { self.target(key) } else { run.target.clone() },
+            result: outcome.result,
+            created: run.created.clone(),
+            deleted: run.deleted.clone(),
+            problems,
+            error: outcome.error.clone(),
+        }
     }
 
     fn dequeue(&mut self, server: ServerId) {
@@ -308,25 +336,25 @@ impl Controller {
         }
     }
 
-    /// In a command: where listing fails again and again and nothing was sent yet, waiting is no use.
-    pub(super) fn give_up_if_hopeless(&mut self, _now: Now) {
-        if self.mode != Mode::Command || self.desk.is_empty() || self.runs.values().any(|run| !run.is_untouched()) {
-            return;
-        }
-        let kinds = self.kinds();
-        let mut errors = Vec::new();
-        for kind in kinds {
-            let source = self.source(kind);
-            errors.extend(source.error.clone().filter(|_| source.failures >= HOPELESS));
-        }
-        let servers = &self.sources.servers;
-        errors.extend(servers.error.clone().filter(|_| servers.failures >= HOPELESS));
-        let Some(error) = errors.into_iter().next() else { return };
+    /// Where listing fails again and again, waiting is no use for a command that is not in the middle of something, nor for a request of which
+    /// it is not even known what it is about.
+    pub(super) fn give_up_if_hopeless(&mut self) {
+        let busy = self.runs.values().any(|run| run.is_making() || run.is_in_flight());
+        let waiting = if self.mode == Mode::Command { !self.desk.is_empty() && !busy } else { !self.desk.arrived.is_empty() };
+        let Some(error) = self.hopeless().filter(|_| waiting) else { return };
         if error.is_provider_down() {
             self.abandon(Fatal::Provider(error.to_string()));
         } else {
             self.fail_all(&format!("failed to list: {error}"));
         }
+    }
+
+    /// Why it is no use to wait for the listings. Without the servers, those that are named by number can be served (issue 2.2).
+    fn hopeless(&mut self) -> Option<ProviderError> {
+        let by_name = self.setup.wanted.entries.iter().any(|entry| matches!(entry.selector, Selector::Match { .. }));
+        let failing = |source: &Source| source.error.clone().filter(|_| source.failures >= HOPELESS);
+        let items = self.kinds().into_iter().find_map(|kind| failing(self.source(kind)));
+        items.or_else(|| failing(&self.sources.servers).filter(|_| by_name))
     }
 
     /// Ends all requests for a reason that concerns them all.

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::clock::Now;
 use crate::domain::fact::Fact;
-use crate::domain::inventory::{Item, ItemId, Kind, ServerId};
+use crate::domain::inventory::{Item, ItemId, ServerId};
 use crate::domain::mark::{Mark, Origin, Reading, item_name};
 use crate::domain::memory::TargetKey;
 use crate::domain::plan::Order;
 use crate::domain::problem::Reason;
-use crate::domain::record::{CreateEnd, DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
+use crate::domain::record::{DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
 use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, ServerState, Setback, SetbackKind, Start};
 use crate::provider::{Deleted, ProviderError, Reply};
 
@@ -111,13 +111,15 @@ impl Controller {
         Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand }
     }
 
-    /// Lets a run look again.
+    /// Lets a run look again. After a stop nothing is begun any more, and a look is what something could begin with.
     pub(super) fn nudge(&mut self, now: Now, server: ServerId) {
-        self.step(now, server, Event::Look);
+        if !self.stopping {
+            self.step(now, server, Event::Look);
+        }
     }
 
     /// Lets a run react to something, and carries out what it asks for.
-    fn step(&mut self, now: Now, server: ServerId, event: Event) {
+    pub(super) fn step(&mut self, now: Now, server: ServerId, event: Event) {
         let Some(mut run) = self.runs.remove(&server) else { return };
         let key = (server, run.target.kind);
         self.memory.entry(key);
@@ -150,8 +152,7 @@ impl Controller {
         static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let making =
-            self.permits.len() + self.runs.values().filter(|run| run.is_making() && !self.permits.contains(&run.target.server)).count();
+        let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);
         Some(Context {
             now,
             wanted: &self.setup.wanted,
@@ -173,7 +174,7 @@ impl Controller {
             },
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
             held: &NOBODY,
-            permit: self.permits.contains(&key.0) || making < self.setup.concurrent_creates,
+            permit: leave,
         })
     }
 
@@ -225,14 +226,16 @@ impl Controller {
         let seen: Vec<_> = seen.map(|summary| summary.unfinished.iter().map(|(item, _)| *item).collect()).unwrap_or_default();
         self.note_end(now, key, run.slot(), outcome, waited.unwrap_or_default().into_iter().chain(seen));
         self.answer_request(now, key, &run, outcome);
+        // Nobody looks after what it has left undecided any more, until a run picks that up.
+        self.ops.retain(|_, server| *server != key.0);
         // In the next round, so that one end does not nest in another.
-        self.due.push(Reverse((now.wall, key)));
-        self.due.push(Reverse((now.wall, (key.0, other(key.1)))));
+        self.ready.insert(key.0);
     }
 
     /// Grants leave to make items, to those who have waited longest.
     pub(super) fn grant_permits(&mut self, now: Now) {
-        while self.permits.len() < self.setup.concurrent_creates
+        while !self.account.is_asking()
+            && self.permits.len() < self.setup.concurrent_creates
             && let Some(server) = self.permit_queue.pop_front()
         {
             self.nudge(now, server);
@@ -265,29 +268,6 @@ impl Controller {
         self.last_writes.insert(server, now.mono);
         let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
         self.step(now, server, Event::DeleteAnswered(op, result));
-    }
-
-    /// Records are durable, or could not be written.
-    pub(super) fn appended(&mut self, now: Now, op: Option<OpId>, result: Result<(), String>) {
-        self.account.journal = result.as_ref().err().cloned();
-        let Some((op, server)) = op.and_then(|op| Some((op, *self.ops.get(&op)?))) else { return };
-        match result {
-            Ok(()) => self.step(now, server, Event::Recorded(op)),
-            Err(error) => {
-                // Nothing is sent: what was remembered of the intent is taken back.
-                self.memory.apply(&Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall });
-                self.memory.apply(&Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall });
-                self.ops.remove(&op);
-                self.step(now, server, Event::NotRecorded(op, error));
-            }
-        }
-    }
-}
-
-fn other(kind: Kind) -> Kind {
-    match kind {
-        Kind::Snapshot => Kind::Backup,
-        Kind::Backup => Kind::Snapshot,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
@@ -12,7 +12,7 @@ use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetKey, Undecided};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::RunResult;
-use crate::domain::record::{OpId, Record, SlotsMissed, Trigger};
+use crate::domain::record::{OpId, Record, SlotsMissed, Subject, Trigger};
 use crate::domain::run::{CREATES_MAX, Outcome, Resume};
 use crate::domain::schedule::ON_TIME;
 
@@ -26,6 +26,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30 * 60);
 /// Missed slots are counted up to this many; more of them say no more.
 const MISSED_MAX: u64 = 10_000;
+/// A clock that was set back by up to this much repeats no slot.
+const STEP_BACK_MAX: SignedDuration = SignedDuration::from_hours(25);
 
 /// What there is to do for a target.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Controller {
     pub(super) fn fire(&mut self, now: Now) {
         let mut due = std::mem::take(&mut self.due);
         self.timetables.advance(now.wall, |since, key| due.push(Reverse((since, key))));
-        let mut servers = Vec::new();
+        let mut servers: Vec<ServerId> = std::mem::take(&mut self.ready).into_iter().collect();
         while let Some(Reverse((_, key))) = due.peek().copied().filter(|Reverse((since, _))| *since <= now.wall) {
             due.pop();
             servers.push(key.0);
@@ -101,19 +103,24 @@ impl Controller {
         }
         let Some(state) = self.targets.get(&key) else { return Work::Nothing };
         let Some(slot) = self.timetables.due_slot(state.timetable, state.offset, now.wall) else { return Work::Nothing };
-        self.account_for(now, key, slot);
-        if self.is_done(key, slot) {
-            return Work::Nothing;
-        }
-        let Some(state) = self.targets.get(&key) else { return Work::Nothing };
         let too_late = deadline(&state.policy, slot, state.offset).is_none_or(|deadline| now.wall > deadline);
         let tried = self.memory.get(key).is_some_and(|memory| memory.slot(slot).creates >= CREATES_MAX);
         let paused = state.retry.is_some_and(|retry| retry.slot == slot && retry.at > now.mono);
-        if too_late {
-            self.missed(now, key, slot, 1);
-            return Work::Nothing;
+        let done = self.is_done(key, slot);
+        self.account_for(now, key, slot, too_late && !done);
+        if done {
+            let memory = self.memory.entry(key);
+            memory.accounted = memory.accounted.max(Some(slot));
         }
-        if tried || paused { Work::Nothing } else { Work::Slot(slot) }
+        if done || too_late || tried || paused || self.was_ahead(now, key) { Work::Nothing } else { Work::Slot(slot) }
+    }
+
+    /// Whether the clock was set back: a later slot than those of now was dealt with not long ago, and none before that is begun (I12). A clock
+    /// that was further ahead than that is not believed afterwards, so that it cannot stop the runs for ever.
+    fn was_ahead(&self, now: Now, key: TargetKey) -> bool {
+        let accounted = self.memory.get(key).and_then(|memory| memory.accounted);
+        let ahead = accounted.map(|accounted| accounted.duration_since(now.wall));
+        ahead.is_some_and(|ahead| ahead > SignedDuration::ZERO && ahead <= STEP_BACK_MAX)
     }
 
     /// Whether nothing may be begun for a target: paused, or two entries claim it.
@@ -129,37 +136,18 @@ impl Controller {
         remembered || summary.is_some_and(|summary| summary.slots.contains(&slot))
     }
 
-    /// Counts the slots that have passed since the newest one accounted for, this one left out. Of a target that was never heard of before,
-    /// nothing has been missed.
-    fn account_for(&mut self, now: Now, key: TargetKey, slot: Timestamp) {
+    /// Tells once which slots have passed since the newest one that was dealt with: those before `slot`, and that as well if it is lost.
+    /// Of a target that was never heard of before, and while it was paused, nothing has been missed.
+    fn account_for(&mut self, now: Now, key: TargetKey, slot: Timestamp, lost: bool) {
         let memory = self.memory.entry(key);
-        let known = memory.accounted.or(memory.first_seen);
-        let Some(accounted) = known.filter(|accounted| *accounted < slot) else { return };
-        let just_before = slot.checked_sub(Duration::from_nanos(1)).unwrap_or(slot);
+        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
+        let Some(known) = memory.accounted.or(memory.first_seen).max(paused).filter(|known| *known < slot) else { return };
         let Some(state) = self.targets.get(&key) else { return };
-        let passed = state.policy.schedule.count_between(accounted, just_before, MISSED_MAX);
-        if passed > 0 {
-            let newest = state.policy.schedule.newest_at_or_before(just_before).unwrap_or(slot);
-            self.missed(now, key, newest, passed);
-        }
-    }
-
-    /// Slots are missed. Told once: what is accounted for is not counted again.
-    fn missed(&mut self, now: Now, key: TargetKey, newest: Timestamp, count: u64) {
-        let memory = self.memory.entry(key);
-        let before = memory.accounted.or(memory.first_seen).is_some_and(|accounted| accounted >= newest);
-        let begun = memory.accounted == Some(newest) || before;
-        memory.accounted = memory.accounted.max(Some(newest));
-        if begun {
-            return;
-        }
+        let until = if lost { slot } else { slot.checked_sub(Duration::from_nanos(1)).unwrap_or(slot) };
+        let count = state.policy.schedule.count_between(known, until, MISSED_MAX);
+        let Some(newest) = state.policy.schedule.newest_at_or_before(until).filter(|_| count > 0) else { return };
         let target = self.target(key);
-        let subject = crate::domain::record::Subject {
-            server: key.0,
-            server_name: (*target.server_name).into(),
-            kind: key.1,
-            policy: (*target.policy).into(),
-        };
+        let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
         self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }));
         self.tell(Fact::Missed { target, count, newest });
     }

@@ -221,7 +221,18 @@ fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Opti
         };
         (row.verdict, row.reasons) = (verdict, vec![why]);
     }
+    if coming.is_none() {
+        keep_the_newest(rows);
+    }
     keep_the_fewest(rows, policy, candidates.len() - present);
+}
+
+/// The newest judged item stays even as the second one of its slot, until a newer one is complete (I3).
+fn keep_the_newest(rows: &mut [Row<'_>]) {
+    if let Some(newest) = rows.iter_mut().rev().find(|row| row.judged).filter(|row| row.verdict == Verdict::Delete) {
+        newest.verdict = Verdict::Keep;
+        newest.reasons.insert(0, "the newest".to_owned());
+    }
 }
 
 /// `min_keep`: the newest judged items stay even where retention would drop them. One that is coming counts as there.
@@ -251,3 +262,6 @@ fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

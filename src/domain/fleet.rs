@@ -105,9 +105,15 @@ impl Fleet {
     }
 
     fn conflict(&mut self, server: &Server, earlier: &ServerEntry, entry: &ServerEntry) {
+        if earlier.assignment.is_none() && entry.assignment.is_none() {
+            return;
+        }
         let assignment = if earlier.assignment.is_none() { &entry.assignment } else { &earlier.assignment };
         let fresh = Member { assignment: assignment.clone(), ..member(entry, &server.name, Some(server)) };
         let known = self.members.entry(server.id).or_insert(fresh);
         known.conflict = Some(format!("named by the entries at {} and {}", earlier.place, entry.place));
     }
 }
+
+#[cfg(test)]
+mod tests;

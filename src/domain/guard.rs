@@ -13,8 +13,10 @@ use crate::clock::Mono;
 
 use super::inventory::{Item, ItemId, ServerId, Status};
 use super::mark::Origin;
+use super::memory::Undecided;
 use super::plan::{Action, Deletion, Order, Plan, When};
 use super::policy::{KindPolicy, Wanted};
+use super::record::OpId;
 use super::view::View;
 
 /// A listing older than this is no ground for a plan (contract §3.1).
@@ -39,8 +41,10 @@ pub struct Facts<'a> {
     pub held: &'a BTreeMap<ItemId, Timestamp>,
     /// When something was last sent to this server, or answered by it.
     pub last_write: Option<Mono>,
-    /// Whether a delete or create there is undecided.
-    pub undecided: bool,
+    /// Creates and deletes there that are undecided.
+    pub undecided: &'a BTreeMap<OpId, Undecided>,
+    /// Whether deletes are stopped for a reason outside of all this.
+    pub frozen: bool,
     /// Whether the provider's name of the server is the configured one.
     pub name_agrees: bool,
     /// Whether the server is being restored, as far as is known.
@@ -51,8 +55,10 @@ pub struct Facts<'a> {
     pub completed: u32,
     /// Unpaid deletes of former runs that the create of this run pays for.
     pub owed: u32,
-    /// Deletes that this run has made already.
+    /// Deletes that this run has made already, extra ones included.
     pub deleted: u32,
+    /// Extra ones among these.
+    pub extra: u32,
     /// Extra deletes within the last 24 hours.
     pub extra_last_day: u32,
     /// The wall clock.
@@ -110,8 +116,10 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> Result<Approved, Violation> {
         .filter_map(|action| if let Action::Delete(deletion) = action { Some(deletion) } else { None })
         .filter(|deletion| deletion.when == due)
         .collect();
-    for deletion in &deletions {
+    for (index, deletion) in deletions.iter().enumerate() {
         check_target(deletion, facts)?;
+        let twice = deletions[..index].iter().any(|earlier| earlier.item.id == deletion.item.id);
+        ensure(!twice, "I8", || format!("{} is to go twice", deletion.item.id))?;
     }
     if !deletions.is_empty() {
         check_no_doubt(facts)?;
@@ -143,8 +151,9 @@ fn check_target(deletion: &Deletion, facts: &Facts<'_>) -> Result<(), Violation>
     ensure(!item.automatic, "I1", || format!("{id} is the provider's own"))?;
     ensure(!facts.protected.contains(&id), "I1", || format!("{id} is protected"))?;
     ensure(facts.held.get(&id).is_none_or(|until| *until <= facts.now), "I1", || format!("{id} is held"))?;
-    ensure(held_by_mark(item).is_none_or(|until| until <= facts.now), "I1", || format!("{id} is held by its mark"))?;
-    let settled = item.status == Status::Completed || item.status == Status::Failed && has_our_mark_or_record(item, facts);
+    let until = whole_mark(&item.description).and_then(|mark| mark.until);
+    ensure(until.is_none_or(|until| until <= facts.now), "I1", || format!("{id} is held by its mark"))?;
+    let settled = item.status == Status::Completed || item.status == Status::Failed && is_ours(item, facts);
     ensure(settled, "I1", || format!("{id} is {}", item.status.as_str()))?;
     let ahead = item.created_at.duration_since(facts.now);
     ensure(ahead <= SignedDuration::from_mins(5), "I1", || format!("{id} is dated in the future"))
@@ -152,51 +161,78 @@ fn check_target(deletion: &Deletion, facts: &Facts<'_>) -> Result<(), Violation>
 
 /// Whether an item is ours by mark or record, or carries no mark and is adopted and not protected.
 fn under_our_care(item: &Item, facts: &Facts<'_>) -> bool {
-    if has_our_mark_or_record(item, facts) {
+    if is_ours(item, facts) {
         return true;
     }
     let text = item.name.as_deref().unwrap_or(&item.description);
-    let marked = item.description.starts_with("snapwarden owner=");
+    let marked = item.description.starts_with(MARK);
     !marked && facts.policy.adopt.is_match(text) && !facts.policy.protect.is_match(text)
 }
 
-fn has_our_mark_or_record(item: &Item, facts: &Facts<'_>) -> bool {
-    match item.description.strip_prefix("snapwarden owner=").and_then(|rest| rest.split_once(' ')) {
-        Some((owner, rest)) => {
-            let whole = rest.contains(" slot=") || rest.starts_with("by=hand at=");
-            let ours = *owner == *facts.wanted.owner || facts.wanted.former_owners.iter().any(|former| **former == *owner);
-            ours && whole || facts.made.contains_key(&item.id) && !whole
-        }
+/// Whether an item carries our mark; without any whole mark, whether the journal made it.
+fn is_ours(item: &Item, facts: &Facts<'_>) -> bool {
+    match whole_mark(&item.description) {
+        Some(mark) => *mark.owner == *facts.wanted.owner || facts.wanted.former_owners.iter().any(|former| **former == *mark.owner),
         None => facts.made.contains_key(&item.id),
     }
 }
 
-fn held_by_mark(item: &Item) -> Option<Timestamp> {
-    let marked = item.description.starts_with("snapwarden owner=");
-    let until = item.description.rsplit_once(" until=").filter(|_| marked)?.1;
-    until.parse().ok()
+/// How every mark begins.
+const MARK: &str = "snapwarden owner=";
+
+/// What a whole mark says.
+struct WholeMark<'a> {
+    owner: &'a str,
+    slot: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+/// Reads a mark in the guard's own way.
+fn whole_mark(description: &str) -> Option<WholeMark<'_>> {
+    let is_name = |text: &str| !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    let words: Vec<&str> = description.strip_prefix(MARK)?.split(' ').collect();
+    let (owner, kind, when, until) = match words[..] {
+        [owner, kind, when] => (owner, kind, when, None),
+        [owner, kind, when, until] => (owner, kind, when, Some(time(until.strip_prefix("until=")?)?)),
+        _ => return None,
+    };
+    let slot = match kind.strip_prefix("policy=") {
+        Some(policy) if is_name(policy) => Some(time(when.strip_prefix("slot=")?)?),
+        None if kind == "by=hand" => time(when.strip_prefix("at=")?).map(|_| None)?,
+        _ => return None,
+    };
+    is_name(owner).then_some(WholeMark { owner, slot, until })
 }
 
 /// I4: no delete on doubt.
 fn check_no_doubt(facts: &Facts<'_>) -> Result<(), Violation> {
     let defect = facts.view.defect();
     ensure(defect.is_none(), "I4", || format!("the listing is not complete: {}", defect.unwrap_or_default()))?;
+    let hidden = facts.made.keys().find(|id| facts.view.items.iter().all(|item| item.id != **id));
+    ensure(hidden.is_none(), "I4", || "the listing does not show every item of ours".to_owned())?;
     let age = facts.mono.since(facts.view.begun());
     ensure(age <= LISTING_AGE_MAX, "I4", || format!("the listing is {} s old", age.as_secs()))?;
     let after = facts.last_write.is_none_or(|write| facts.view.begun() >= write);
     ensure(after, "I4", || "the listing was begun before the last write".to_owned())?;
-    ensure(!facts.undecided, "I4", || "something there is undecided".to_owned())?;
+    ensure(facts.undecided.is_empty(), "I4", || "something there is undecided".to_owned())?;
     ensure(facts.name_agrees, "I4", || "the server's name differs from the configured one".to_owned())?;
     ensure(!facts.restoring, "I4", || "the server is being restored".to_owned())?;
+    ensure(!facts.frozen, "I4", || "deletes are stopped".to_owned())?;
     ensure(facts.wanted.fuse.enabled, "I4", || "deletes are switched off".to_owned())
 }
 
 /// I2 and I3: at least `min_keep` completed items stay, and the newest of them among these.
 fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
     let goes = |id: ItemId| deletions.iter().any(|deletion| deletion.item.id == id);
+    let free = |item: &Item| {
+        let held = facts.held.get(&item.id).copied().max(whole_mark(&item.description).and_then(|mark| mark.until));
+        held.is_none_or(|until| until <= facts.now) && !facts.protected.contains(&item.id)
+    };
+    let in_time = |item: &Item| item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5);
     let good = || {
         let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
-        complete.filter(|item| under_our_care(item, facts) && item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5))
+        complete.filter(|item| under_our_care(item, facts) && in_time(item) && free(item))
     };
     if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
         return Ok(());
@@ -212,13 +248,13 @@ fn check_fuse(deletions: &[&Deletion], before: bool, facts: &Facts<'_>) -> Resul
     let fuse = facts.wanted.fuse;
     let planned = u32::try_from(deletions.len()).unwrap_or(u32::MAX);
     // The create that a plan is about to make pays for one delete before it, unless an earlier one is still unpaid.
-    let credit = if before && facts.rooms_made == 0 { 1 } else { facts.completed.saturating_sub(facts.owed) };
-    let total = facts.deleted.saturating_add(planned);
-    let allowed = credit.saturating_add(fuse.extra_per_server);
-    ensure(total <= allowed, "I10", || format!("{total} deletes in this run where {allowed} are allowed"))?;
-    let unpaid = planned.saturating_sub(credit.saturating_sub(facts.deleted));
-    let extra = facts.extra_last_day.saturating_add(unpaid);
-    ensure(unpaid == 0 || extra <= fuse.extra_per_day, "I10", || format!("{extra} extra deletes within a day"))?;
+    let credit = if before { u32::from(facts.rooms_made == 0) } else { facts.completed.saturating_sub(facts.owed) };
+    let used = if before { 0 } else { facts.deleted.saturating_sub(facts.extra) };
+    let unpaid = planned.saturating_sub(credit.saturating_sub(used));
+    let of_run = facts.extra.saturating_add(unpaid);
+    ensure(unpaid == 0 || of_run <= fuse.extra_per_server, "I10", || format!("{of_run} extra deletes in one run"))?;
+    let of_day = facts.extra_last_day.saturating_add(unpaid);
+    ensure(unpaid == 0 || of_day <= fuse.extra_per_day, "I10", || format!("{of_day} extra deletes within a day"))?;
     let marked = deletions.iter().filter(|deletion| deletion.extra).count();
     ensure(marked >= unpaid as usize, "I10", || "an extra delete is not marked as one".to_owned())
 }
@@ -232,7 +268,7 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     ensure(!good || facts.rooms_made == 0, "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
     let mut unfinished =
-        newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && has_our_mark_or_record(item, facts));
+        newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, facts));
     match unfinished.next() {
         None => Ok(()),
         Some(item) => Err(Violation { invariant: "I5", detail: format!("{} is newer and unfinished", item.id) }),
@@ -248,11 +284,23 @@ fn check_cap(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation
     ensure(left < cap, "I9", || format!("{left} of {cap} slots would be used before the create"))
 }
 
-/// I12: one item for a slot.
+/// I12 and I7: one item for a slot, and no second create while one for it is undecided.
 fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
-    let twin = facts.view.items.iter().find(|item| *item.description == order.description && item.status != Status::Failed);
-    match twin {
-        None => Ok(()),
-        Some(item) => Err(Violation { invariant: "I12", detail: format!("{} is already there for it", item.id) }),
+    let same = |item: &&Item| {
+        let slot = whole_mark(&item.description).filter(|_| is_ours(item, facts)).and_then(|mark| mark.slot);
+        *item.description == order.description || slot.is_some() && slot == order.slot
+    };
+    if let Some(twin) = facts.view.items.iter().filter(|item| item.status != Status::Failed).find(same) {
+        return Err(Violation { invariant: "I12", detail: format!("{} is already there for it", twin.id) });
     }
+    let undecided = facts.undecided.values().any(|undecided| match undecided {
+        Undecided::Create(intent) => *intent.description == order.description,
+        Undecided::Delete(_) => false,
+    });
+    ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,9 @@ const SLOTS_MAX: usize = 8;
 /// The time over which extra deletes are counted.
 const FUSE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long extra deletes are remembered: a clock that runs ahead and is set back by less than the difference does not refill the fuse.
+const EXTRAS_REMEMBERED: SignedDuration = SignedDuration::from_hours(8 * 24);
+
 /// A server and a kind.
 pub type TargetKey = (ServerId, Kind);
 
@@ -23,7 +26,8 @@ pub type TargetKey = (ServerId, Kind);
 pub struct Memory {
     targets: BTreeMap<TargetKey, TargetMemory>,
     ops: BTreeMap<OpId, (TargetKey, Op)>,
-    runs: BTreeMap<RunId, (TargetKey, Trigger)>,
+    /// Of each run that is on: its target, its slot, and what set it off.
+    runs: BTreeMap<RunId, (TargetKey, Option<Timestamp>, Trigger)>,
     extras: Vec<Timestamp>,
 }
 
@@ -38,6 +42,8 @@ pub struct TargetMemory {
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
     pub rooms_made: u32,
+    /// The slot that the newest of them was to make room for.
+    pub room_for: Option<Timestamp>,
     /// When a run last ended well.
     pub last_success: Option<Timestamp>,
     /// When the target was first configured.
@@ -74,7 +80,7 @@ pub enum Undecided {
 #[derive(Debug)]
 enum Op {
     Create { origin: Origin, item: Option<ItemId> },
-    Delete { item: ItemId, makes_room: bool },
+    Delete { item: ItemId, run: RunId, at: Timestamp, makes_room: bool, extra: bool },
 }
 
 impl TargetMemory {
@@ -169,10 +175,11 @@ impl Memory {
     fn delete_intent(&mut self, intent: &DeleteIntent) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, makes_room }));
+        self.ops
+            .insert(intent.op, (key, Op::Delete { item: intent.item, run: intent.run, at: intent.at, makes_room, extra: intent.extra }));
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
         if intent.extra {
-            self.extras.retain(|at| intent.at.duration_since(*at) < FUSE_WINDOW);
+            self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
             self.extras.push(intent.at);
         }
     }
@@ -193,7 +200,7 @@ impl Memory {
     fn completed(&mut self, op: OpId) {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        target.rooms_made = 0;
+        (target.rooms_made, target.room_for) = (0, None);
         if let Some(item) = item {
             target.unfinished.remove(&item);
         }
@@ -217,18 +224,34 @@ impl Memory {
     }
 
     fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
-        let Some((key, Op::Delete { item, makes_room })) = self.ops.remove(&op) else { return };
+        let Some((key, Op::Delete { item, run, at, makes_room, extra })) = self.ops.remove(&op) else { return };
+        // Of a run that the journal has forgotten, the time serves: its slot was not later.
+        let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot).or(Some(at));
         let target = self.entry(key);
         target.undecided.remove(&op);
-        if how == DeleteEnd::Gone {
-            target.forget(item);
-            target.rooms_made = target.rooms_made.saturating_add(u32::from(makes_room));
+        match how {
+            DeleteEnd::Gone => {
+                target.forget(item);
+                if makes_room {
+                    target.rooms_made = target.rooms_made.saturating_add(1);
+                    target.room_for = room_for;
+                }
+            }
+            // Nothing was deleted: it does not count against the fuse.
+            DeleteEnd::Refused if extra => self.give_back(at),
+            DeleteEnd::Refused | DeleteEnd::Ineffective => {}
+        }
+    }
+
+    fn give_back(&mut self, extra: Timestamp) {
+        if let Some(index) = self.extras.iter().position(|at| *at == extra) {
+            self.extras.swap_remove(index);
         }
     }
 
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
-        self.runs.insert(start.run, (key, start.trigger));
+        self.runs.insert(start.run, (key, start.slot, start.trigger));
         self.entry(key).last_name = start.subject.server_name.clone();
         if let Some(slot) = start.slot {
             let target = self.entry(key);
@@ -237,7 +260,7 @@ impl Memory {
     }
 
     fn run_ended(&mut self, run: RunId, result: RunResult, problems: &[Problem], at: Timestamp) {
-        let Some((key, trigger)) = self.runs.remove(&run) else { return };
+        let Some((key, _, trigger)) = self.runs.remove(&run) else { return };
         // What a person made by hand says nothing of the schedule: neither that it works, nor that it does not.
         if trigger == Trigger::Hand {
             return;
@@ -250,3 +273,6 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

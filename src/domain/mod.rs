@@ -15,6 +15,8 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod schedule;
+#[cfg(test)]
+mod testing;
 pub mod view;
 pub mod wall_clock;
 pub(crate) mod words;

@@ -167,6 +167,7 @@ pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
     match room {
         Err(blocked) => {
             let mut plan = bare(ground, now);
+            plan.problems.retain(|problem| problem.reason != blocked.reason);
             plan.problems.push(blocked.clone());
             plan.blocked = Some(blocked);
             plan
@@ -174,13 +175,17 @@ pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
         Ok(room) => {
             let mut plan = bare(ground, next);
             let gone = room.as_ref().map(|deletion| deletion.item.id);
-            let paid = u32::from(room.is_none());
+            let used = u32::from(room.as_ref().is_some_and(|deletion| deletion.extra));
+            let left = Allowance {
+                paid: u32::from(room.is_none() && !ground.room_made),
+                extra_run: ground.allowance.extra_run.saturating_sub(used),
+                extra_day: ground.allowance.extra_day.saturating_sub(used),
+            };
             if let Some(deletion) = room {
                 show_room(&mut plan, &deletion);
                 plan.actions.push(Action::Delete(deletion));
             }
             plan.actions.push(Action::Create(order.clone()));
-            let left = Allowance { paid, ..ground.allowance };
             add_drops(&mut plan, ground, left, gone);
             plan
         }
@@ -258,14 +263,19 @@ fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option
 fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -> Result<Deletion, Problem> {
     let full = || format!("{} of {cap} slots are used ({})", ground.view.used(), tally(ground, now));
     let blocked = |why: String| Problem { reason: Reason::CapFull, detail: format!("{}; {why}", full()) };
-    if ground.policy.at_cap == AtCap::Refuse {
-        return Err(blocked("`at_cap: refuse` makes no room".to_owned()));
+    let unseen = ground.view.unseen.saturating_add(ground.view.unreadable.len() as u64);
+    if ground.view.used().saturating_sub(unseen) < u64::from(cap) {
+        let detail = format!("{}; with {unseen} entries that cannot be seen, no slot is visibly free", full());
+        return Err(Problem { reason: Reason::ListingIncomplete, detail });
     }
-    if ground.view.used() > u64::from(cap) {
-        return Err(blocked("one delete would not free a slot".to_owned()));
+    if ground.policy.at_cap == AtCap::Refuse {
+        return Err(blocked("no room is made (`at_cap: refuse`, or `take` without `--make-room`)".to_owned()));
     }
     if let Some(freeze) = ground.freeze {
         return Err(Problem { reason: freeze.reason, detail: format!("{}; nothing may be deleted: {}", full(), freeze.detail) });
+    }
+    if ground.view.used() > u64::from(cap) {
+        return Err(blocked("one delete would not free a slot".to_owned()));
     }
     let (index, why) = victim(ground, now, next).map_err(blocked)?;
     let row = &now[index];
@@ -333,3 +343,6 @@ fn tally(ground: &Ground<'_>, rows: &[Row<'_>]) -> String {
     let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

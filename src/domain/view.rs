@@ -24,7 +24,7 @@ impl Inventory {
     #[must_use]
     pub fn new(listing: Listing, begun: Mono) -> Inventory {
         let Listing { kind, mut items, opaque, missing, defects } = listing;
-        items.sort_by(|a, b| (a.server, a.created_at, a.id).cmp(&(b.server, b.created_at, b.id)));
+        items.sort_by_key(|item| (item.server, item.created_at, item.id));
         let nameless = opaque.iter().filter(|entry| entry.server.is_none()).count();
         let mut reasons: Vec<String> = defects.iter().map(ToString::to_string).collect();
         if nameless > 0 {
@@ -102,3 +102,6 @@ impl View<'_> {
         self.items.iter().find(|item| item.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests;

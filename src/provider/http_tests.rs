@@ -1,3 +1,5 @@
+//! The adapter over HTTP, against a server that answers as a test wants it to.
+
 use std::sync::Mutex;
 use std::time::Duration;
 

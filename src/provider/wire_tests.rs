@@ -1,3 +1,5 @@
+//! What is read from the provider's JSON, and what becomes of what cannot be read.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 //! Every wait has a bound, and so has the number of connections. When that is reached, a newcomer is not turned away: the connection goes from which
 //! no request was heard for longest, those that never sent one first. So half-open connections, however many, only push out each other.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ struct Connections {
     service: TowerToHyperService<Router>,
     limits: ListenLimits,
     tasks: JoinSet<()>,
-    open: HashMap<Id, Open>,
+    open: BTreeMap<Id, Open>,
     admitted: u64,
     /// Counts requests, over all connections.
     requests: Arc<AtomicU64>,
@@ -117,7 +117,7 @@ impl Connections {
     fn new(router: Router, limits: ListenLimits) -> Connections {
         let service = TowerToHyperService::new(router);
         let (stopping, _) = watch::channel(false);
-        Connections { service, limits, tasks: JoinSet::new(), open: HashMap::new(), admitted: 0, requests: Arc::default(), stopping }
+        Connections { service, limits, tasks: JoinSet::new(), open: BTreeMap::new(), admitted: 0, requests: Arc::default(), stopping }
     }
 
     fn admit(&mut self, stream: TcpStream) {

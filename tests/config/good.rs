@@ -20,6 +20,14 @@ fn policy(config: &Config, entry: usize, kind: Kind) -> &Arc<KindPolicy> {
 }
 
 #[test]
+fn the_example_of_the_readme_loads_without_a_warning() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = load_text(example).unwrap_or_else(|told| panic!("{told}"));
+    assert_eq!((config.warnings.len(), config.wanted.entries.len()), (0, 2));
+}
+
+#[test]
 fn every_example_loads_without_a_warning() {
     let paths = yaml_files(&repository("config"));
     assert!(paths.len() >= 4);
@@ -100,9 +108,13 @@ fn catch_up_is_by_default_half_of_the_shortest_interval() {
 #[test]
 fn defaults_are_beneath_and_overrides_on_top() {
     let policies = "  web: {snapshots: {schedule: '@daily', keep: {daily: 2}}}\n  db: {backups: {schedule: '@daily', keep: {last: 2}}}";
-    let servers = "  - {id: 1, policy: [web, db]}\n  - {id: 2, policy: [web, db], override: {snapshots: {splay: 2m, keep: {weekly: 1}}}}\n  - {id: 3, snapshots: {schedule: '@daily', keep: {last: 1}}}";
+    let servers = [
+        "  - {id: 1, policy: [web, db]}",
+        "  - {id: 2, policy: [web, db], override: {snapshots: {splay: 2m, keep: {weekly: 1}}}}",
+        "  - {id: 3, snapshots: {schedule: '@daily', keep: {last: 1}}}",
+    ];
     let defaults = "timezone: Asia/Tokyo\ndefaults: {snapshots: {splay: 30m, timezone: Europe/Oslo}}\n";
-    let config = load_text(&format!("{defaults}{}", whole(policies, servers))).unwrap();
+    let config = load_text(&format!("{defaults}{}", whole(policies, &servers.join("\n")))).unwrap();
     let (plain, overridden, own) =
         (policy(&config, 0, Kind::Snapshot), policy(&config, 1, Kind::Snapshot), policy(&config, 2, Kind::Snapshot));
     assert_eq!((plain.splay, overridden.splay, own.splay), (minutes(30), minutes(2), minutes(30)));

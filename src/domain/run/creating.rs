@@ -7,11 +7,11 @@ use crate::clock::Mono;
 use super::super::fact::Fact;
 use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::{Mark, Reading};
-use super::super::problem::{OpResult, Reason, RunResult};
+use super::super::problem::{OpResult, Reason};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
-use super::pruning::Pruning;
-use super::{Absence, CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Waiting, Want};
+use super::waiting::{Proof, Waiting};
+use super::{CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
 /// A create that is on its way.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ enum Stage {
     /// The answer is awaited.
     Sent,
     /// It may have been done: looking for the mark.
-    Doubt { since: Mono, absence: Absence, error: String },
+    Doubt { since: Mono, absence: Proof, error: String },
 }
 
 impl Creating {
@@ -53,7 +53,7 @@ impl Creating {
     /// A create of an earlier process, of which it is not known whether it was done.
     pub(super) fn in_doubt(op: OpId, now: Mono, request_timeout: Duration) -> Creating {
         let error = "interrupted before the answer was written down".to_owned();
-        Creating { op, stage: Stage::Doubt { since: now, absence: Absence::new(now, request_timeout), error } }
+        Creating { op, stage: Stage::Doubt { since: now, absence: Proof::new(now, request_timeout), error } }
     }
 
     pub(super) fn is_in_flight(&self) -> bool {
@@ -81,9 +81,12 @@ impl Run {
                 self.phase = Phase::Creating(creating);
             }
             (Stage::Recording, Event::NotRecorded(recorded, error)) if recorded == op => {
-                self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
+                self.end_unrecorded(step, &error);
             }
-            (Stage::Sent, Event::CreateAnswered(answered, Ok(item))) if answered == op => self.accept(step, op, item.id),
+            (Stage::Sent, Event::CreateAnswered(answered, Ok(item))) if answered == op => match self.mistaken(&item) {
+                None => self.accept(step, op, item.id),
+                Some(text) => self.set_back(step, creating, Setback { kind: SetbackKind::Doubtful, text, pause: None }),
+            },
             (Stage::Sent, Event::CreateAnswered(answered, Err(setback))) if answered == op => self.set_back(step, creating, setback),
             (Stage::Doubt { .. }, _) => self.settle_create(step, creating),
             _ => self.phase = Phase::Creating(creating),
@@ -97,9 +100,20 @@ impl Run {
         self.tell_decided(step, op, Some(item), OpResult::Success, None);
         let since = step.ctx.now.mono;
         self.looks = 0;
-        self.want = Want { listing: Some(since), ..Want::default() };
+        let stuck_at = step.ctx.policy.map_or(since, |policy| since.after(policy.stuck_after));
+        self.want = Want { listing: Some(since), wake: Some(stuck_at), ..Want::default() };
         let waiting = Waiting::new(Some(op), item, since, Duration::ZERO, step.ctx.request_timeout);
         self.phase = Phase::Waiting(waiting);
+    }
+
+    /// Why the item in an answer is not the one that was ordered: its id is never taken for ours (F05).
+    fn mistaken(&self, item: &Item) -> Option<String> {
+        let named = item.name.as_deref() == self.order.name.as_deref();
+        if item.server == self.target.server && item.kind == self.target.kind && named {
+            return None;
+        }
+        let name = item.name.as_deref().unwrap_or_default();
+        Some(format!("the answer tells of {} {} `{name}` of server {}, which was not ordered", item.kind, item.id, item.server))
     }
 
     fn tell_decided(&self, step: &mut Step<'_, '_>, op: OpId, item: Option<ItemId>, result: OpResult, error: Option<String>) {
@@ -112,8 +126,9 @@ impl Run {
             SetbackKind::Doubtful => {
                 let now = step.ctx.now.mono;
                 step.tell(Fact::CreateInDoubt { target: self.target.clone(), run: self.id.0, op: creating.op.0, error: text.clone() });
-                creating.stage = Stage::Doubt { since: now, absence: Absence::new(now, step.ctx.request_timeout), error: text };
-                self.want = Want { listing: Some(now), urgent: true, ..Want::default() };
+                creating.stage = Stage::Doubt { since: now, absence: Proof::new(now, step.ctx.request_timeout), error: text };
+                let end = Self::doubt_end(step.ctx, now);
+                self.want = Want { listing: Some(now), urgent: true, wake: Some(end), ..Want::default() };
                 self.phase = Phase::Creating(creating);
             }
             SetbackKind::NotSent => {
@@ -124,8 +139,7 @@ impl Run {
                     return self.fail(step, Reason::CreateFailed, text);
                 }
                 let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent, pause));
-                self.want = Want { wake: Some(until), ..Want::default() };
-                self.phase = Phase::Planning { not_before: Some(until) };
+                self.plan_at(until);
             }
             SetbackKind::Refused | SetbackKind::ServerMissing => {
                 self.end_create(step, creating.op, CreateEnd::Refused, &text);
@@ -136,13 +150,13 @@ impl Run {
         }
     }
 
-    fn end_create(&self, step: &mut Step<'_, '_>, op: OpId, how: CreateEnd, error: &str) {
+    pub(super) fn end_create(&self, step: &mut Step<'_, '_>, op: OpId, how: CreateEnd, error: &str) {
         let at = step.wall();
         step.record(Record::CreateEnded { op, how, error: Some(error.into()), at });
     }
 
     /// Looks for the mark of a create in doubt. It is sent again only once it is proved that it was not done (F01, F02).
-    fn settle_create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
+    pub(super) fn settle_create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
         let ctx = step.ctx;
         let op = creating.op;
         let Stage::Doubt { since, absence, error } = &mut creating.stage else {
@@ -190,63 +204,6 @@ impl Run {
         if sent >= CREATES_MAX || !self.in_time(step.wall()) || step.ctx.policy.is_none() {
             return self.fail(step, Reason::CreateFailed, error);
         }
-        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
-        self.phase = Phase::Planning { not_before: None };
-    }
-
-    /// Waits until the item is complete.
-    pub(super) fn wait(&mut self, step: &mut Step<'_, '_>, mut waiting: Waiting) {
-        let ctx = step.ctx;
-        let view = self.view(ctx, waiting.since);
-        let status = view.as_ref().and_then(|view| view.find(waiting.item)).map(|item| item.status.clone());
-        match (&view, status) {
-            (Some(_), Some(Status::Completed)) => return self.complete(step, &waiting),
-            (Some(_), Some(Status::Failed)) => {
-                let error = format!("item {} failed at the provider", waiting.item);
-                if let Some(op) = waiting.op {
-                    self.end_create(step, op, CreateEnd::Failed, &error);
-                }
-                step.out.push(Effect::Release);
-                return self.fail(step, Reason::CreateFailed, error);
-            }
-            (Some(view), None) if view.defect().is_none() && waiting.absence.note(view.begun()) => {
-                return self.vanished(step, waiting.item);
-            }
-            _ => {}
-        }
-        let stuck_after = ctx.policy.map_or(Duration::ZERO, |policy| policy.stuck_after);
-        let stuck_at = waiting.since.after(stuck_after.saturating_sub(waiting.age));
-        if ctx.now.mono >= stuck_at {
-            step.out.push(Effect::Release);
-            let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(stuck_after));
-            return self.fail(step, Reason::Stuck, detail);
-        }
-        let begun = ctx.inventory.map_or(waiting.since, |inventory| inventory.begun.after(Duration::from_nanos(1)));
-        self.want = Want { listing: Some(begun.max(waiting.since)), wake: Some(stuck_at), ..Want::default() };
-        self.phase = Phase::Waiting(waiting);
-    }
-
-    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
-        let at = step.wall();
-        // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
-        let own = u32::try_from(self.deleted.len()).unwrap_or(u32::MAX).saturating_sub(self.extra_used);
-        self.owed = step.ctx.memory.rooms_made.saturating_sub(own);
-        if let Some(op) = waiting.op {
-            step.record(Record::CreateCompleted { op, at });
-        }
-        self.created.push(waiting.item);
-        step.tell(Fact::Completed { target: self.target.clone(), run: self.id.0, item: waiting.item });
-        step.out.push(Effect::Release);
-        if self.by_hand.is_some() {
-            return self.end(step, RunResult::Success, None);
-        }
-        self.looks = 0;
-        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
-        self.phase = Phase::Pruning(Pruning::default());
-    }
-
-    fn vanished(&mut self, step: &mut Step<'_, '_>, item: ItemId) {
-        step.out.push(Effect::Release);
-        self.fail(step, Reason::CreateFailed, format!("item {item} vanished before it was complete"));
+        self.plan_at(step.ctx.now.mono);
     }
 }

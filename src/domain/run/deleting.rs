@@ -9,8 +9,8 @@ use super::super::inventory::{Item, ItemId};
 use super::super::plan::{Deletion, When};
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
 use super::super::record::{DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record};
-use super::creating::Creating;
-use super::{DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
+use super::waiting::Proof;
+use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
 /// A delete that is on its way.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Deleting {
     deletion: Deletion,
     stage: Stage,
     sent: u32,
+    /// Whether it has been told how it came out: that is counted once, however often it is sent.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -27,22 +29,48 @@ enum Stage {
     Recording,
     /// The answer is awaited.
     Sent,
-    /// It never reached the provider: it is sent again then.
-    Paused { until: Mono },
-    /// Answered, or in doubt: looking whether the item is gone. It may be sent again from `again` on.
-    Looking { since: Mono, again: Mono, doubt: Option<String> },
+    /// Answered: looking whether the item is gone. Where it is still shown, it may be sent again from `again` on.
+    Looking { since: Mono, again: Mono },
+    /// In doubt: looking whether it was done.
+    Doubt { since: Mono, error: String, gone: Proof, shown: Proof },
 }
 
 /// How a delete came out.
 pub(super) enum Deleted {
     /// Not yet.
-    Pending(Deleting),
+    Pending(Box<Deleting>),
     /// The item is gone.
     Gone,
+    /// It did not reach the provider, or was not sent because something has changed: there is to be another plan, at this time.
+    Dropped(Mono),
     /// It was not done, or that is not known.
     Failed(Reason, String),
     /// The intent could not be written.
     NotRecorded(String),
+}
+
+impl Stage {
+    /// What one more complete listing says: `Some(true)`: the item is gone; `Some(false)`: it is not, and will not be by itself.
+    fn settled(&mut self, is_shown: bool, begun: Mono) -> Option<bool> {
+        match self {
+            Stage::Looking { .. } if !is_shown => Some(true),
+            Stage::Looking { again, .. } => (begun >= *again).then_some(false),
+            Stage::Doubt { gone, shown, .. } if is_shown => {
+                gone.clear();
+                shown.note(begun).then_some(false)
+            }
+            Stage::Doubt { gone, shown, .. } => {
+                shown.clear();
+                gone.note(begun).then_some(true)
+            }
+            Stage::Recording | Stage::Sent => None,
+        }
+    }
+
+    fn doubt(now: Mono, request_timeout: Duration, error: String) -> Stage {
+        let proof = Proof::new(now, request_timeout);
+        Stage::Doubt { since: now, error, gone: proof, shown: proof }
+    }
 }
 
 impl Deleting {
@@ -66,7 +94,7 @@ impl Deleting {
             config: step.ctx.config.into(),
         };
         step.out.push(Effect::Intend(op, Record::DeleteIntent(intent)));
-        Deleting { op, deletion, stage: Stage::Recording, sent: 0 }
+        Deleting { op, deletion, stage: Stage::Recording, sent: 0, told: false }
     }
 
     /// A delete of an earlier process, of which it is not known whether it was done. It is never sent again: its plan is gone.
@@ -76,9 +104,8 @@ impl Deleting {
             DeleteWhen::AfterCreate => When::AfterCreate,
         };
         let deletion = Deletion { item, when, extra: intent.extra, why: (*intent.reason).to_owned() };
-        let again = now.after(request_timeout.saturating_mul(2));
-        let doubt = Some("interrupted before the answer was written down".to_owned());
-        Deleting { op: intent.op, deletion, stage: Stage::Looking { since: now, again, doubt }, sent: DELETES_SENT_MAX }
+        let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
+        Deleting { op: intent.op, deletion, stage, sent: DELETES_SENT_MAX, told: false }
     }
 
     /// The item.
@@ -97,9 +124,7 @@ impl Deleting {
 
     pub(super) fn doubt(&self) -> Option<Problem> {
         match &self.stage {
-            Stage::Looking { doubt: Some(error), .. } => {
-                Some(Problem { reason: Reason::DeleteUnknown, detail: format!("item {}: {error}", self.item()) })
-            }
+            Stage::Doubt { error, .. } => Some(Problem { reason: Reason::DeleteUnknown, detail: format!("item {}: {error}", self.item()) }),
             _ => None,
         }
     }
@@ -110,21 +135,56 @@ impl Run {
     pub(super) fn delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting, event: Event) -> Deleted {
         let op = deleting.op;
         match (&deleting.stage, event) {
-            (Stage::Recording, Event::Recorded(recorded)) if recorded == op => self.send_delete(step, deleting),
+            (Stage::Recording, Event::Recorded(recorded)) if recorded == op => self.send_or_drop(step, deleting),
             (Stage::Recording, Event::NotRecorded(recorded, error)) if recorded == op => Deleted::NotRecorded(error),
-            (Stage::Paused { until }, _) if *until <= step.ctx.now.mono => self.send_delete(step, deleting),
-            (Stage::Paused { until }, _) => {
-                self.want = Want { wake: Some(*until), ..Want::default() };
-                Deleted::Pending(deleting)
-            }
             (Stage::Sent, Event::DeleteAnswered(answered, Ok(()))) if answered == op => {
-                self.tell_deleted(step, &deleting, OpResult::Success, None);
-                self.look_for_it(step, &mut deleting, None);
-                Deleted::Pending(deleting)
+                self.tell_deleted(step, &mut deleting, OpResult::Success, None);
+                let since = step.ctx.now.mono;
+                let again = since.after(step.ctx.request_timeout.saturating_mul(2));
+                deleting.stage = Stage::Looking { since, again };
+                self.look_at_once(step, deleting)
             }
             (Stage::Sent, Event::DeleteAnswered(answered, Err(setback))) if answered == op => self.delete_set_back(step, deleting, setback),
-            (Stage::Looking { .. }, _) => self.look_whether_gone(step, deleting),
-            _ => Deleted::Pending(deleting),
+            (Stage::Looking { .. } | Stage::Doubt { .. }, _) => self.look_whether_gone(step, deleting),
+            _ => Deleted::Pending(Box::new(deleting)),
+        }
+    }
+
+    /// The intent is durable. Between it and the plan the world may have changed (I4, I11, F47).
+    fn send_or_drop(&mut self, step: &mut Step<'_, '_>, deleting: Deleting) -> Deleted {
+        match self.fit_to_send(step.ctx, &deleting) {
+            Ok(()) => self.send_delete(step, deleting),
+            Err(why) => {
+                self.end_delete(step, &deleting, DeleteEnd::Refused, Some(&format!("not sent: {why}")));
+                self.unsent += 1;
+                if self.unsent < UNSENT_MAX {
+                    return Deleted::Dropped(step.ctx.now.mono);
+                }
+                Deleted::Failed(Reason::DeleteFailed, format!("item {}: not sent: {why}", deleting.item()))
+            }
+        }
+    }
+
+    /// Why a delete that the guard has passed may not be sent (again) now.
+    fn fit_to_send(&self, ctx: &Context<'_>, deleting: &Deleting) -> Result<(), &'static str> {
+        let item = &deleting.deletion.item;
+        let view = self.view(ctx, Self::fresh_from(ctx)).filter(|view| view.defect().is_none());
+        if ctx.policy.is_none() || self.generation != ctx.generation {
+            return Err("the configuration has changed");
+        }
+        if ctx.server.other_name.is_some() || ctx.server.restoring || ctx.server.freeze.is_some() || !ctx.wanted.fuse.enabled {
+            return Err("nothing may be deleted there now");
+        }
+        if ctx.memory.undecided.keys().any(|op| *op != deleting.op) {
+            return Err("something else there is undecided");
+        }
+        if ctx.protected.contains(&item.id) || ctx.held.get(&item.id).is_some_and(|until| *until > ctx.now.wall) {
+            return Err("the item is protected or held");
+        }
+        match view.as_ref().map(|view| view.find(item.id)) {
+            None => Err("there is no fresh and complete listing"),
+            Some(shown) if shown != Some(item) => Err("the item has changed"),
+            Some(_) => Ok(()),
         }
     }
 
@@ -141,84 +201,78 @@ impl Run {
         step.out.push(Effect::SendDelete { op: deleting.op, item: item.id });
         deleting.stage = Stage::Sent;
         deleting.sent += 1;
-        Deleted::Pending(deleting)
+        Deleted::Pending(Box::new(deleting))
     }
 
-    fn look_for_it(&mut self, step: &Step<'_, '_>, deleting: &mut Deleting, doubt: Option<String>) {
-        let since = step.ctx.now.mono;
-        let again = since.after(step.ctx.request_timeout.saturating_mul(2));
-        deleting.stage = Stage::Looking { since, again, doubt };
-        self.want = Want { listing: Some(since), urgent: true, ..Want::default() };
+    fn look_at_once(&mut self, step: &Step<'_, '_>, deleting: Deleting) -> Deleted {
+        let now = step.ctx.now.mono;
+        self.want = Want { listing: Some(now), urgent: true, wake: Some(Self::doubt_end(step.ctx, now)), ..Want::default() };
+        Deleted::Pending(Box::new(deleting))
     }
 
     fn delete_set_back(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting, setback: Setback) -> Deleted {
-        match setback.kind {
-            SetbackKind::Doubtful => {
-                self.look_for_it(step, &mut deleting, Some(setback.text));
-                Deleted::Pending(deleting)
-            }
-            SetbackKind::NotSent if self.unsent + 1 < UNSENT_MAX => {
-                self.unsent += 1;
-                let until = step.ctx.now.mono.after(Self::unsent_pause(self.unsent, setback.pause));
-                deleting.sent = deleting.sent.saturating_sub(1);
-                deleting.stage = Stage::Paused { until };
-                self.want = Want { wake: Some(until), ..Want::default() };
-                Deleted::Pending(deleting)
-            }
-            SetbackKind::NotSent | SetbackKind::Refused | SetbackKind::ServerMissing => {
-                self.end_delete(step, &deleting, DeleteEnd::Refused, Some(&setback.text));
-                self.tell_deleted(step, &deleting, OpResult::Failure, Some(setback.text.clone()));
-                Deleted::Failed(Reason::DeleteFailed, format!("item {}: {}", deleting.item(), setback.text))
+        let Setback { kind, text, pause } = setback;
+        if kind == SetbackKind::Doubtful {
+            deleting.stage = Stage::doubt(step.ctx.now.mono, step.ctx.request_timeout, text);
+            return self.look_at_once(step, deleting);
+        }
+        self.end_delete(step, &deleting, DeleteEnd::Refused, Some(&text));
+        if kind == SetbackKind::NotSent {
+            self.unsent += 1;
+            if self.unsent < UNSENT_MAX {
+                return Deleted::Dropped(step.ctx.now.mono.after(Self::unsent_pause(self.unsent, pause)));
             }
         }
+        self.tell_deleted(step, &mut deleting, OpResult::Failure, Some(text.clone()));
+        Deleted::Failed(Reason::DeleteFailed, format!("item {}: {text}", deleting.item()))
     }
 
     fn look_whether_gone(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
         let ctx = step.ctx;
-        let Stage::Looking { since, again, doubt } = &mut deleting.stage else { return Deleted::Pending(deleting) };
-        let (since, again, doubt) = (*since, *again, doubt.clone());
         let id = deleting.item();
-        if let Some(view) = ctx.inventory.filter(|inventory| inventory.begun >= since).map(|inventory| inventory.of(self.target.server)) {
-            if view.defect().is_none() && view.find(id).is_none() {
-                return self.gone(step, &deleting, doubt.is_some());
-            }
-            if view.defect().is_none() && view.begun() >= again {
-                return self.still_there(step, deleting, doubt);
+        let (Stage::Looking { since, .. } | Stage::Doubt { since, .. }) = deleting.stage else {
+            return Deleted::Pending(Box::new(deleting));
+        };
+        let view = ctx.inventory.filter(|inventory| inventory.begun >= since).map(|inventory| inventory.of(self.target.server));
+        if let Some(view) = view.filter(|view| view.defect().is_none()) {
+            match deleting.stage.settled(view.find(id).is_some(), view.begun()) {
+                Some(true) => return self.gone(step, deleting),
+                Some(false) => return self.still_there(step, deleting),
+                None => {}
             }
         }
-        if ctx.now.mono >= Self::doubt_end(ctx, since) {
-            let detail = format!("item {id}: it is not known whether it is gone");
-            if doubt.is_some() {
-                self.tell_deleted(step, &deleting, OpResult::Unknown, doubt);
+        let end = Self::doubt_end(ctx, since);
+        if ctx.now.mono >= end {
+            if let Stage::Doubt { error, .. } = &deleting.stage {
+                let error = Some(error.clone());
+                self.tell_deleted(step, &mut deleting, OpResult::Unknown, error);
             }
-            return Deleted::Failed(Reason::DeleteUnknown, detail);
+            return Deleted::Failed(Reason::DeleteUnknown, format!("item {id}: it is not known whether it is gone"));
         }
         let newer = ctx.inventory.map_or(since, |inventory| since.max(inventory.begun.after(Duration::from_nanos(1))));
-        self.want = Want { listing: Some(newer), wake: Some(Self::doubt_end(ctx, since)), ..Want::default() };
-        Deleted::Pending(deleting)
+        self.want = Want { listing: Some(newer), wake: Some(end), ..Want::default() };
+        Deleted::Pending(Box::new(deleting))
     }
 
-    fn gone(&mut self, step: &mut Step<'_, '_>, deleting: &Deleting, was_in_doubt: bool) -> Deleted {
-        self.end_delete(step, deleting, DeleteEnd::Gone, None);
-        if was_in_doubt {
-            self.tell_deleted(step, deleting, OpResult::Success, None);
-        }
+    fn gone(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
+        self.end_delete(step, &deleting, DeleteEnd::Gone, None);
+        self.tell_deleted(step, &mut deleting, OpResult::Success, None);
         self.deleted.push(deleting.item());
         self.extra_used += u32::from(deleting.is_extra());
         Deleted::Gone
     }
 
     /// Still shown long after the answer: the same delete is sent again, a few times, and never one of another item (F45, F46).
-    fn still_there(&mut self, step: &mut Step<'_, '_>, deleting: Deleting, doubt: Option<String>) -> Deleted {
-        if deleting.sent < DELETES_SENT_MAX && self.generation == step.ctx.generation {
+    fn still_there(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
+        if deleting.sent < DELETES_SENT_MAX && self.fit_to_send(step.ctx, &deleting).is_ok() {
             return self.send_delete(step, deleting);
         }
-        let error = doubt.map_or_else(
-            || "the provider says that it is gone, and goes on showing it".to_owned(),
-            |doubt| format!("it was not done ({doubt})"),
-        );
+        let error = match &deleting.stage {
+            Stage::Doubt { error, .. } => format!("it was not done ({error})"),
+            _ => "the provider says that it is gone, and goes on showing it".to_owned(),
+        };
         self.end_delete(step, &deleting, DeleteEnd::Ineffective, Some(&error));
-        self.tell_deleted(step, &deleting, OpResult::Failure, Some(error.clone()));
+        self.tell_deleted(step, &mut deleting, OpResult::Failure, Some(error.clone()));
         Deleted::Failed(Reason::DeleteFailed, format!("item {}: {error}", deleting.item()))
     }
 
@@ -227,7 +281,10 @@ impl Run {
         step.record(Record::DeleteEnded { op: deleting.op, how, error: error.map(Into::into), at });
     }
 
-    fn tell_deleted(&self, step: &mut Step<'_, '_>, deleting: &Deleting, result: OpResult, error: Option<String>) {
+    fn tell_deleted(&self, step: &mut Step<'_, '_>, deleting: &mut Deleting, result: OpResult, error: Option<String>) {
+        if std::mem::replace(&mut deleting.told, true) {
+            return;
+        }
         step.tell(Fact::DeleteDecided {
             target: self.target.clone(),
             run: self.id.0,
@@ -238,18 +295,14 @@ impl Run {
         });
     }
 
-    /// The delete that makes room; once the item is seen to be gone, the create follows.
+    /// The delete that makes room. Once the item is seen to be gone there is another plan, which may find that somebody has taken the slot (I9).
     pub(super) fn make_room(&mut self, step: &mut Step<'_, '_>, deleting: Deleting, event: Event) {
         match self.delete(step, deleting, event) {
             Deleted::Pending(deleting) => self.phase = Phase::Room(deleting),
-            Deleted::Gone if !self.in_time(step.wall()) || step.ctx.policy.is_none() => {
-                self.end(step, RunResult::Failure, Some("room was made, and it is too late for the create".to_owned()));
-            }
-            Deleted::Gone => self.phase = Phase::Creating(Creating::begin(self, step)),
+            Deleted::Gone => self.plan_at(step.ctx.now.mono),
+            Deleted::Dropped(at) => self.plan_at(at),
             Deleted::Failed(reason, detail) => self.fail(step, reason, detail),
-            Deleted::NotRecorded(error) => {
-                self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
-            }
+            Deleted::NotRecorded(error) => self.end_unrecorded(step, &error),
         }
     }
 
@@ -257,11 +310,11 @@ impl Run {
     pub(super) fn settle(&mut self, step: &mut Step<'_, '_>, deleting: Deleting, event: Event) {
         match self.delete(step, deleting, event) {
             Deleted::Pending(deleting) => self.phase = Phase::Settling(deleting),
-            Deleted::Gone | Deleted::Failed(Reason::DeleteFailed, _) => {
+            Deleted::Gone | Deleted::Dropped(_) | Deleted::Failed(Reason::DeleteFailed, _) => {
                 self.end(step, RunResult::Skipped, Some("an interrupted delete is settled".to_owned()));
             }
             Deleted::Failed(reason, detail) => self.fail(step, reason, detail),
-            Deleted::NotRecorded(error) => self.end(step, RunResult::Failure, Some(error)),
+            Deleted::NotRecorded(error) => self.end_unrecorded(step, &error),
         }
     }
 }

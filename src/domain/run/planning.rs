@@ -6,23 +6,26 @@ use jiff::Timestamp;
 
 use crate::clock::Mono;
 
-use super::super::assess::{Belonging, assess};
+use super::super::assess::{Belonging, assess_belonging};
 use super::super::guard;
-use super::super::inventory::{ItemId, Status};
+use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::Origin;
+use super::super::memory::Undecided;
 use super::super::plan::{self, Plan};
 use super::super::policy::{AtCap, KindPolicy};
 use super::super::problem::{Problem, Reason, RunResult};
+use super::super::record::OpId;
 use super::super::view::View;
 use super::creating::Creating;
 use super::deleting::Deleting;
-use super::{Context, LOOKS_MAX, Phase, Run, Step, Waiting, Want};
+use super::waiting::Waiting;
+use super::{CREATES_MAX, Context, LOOKS_MAX, Phase, Run, Step, Want};
 
 /// Whether something of ours is already there for what a run is to make.
 enum Existing {
     No,
     Completed(ItemId),
-    Unfinished(ItemId),
+    Unfinished(Item),
 }
 
 impl Run {
@@ -35,17 +38,19 @@ impl Run {
         if ctx.server.missing {
             return self.fail(step, Reason::ServerMissing, "the provider does not know the server".to_owned());
         }
-        if self.deadline.is_some_and(|deadline| ctx.now.wall > deadline) {
+        if let Some(op) = self.undecided_twin(ctx) {
+            let creating = Creating::in_doubt(op, ctx.now.mono, ctx.request_timeout);
+            return self.settle_create(step, creating);
+        }
+        if !self.in_time(ctx.now.wall) {
             return self.end(step, RunResult::Failure, Some("it could not be begun in time".to_owned()));
         }
         if let Some(until) = not_before.filter(|until| *until > ctx.now.mono) {
-            self.want = Want { wake: Some(until), ..Want::default() };
-            self.phase = Phase::Planning { not_before };
-            return;
+            return self.plan_at(until);
         }
         let fresh_from = Self::fresh_from(ctx);
         let Some(view) = self.view(ctx, fresh_from) else {
-            return self.plan_later(Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
+            return self.plan_later(ctx, Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
         };
         self.plan_on(step, policy, &view);
     }
@@ -54,25 +59,32 @@ impl Run {
         let ctx = step.ctx;
         match self.existing(ctx, policy, view) {
             Existing::Completed(item) => return self.end(step, RunResult::Skipped, Some(format!("item {item} is already there for it"))),
-            Existing::Unfinished(item) => return self.wait_for(step, item),
+            Existing::Unfinished(item) => return self.wait_for(step, &item),
             Existing::No => {}
         }
+        let known = self.slot().map(|slot| ctx.memory.slot(slot)).unwrap_or_default();
+        if known.done {
+            return self.end(step, RunResult::Skipped, Some("an item was already made for it, and is gone".to_owned()));
+        }
+        if known.creates >= CREATES_MAX {
+            return self.fail(step, Reason::CreateFailed, format!("{CREATES_MAX} creates were sent for it already"));
+        }
         if !ctx.permit {
-            return self.plan_later(Want { permit: true, ..Want::default() });
+            return self.plan_later(ctx, Want { permit: true, ..Want::default() });
         }
         let policy = &self.hand_policy(policy);
         let freeze = self.freeze(ctx, view);
         let full = view.used() >= u64::from(ctx.wanted.limits.of(policy.kind));
         if full && !Self::servers_are_fresh(ctx) && self.look_again() {
             let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
-            return self.plan_later(Want { servers, ..Want::default() });
+            return self.plan_later(ctx, Want { servers, ..Want::default() });
         }
         let ground = self.ground(ctx, policy, view, freeze.as_ref());
         let plan = plan::before_create(&ground, &self.order);
         if let Some(blocked) = &plan.blocked {
             let passing = blocked.reason == Reason::ListingIncomplete;
             if passing && self.look_again() {
-                return self.plan_later(Want { listing: Some(ctx.now.mono), ..Want::default() });
+                return self.plan_later(ctx, Want { listing: Some(ctx.now.mono), ..Want::default() });
             }
             return self.block(step, blocked.clone());
         }
@@ -105,7 +117,7 @@ impl Run {
         self.looks = 0;
         self.phase = match approved.deletions() {
             [] => Phase::Creating(Creating::begin(self, step)),
-            [deletion, ..] => Phase::Room(Deleting::begin(self, step, deletion.clone())),
+            [deletion, ..] => Phase::Room(Box::new(Deleting::begin(self, step, deletion.clone()))),
         };
     }
 
@@ -115,9 +127,30 @@ impl Run {
         self.end(step, RunResult::Blocked, Some(detail));
     }
 
-    fn plan_later(&mut self, want: Want) {
-        self.want = want;
+    /// Plans once that has come; at the latest when it is too late for a create, to say so.
+    fn plan_later(&mut self, ctx: &Context<'_>, want: Want) {
+        let left = self.deadline.map(|deadline| Duration::try_from(deadline.duration_since(ctx.now.wall)).unwrap_or_default());
+        let too_late = left.map(|left| ctx.now.mono.after(left.saturating_add(Duration::from_nanos(1))));
+        self.want = Want { wake: too_late, ..want };
         self.phase = Phase::Planning { not_before: None };
+    }
+
+    /// Plans at that time; what this step has recorded takes effect before.
+    pub(super) fn plan_at(&mut self, at: Mono) {
+        self.want = Want { wake: Some(at), ..Want::default() };
+        self.phase = Phase::Planning { not_before: Some(at) };
+    }
+
+    /// A create for the very same slot, or with the same mark, that an earlier run has left in doubt: it is settled before another is sent (I7).
+    fn undecided_twin(&self, ctx: &Context<'_>) -> Option<OpId> {
+        let twin = |undecided: &Undecided| match (undecided, &self.origin) {
+            (Undecided::Create(intent), Origin::Slot { slot, .. }) => {
+                matches!(&intent.origin, Origin::Slot { slot: earlier, .. } if earlier == slot)
+            }
+            (Undecided::Create(intent), Origin::Hand { .. }) => *intent.description == self.order.description,
+            (Undecided::Delete(_), _) => false,
+        };
+        ctx.memory.undecided.iter().find(|(_, undecided)| twin(undecided)).map(|(op, _)| *op)
     }
 
     /// Whether one more listing is worth waiting for.
@@ -128,7 +161,7 @@ impl Run {
 
     /// An item of ours for the same slot, or with the very same mark, may have come from an earlier send, another replica, or before a crash.
     fn existing(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>) -> Existing {
-        let rows = assess(view.items, ctx.wanted, policy, Self::knowledge(ctx), ctx.now.wall, None);
+        let rows = assess_belonging(view.items, ctx.wanted, policy, Self::knowledge(ctx), ctx.now.wall);
         let ours = rows.iter().filter(|row| row.belonging == Belonging::Ours && row.item.status != Status::Failed);
         let mut same = ours.filter(|row| match (&self.origin, self.order.slot) {
             (Origin::Slot { .. }, Some(slot)) => row.slot() == Some(slot),
@@ -137,14 +170,15 @@ impl Run {
         match same.next() {
             None => Existing::No,
             Some(row) if row.item.status == Status::Completed => Existing::Completed(row.item.id),
-            Some(row) => Existing::Unfinished(row.item.id),
+            Some(row) => Existing::Unfinished(row.item.clone()),
         }
     }
 
-    fn wait_for(&mut self, step: &mut Step<'_, '_>, item: ItemId) {
+    fn wait_for(&mut self, step: &mut Step<'_, '_>, item: &Item) {
         let ctx = step.ctx;
-        let op = ctx.memory.unfinished.get(&item).copied();
-        let waiting = Waiting::new(op, item, ctx.now.mono, Duration::ZERO, ctx.request_timeout);
+        let op = ctx.memory.unfinished.get(&item.id).copied();
+        let age = Duration::try_from(ctx.now.wall.duration_since(item.created_at)).unwrap_or_default();
+        let waiting = Waiting::new(op, item.id, ctx.now.mono, age, ctx.request_timeout);
         self.wait(step, waiting);
     }
 

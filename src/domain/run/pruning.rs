@@ -10,29 +10,33 @@ use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason, RunResult};
 use super::super::view::View;
 use super::deleting::{Deleted, Deleting};
-use super::{Event, Phase, Run, Step, Want};
+use super::{Context, Event, Phase, Run, Step, Want};
 
 /// The plan after the create, as far as it is still to be done.
 #[derive(Debug, Default)]
 pub(super) struct Pruning {
     plan: Option<Plan>,
-    deleting: Option<Deleting>,
+    deleting: Option<Box<Deleting>>,
+    /// A delete did not reach the provider: a new plan is made then.
+    not_before: Option<Mono>,
+    /// Until when a listing, or the state of the servers, is waited for.
+    until: Option<Mono>,
 }
 
 impl Pruning {
     pub(super) fn is_in_flight(&self) -> bool {
-        self.deleting.as_ref().is_some_and(Deleting::is_in_flight)
+        self.deleting.as_deref().is_some_and(Deleting::is_in_flight)
     }
 
     pub(super) fn doubt(&self) -> Option<Problem> {
-        self.deleting.as_ref().and_then(Deleting::doubt)
+        self.deleting.as_deref().and_then(Deleting::doubt)
     }
 }
 
 impl Run {
     pub(super) fn prune(&mut self, step: &mut Step<'_, '_>, mut pruning: Pruning, event: Event) {
         if let Some(deleting) = pruning.deleting.take() {
-            match self.delete(step, deleting, event) {
+            match self.delete(step, *deleting, event) {
                 Deleted::Pending(deleting) => {
                     pruning.deleting = Some(deleting);
                     self.phase = Phase::Pruning(pruning);
@@ -44,13 +48,20 @@ impl Run {
                     self.phase = Phase::Pruning(pruning);
                     return;
                 }
+                Deleted::Dropped(at) => return self.prune_at(step, at),
                 Deleted::Failed(reason, detail) => return self.fail(step, reason, detail),
-                Deleted::NotRecorded(error) => {
-                    return self.end(step, RunResult::Failure, Some(format!("the journal cannot be written, so nothing is sent: {error}")));
-                }
+                Deleted::NotRecorded(error) => return self.end_unrecorded(step, &error),
             }
         }
         self.prune_next(step, pruning);
+    }
+
+    /// Another plan, at that time. What was planned under an older configuration is dropped with the old one (I11).
+    fn prune_at(&mut self, step: &mut Step<'_, '_>, at: Mono) {
+        if step.ctx.policy.is_none() || self.generation != step.ctx.generation {
+            return self.end(step, RunResult::Success, None);
+        }
+        self.prune_later(step.ctx, Pruning { not_before: Some(at), ..Pruning::default() }, Want { wake: Some(at), ..Want::default() });
     }
 
     fn prune_next(&mut self, step: &mut Step<'_, '_>, pruning: Pruning) {
@@ -59,20 +70,28 @@ impl Run {
         let Some(policy) = ctx.policy.filter(|_| pruning.plan.is_none() || self.generation == ctx.generation) else {
             return self.end(step, RunResult::Success, None);
         };
+        if let Some(until) = pruning.not_before.filter(|until| *until > ctx.now.mono) {
+            return self.prune_later(ctx, pruning, Want { wake: Some(until), ..Want::default() });
+        }
         self.generation = ctx.generation;
         let fresh_from = Self::fresh_from(ctx);
         let Some(view) = self.view(ctx, fresh_from) else {
-            return self.prune_later(pruning, Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
+            if pruning.until.is_some_and(|until| until <= ctx.now.mono) {
+                self.note(Problem { reason: Reason::ListingIncomplete, detail: "no listing came, so nothing was deleted".to_owned() });
+                return self.end(step, RunResult::Success, None);
+            }
+            return self.prune_later(ctx, pruning, Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
         };
-        if !Self::servers_are_fresh(ctx) && self.look_again() {
+        let in_time = pruning.until.is_none_or(|until| ctx.now.mono < until);
+        if !Self::servers_are_fresh(ctx) && in_time && self.look_again() {
             let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
-            return self.prune_later(pruning, Want { servers, ..Want::default() });
+            return self.prune_later(ctx, pruning, Want { servers, ..Want::default() });
         }
         let freeze = self.freeze(ctx, &view);
         let passing = freeze.as_ref().is_some_and(|freeze| freeze.reason == Reason::ListingIncomplete);
-        if passing && self.look_again() {
+        if passing && in_time && self.look_again() {
             let newer = view.begun().after(Duration::from_nanos(1));
-            return self.prune_later(pruning, Want { listing: Some(newer), ..Want::default() });
+            return self.prune_later(ctx, pruning, Want { listing: Some(newer), ..Want::default() });
         }
         let plan = match pruning.plan {
             Some(plan) if freeze.is_none() => plan,
@@ -107,11 +126,15 @@ impl Run {
         let deleting = Deleting::begin(self, step, first.clone());
         plan.actions.retain(|action| !matches!(action, Action::Delete(deletion) if deletion.item.id == first.item.id));
         self.looks = 0;
-        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(deleting) });
+        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(Box::new(deleting)), ..Pruning::default() });
     }
 
-    fn prune_later(&mut self, pruning: Pruning, want: Want) {
+    /// Goes on once that has come; without it only for a while: the item is made, and what is to be pruned can wait for another run.
+    fn prune_later(&mut self, ctx: &Context<'_>, mut pruning: Pruning, want: Want) {
         self.want = want;
+        if want.wake.is_none() {
+            self.want.wake = Some(*pruning.until.get_or_insert(Self::doubt_end(ctx, ctx.now.mono)));
+        }
         self.phase = Phase::Pruning(pruning);
     }
 }

@@ -1,9 +1,12 @@
 //! The running server: the ledger's view of time, keep-alive, size, stop and restart.
 
+use std::time::SystemTime;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::clock::{Clock, Mono, SystemClock};
 use crate::domain::inventory::{Kind, ServerId};
 
 const LIST: &str = "/api/v1/snapshots/";
@@ -92,16 +95,16 @@ async fn pages_and_clock_can_be_configured() {
     let raw = client.get(LIST).await;
     assert_eq!((raw.ids().len(), raw.json()["next"].is_string()), (1, true));
     let date = httpdate::parse_http_date(raw.header("date").unwrap()).unwrap();
-    assert!(date > std::time::SystemTime::now() + 179 * MINUTE);
+    assert!(date > SystemTime::from(SystemClock::new().now().wall) + 179 * MINUTE);
 }
 
 #[tokio::test]
 async fn latency_delays_each_answer() {
     let config = EmulatorConfig { latency: Duration::from_millis(10), ..EmulatorConfig::default() };
     let emulator = Emulator::start(config).await.unwrap();
-    let begun = std::time::Instant::now();
+    let clock = SystemClock::new();
     assert_eq!(Client::of(&emulator).get(LIST).await.status, 200);
-    assert!(begun.elapsed() >= Duration::from_millis(10));
+    assert!(clock.now().mono >= Mono(Duration::from_millis(10)));
 }
 
 #[tokio::test]

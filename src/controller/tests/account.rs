@@ -1,0 +1,101 @@
+//! Whose token it is, and whether the provider takes it.
+
+use crate::domain::fact::Fact;
+use crate::domain::problem::AccountReason;
+
+use super::super::{Fatal, Mode, Request, Select, What};
+use super::twin::{On, Trouble};
+use super::world::World;
+use super::{DAY, HOUR, MINUTE, one};
+
+fn verified() -> String {
+    one("keep: {last: 3}").replace("owner: prod", "owner: prod\nprovider: {account: ops@example.org}")
+}
+
+fn problems(world: &World) -> Vec<AccountReason> {
+    world.controller.report(world.now()).account.iter().map(|problem| problem.reason).collect()
+}
+
+#[test]
+fn the_right_account_is_worked_on() {
+    let mut world = World::new(&verified());
+    world.run_for(DAY * 2);
+    assert_eq!((world.watch.created_by_us().len(), world.calls("account")), (2, 1));
+}
+
+#[test]
+fn another_account_is_not_touched_and_asked_for_again() {
+    let mut world = World::new(&verified());
+    world.twin.email = "somebody@example.org".to_owned();
+    world.run_for(HOUR * 5);
+    assert_eq!(world.calls("list") + world.calls("servers") + world.calls("create"), 0);
+    assert!(world.calls("account") <= 61);
+    assert_eq!(problems(&world), [AccountReason::WrongAccount]);
+    world.twin.email = "ops@example.org".to_owned();
+    world.run_for(DAY);
+    assert_eq!(world.watch.created_by_us().len(), 1);
+    assert!(problems(&world).is_empty());
+    let mut world = World::of(&verified(), 3, Mode::Command);
+    world.twin.email = "somebody@example.org".to_owned();
+    let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false } });
+    assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
+}
+
+#[test]
+fn the_account_is_asked_for_again_after_failures() {
+    for error in [Trouble::status(500), Trouble::cut(), Trouble::status(429)] {
+        let mut world = World::new(&verified());
+        world.fault(On::Account, 1..=3, Trouble::Refused(error));
+        world.run_for(MINUTE * 10);
+        assert!(world.controller.report(world.now()).observed);
+    }
+}
+
+#[test]
+fn a_refused_token_stops_the_calls_and_is_tried_again() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(HOUR);
+    let before: u64 = world.calls.values().sum();
+    world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
+    world.run_for(HOUR * 3);
+    let calls = world.calls.values().sum::<u64>() - before;
+    assert!(calls <= 3 * 12 + 12, "{calls}");
+    assert_eq!(problems(&world), [AccountReason::Auth]);
+    assert!(!world.controller.report(world.now()).provider_up);
+    world.heal();
+    world.run_for(MINUTE * 30);
+    assert_eq!(world.watch.created_by_us().len(), 1);
+    assert!(problems(&world).is_empty());
+    assert_eq!(world.told(|fact| matches!(fact, Fact::AccountProblemRaised { .. })), 1);
+    assert_eq!(world.told(|fact| matches!(fact, Fact::AccountProblemCleared { .. })), 1);
+}
+
+#[test]
+fn throttling_is_honoured_and_told() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(HOUR);
+    let before = world.calls("list");
+    world.always(On::Lists, Trouble::Refused(Trouble::status(429)));
+    world.run_for(MINUTE * 30);
+    assert!(world.calls("list") - before <= 30 * 3 + 2, "{}", world.calls("list") - before);
+    assert_eq!(problems(&world), [AccountReason::Throttled]);
+    assert_eq!(world.told(|fact| matches!(fact, Fact::AccountProblemRaised { reason: AccountReason::Throttled, .. })), 1);
+    world.heal();
+    world.run_for(DAY);
+    assert_eq!(world.watch.created_by_us().len(), 1);
+    assert!(problems(&world).is_empty());
+    assert_eq!(world.told(|fact| matches!(fact, Fact::AccountProblemCleared { reason: AccountReason::Throttled })), 1);
+}
+
+#[test]
+fn another_account_in_a_reload_is_verified_first() {
+    let mut world = World::new(&verified());
+    world.run_for(HOUR);
+    world.reload(&verified().replace("ops@", "root@"));
+    world.run_for(HOUR * 3);
+    assert_eq!(world.calls("create"), 0);
+    world.reload(&verified());
+    world.run_for(HOUR);
+    assert_eq!(world.watch.created_by_us().len(), 1);
+    assert!(problems(&world).is_empty());
+}

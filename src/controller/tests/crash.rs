@@ -1,0 +1,77 @@
+//! The process dies after each single command in turn.
+
+use std::time::Duration;
+
+use crate::domain::fact::Fact;
+use crate::domain::inventory::Kind;
+use crate::emulator::Progress;
+
+use super::twin::{On, Trouble};
+use super::watch::slot_of;
+use super::world::{Sending, World};
+use super::{MINUTE, one, refreshed_seldom};
+
+/// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world on the eighth day, or none where that day has fewer.
+fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl Fn(&mut World)) -> Option<World> {
+    let mut world = World::new(yaml);
+    world.run_until("2026-03-06T02:59:59Z");
+    prepare(&mut world);
+    world.dies_after = Some((world.commands + crash, sending));
+    world.run_for(MINUTE * 20);
+    if !world.died {
+        return None;
+    }
+    if lost {
+        world.journal.lose();
+    }
+    world.restart(Duration::from_secs(20));
+    world.run_until("2026-03-08T12:00:00Z");
+    world.settle();
+    Some(world)
+}
+
+fn check(world: &World, keep: usize, what: &str) {
+    let mut slots: Vec<_> = world.watch.created_by_us().iter().filter_map(|item| slot_of(item)).map(|slot| slot.to_string()).collect();
+    let count = slots.len();
+    slots.dedup();
+    assert_eq!((count, slots.len()), (8, 8), "{what}: {slots:?}");
+    let items = world.items(Kind::Snapshot, 1);
+    assert_eq!(items.len(), keep, "{what}: {items:#?}");
+    assert!(items.iter().all(|item| item.progress == Progress::Completed), "{what}");
+    assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. } | Fact::GuardRefused { .. })), 0, "{what}");
+    assert_eq!(world.watch.refused(), 0, "{what}");
+    let report = world.controller.report(world.now());
+    assert!(report.targets[0].problems.is_empty(), "{what}: {:?}", report.targets[0].problems);
+}
+
+fn every_crash(policy: &str, keep: usize, prepare: impl Fn(&mut World) + Copy) {
+    let yaml = &refreshed_seldom(&one(policy));
+    for lost in [false, true] {
+        for sending in [Sending::Arrives, Sending::IsLost] {
+            let mut crash = 1;
+            while let Some(world) = crashed(yaml, crash, sending, lost, prepare) {
+                check(&world, keep, &format!("crash {crash}, {sending:?}, journal lost: {lost}"));
+                crash += 1;
+            }
+            assert!(crash > 25, "only {crash} commands");
+        }
+    }
+}
+
+#[test]
+fn in_a_run_that_creates_and_prunes() {
+    every_crash("keep: {last: 3}", 3, |_| {});
+}
+
+#[test]
+fn in_a_run_that_makes_room() {
+    every_crash("keep: {last: 5}, leave_free: 0", 5, |_| {});
+}
+
+#[test]
+fn in_a_run_with_a_lost_answer() {
+    every_crash("keep: {last: 5}, leave_free: 0", 5, |world| {
+        world.fault(On::Creates, 1..=1, Trouble::Lost(Trouble::cut()));
+        world.fault(On::Deletes, 1..=1, Trouble::Lost(Trouble::cut()));
+    });
+}

@@ -1,0 +1,161 @@
+//! Answers that leave open what was done: looked for, never repeated blindly (contract §3).
+
+use std::time::Duration;
+
+use crate::domain::fact::Fact;
+use crate::domain::inventory::Kind;
+use crate::domain::problem::{OpResult, RunResult};
+use crate::provider::ProviderError;
+
+use super::twin::{On, Trouble};
+use super::world::World;
+use super::{DAY, HOUR, MINUTE, one};
+
+fn doubts() -> [ProviderError; 3] {
+    [Trouble::cut(), Trouble::status(500), ProviderError::Timeout]
+}
+
+#[test]
+fn a_create_that_was_done_and_not_answered_for_is_one_item() {
+    for error in doubts() {
+        let mut world = World::new(&one("keep: {last: 4}"));
+        world.fault(On::Creates, 1..=1, Trouble::Lost(error));
+        world.run_for(HOUR * 5);
+        assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (1, 1));
+        assert_eq!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Success, .. })), 1);
+        assert_eq!(world.told(|fact| matches!(fact, Fact::CreateDecided { result: OpResult::Success, .. })), 1);
+    }
+}
+
+#[test]
+fn a_create_that_was_not_done_is_sent_again_after_the_proof() {
+    for error in doubts() {
+        let mut world = World::new(&one("keep: {last: 4}"));
+        world.fault(On::Creates, 1..=1, Trouble::Refused(error));
+        world.run_for(HOUR * 5);
+        assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (2, 1));
+        let sent: Vec<_> = world.facts.iter().filter(|(_, fact)| matches!(fact, Fact::CreateSent { .. })).map(|(at, _)| *at).collect();
+        assert!(sent[1].duration_since(sent[0]).unsigned_abs() >= MINUTE);
+    }
+}
+
+#[test]
+fn a_slot_gets_three_creates_at_most() {
+    for trouble in [Trouble::Refused(Trouble::cut()), Trouble::Refused(Trouble::status(400)), Trouble::fails()] {
+        let mut world = World::new(&one("keep: {last: 4}"));
+        world.always(On::Creates, trouble);
+        world.run_for(HOUR * 20);
+        assert_eq!(world.calls("create"), 3);
+    }
+}
+
+#[test]
+fn a_create_turned_away_unread_is_no_attempt() {
+    for error in [Trouble::status(429), ProviderError::Connect { what: "x".to_owned() }, ProviderError::Busy { status: 409 }] {
+        let mut world = World::new(&one("keep: {last: 4}"));
+        world.fault(On::Creates, 1..=4, Trouble::Refused(error));
+        world.run_for(HOUR * 5);
+        assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (5, 1));
+    }
+}
+
+#[test]
+fn a_create_that_is_done_late_is_managed() {
+    // Before the proof, within it, and long after the second sending.
+    for late in [20, 70, 300] {
+        let mut world = World::new(&one("keep: {last: 2}"));
+        world.fault(On::Creates, 1..=1, Trouble::Late(Duration::from_secs(late), ProviderError::Timeout));
+        world.run_for(HOUR * 5);
+        let made = world.watch.created_by_us().len();
+        assert!(made == 1 || late == 300 && made == 2, "{late}: {made}");
+        world.run_for(DAY * 6);
+        assert_eq!(world.items(Kind::Snapshot, 1).len(), 2, "after {late} s");
+        assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. })), 0);
+    }
+}
+
+#[test]
+fn a_doubt_that_outlasts_its_run_is_taken_up_again_and_never_sent_blindly() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.fault(On::Creates, 1..=1, Trouble::Lost(Trouble::cut()));
+    assert!(world.run_until_that(DAY, |world| world.watch.created_by_us().len() == 1));
+    // For longer than a run keeps its doubt, no list is whole; and what the list lacks is the newest item.
+    world.always(On::Lists, Trouble::Incomplete);
+    world.run_for(MINUTE * 30);
+    assert_eq!(world.calls("create"), 1);
+    world.heal();
+    world.run_for(HOUR * 2);
+    world.settle();
+    assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (1, 1));
+    assert!(world.watch.twins.is_empty());
+    let report = world.controller.report(world.now());
+    assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
+}
+
+#[test]
+fn a_delete_in_doubt_is_settled_and_hits_one_item() {
+    for trouble in
+        [Trouble::Lost(Trouble::cut()), Trouble::Refused(Trouble::cut()), Trouble::NoEffect, Trouble::Lost(ProviderError::Timeout)]
+    {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_for(DAY * 3);
+        world.fault(On::Deletes, 1..=1, trouble);
+        world.run_for(DAY);
+        world.settle();
+        assert_eq!(world.watch.deleted_by_us().len(), 1);
+        assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+        assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. })), 0);
+    }
+}
+
+#[test]
+fn a_delete_in_doubt_that_outlasts_its_run_is_taken_up_again() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    world.fault(On::Deletes, 1..=1, Trouble::Lost(Trouble::cut()));
+    assert!(world.run_until_that(DAY, |world| world.calls("delete") == 1));
+    world.always(On::Lists, Trouble::Refused(Trouble::status(502)));
+    world.run_for(HOUR);
+    world.heal();
+    world.run_for(DAY * 3);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+    assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. })), 0);
+    let report = world.controller.report(world.now());
+    assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
+}
+
+#[test]
+fn deletes_that_are_refused_or_without_effect_are_told_and_go_later() {
+    for trouble in [Trouble::NoEffect, Trouble::Refused(Trouble::status(403)), Trouble::Refused(Trouble::status(500))] {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_for(DAY * 3);
+        world.always(On::Deletes, trouble);
+        world.run_for(HOUR * 12);
+        world.settle();
+        assert!(world.watch.deleted_by_us().is_empty());
+        let problems = world.controller.report(world.now()).targets[0].problems.clone();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        world.heal();
+        world.run_for(DAY * 3);
+        assert!(world.controller.report(world.now()).targets[0].problems.is_empty());
+        assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+    }
+}
+
+#[test]
+fn an_outage_of_days_ends_with_one_make_up() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_for(DAY + HOUR * 12);
+    world.always(On::Everything, Trouble::Refused(Trouble::status(503)));
+    world.run_for(DAY * 3 + HOUR * 16);
+    let before = world.watch.created_by_us().len();
+    assert_eq!(before, 2);
+    // At 04:00: within the catch-up of this day's slot.
+    world.heal();
+    world.run_for(HOUR * 2);
+    assert_eq!(world.watch.created_by_us().len(), before + 1);
+    assert!(world.controller.report(world.now()).account.is_empty());
+    // A call each 150 seconds on average, for four days.
+    let calls = world.calls("list");
+    assert!(calls < 3_000, "{calls}");
+}

@@ -1,0 +1,238 @@
+//! Lists that do not show everything, servers that are not what they should be, and items that vanish.
+
+use crate::domain::fact::Fact;
+use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::problem::{Reason, RunResult};
+use crate::emulator::Server;
+
+use super::twin::{On, Trouble};
+use super::world::World;
+use super::{DAY, HOUR, MINUTE, one};
+
+fn problems(world: &World) -> Vec<Reason> {
+    world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect()
+}
+
+fn lost(world: &World) -> usize {
+    world.told(|fact| matches!(fact, Fact::Lost { .. }))
+}
+
+#[test]
+fn on_incomplete_lists_nothing_is_deleted_and_creates_go_on() {
+    for trouble in [Trouble::Incomplete, Trouble::Nameless, Trouble::Unreadable(1)] {
+        let mut world = World::new(&one("keep: {last: 2}"));
+        world.run_for(DAY * 2);
+        world.always(On::Lists, trouble.clone());
+        world.run_for(DAY);
+        world.settle();
+        assert_eq!((world.calls("create"), world.calls("delete")), (3, 0), "{trouble:?}");
+        assert!(problems(&world).contains(&Reason::ListingIncomplete));
+        world.heal();
+        world.run_for(DAY * 2);
+        world.settle();
+        assert_eq!(world.items(Kind::Snapshot, 1).len(), 2, "{trouble:?}");
+        assert!(problems(&world).is_empty());
+        assert_eq!(lost(&world), 0);
+    }
+}
+
+#[test]
+fn an_unreadable_item_of_one_server_does_not_hold_up_others() {
+    let yaml = one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}");
+    let mut world = World::new(&yaml);
+    world.run_for(DAY * 2);
+    world.always(On::Lists, Trouble::Unreadable(3));
+    world.run_for(DAY * 2);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+    assert_eq!(world.items(Kind::Snapshot, 3).len(), 4);
+}
+
+#[test]
+fn an_empty_list_makes_no_storm_and_no_delete() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    world.always(On::Lists, Trouble::Empty);
+    world.run_for(HOUR * 2);
+    assert_eq!((world.calls("create"), world.calls("delete")), (3, 0));
+    world.heal();
+    world.run_for(DAY * 3);
+    world.settle();
+    assert_eq!(world.calls("create"), 6);
+    assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn a_stale_list_does_not_make_twins_or_wrong_deletes() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 2);
+    world.always(On::Lists, Trouble::Stale(MINUTE * 3 / 4));
+    world.run_for(DAY * 4);
+    world.heal();
+    world.run_for(DAY);
+    assert!(world.watch.twins.is_empty());
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+    assert_eq!(lost(&world), 0);
+}
+
+#[test]
+fn an_item_that_vanishes_is_told_once() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    let id = world.items(Kind::Snapshot, 1)[1].id;
+    let now = world.true_now();
+    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.run_for(HOUR);
+    assert_eq!(lost(&world), 1);
+    world.restart(MINUTE);
+    world.run_for(DAY * 4);
+    assert_eq!(lost(&world), 1);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+    assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn an_item_that_vanishes_while_we_are_away_is_told_once_and_holds_nothing_up() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_for(DAY * 3);
+    let id = world.items(Kind::Snapshot, 1)[1].id;
+    let now = world.true_now();
+    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.restart(MINUTE);
+    world.run_for(DAY * 3);
+    assert_eq!(lost(&world), 1);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3, "nothing was pruned");
+    assert!(problems(&world).is_empty(), "{:?}", problems(&world));
+    world.restart(MINUTE);
+    world.run_for(DAY);
+    assert_eq!(lost(&world), 1);
+}
+
+#[test]
+fn an_item_that_vanishes_while_it_is_made_is_told_and_ends_its_run() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_until("2026-03-01T03:01:00Z");
+    let id: ItemId = world.items(Kind::Snapshot, 1)[0].id;
+    let now = world.true_now();
+    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.run_for(HOUR);
+    world.settle();
+    assert_eq!(lost(&world), 1);
+    assert_eq!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Failure, .. })), 1);
+    world.run_for(DAY * 4);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}
+
+#[test]
+fn a_server_with_another_name_is_created_for_and_not_deleted_from() {
+    let mut world = World::new(&one("keep: {last: 2}").replace("{id: 1,", "{id: 1, name: db-1,"));
+    world.run_for(DAY * 4);
+    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+    assert_eq!(problems(&world), [Reason::NameMismatch]);
+    let now = world.true_now();
+    world.twin.account.add_server(Server::active(1, "db-1"), now);
+    world.run_for(DAY * 3);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+    assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn a_name_is_also_known_from_the_items_where_the_servers_are_not_told() {
+    let mut world = World::new(&one("keep: {last: 2}").replace("{id: 1,", "{id: 1, name: db-1,"));
+    world.always(On::Servers, Trouble::Refused(Trouble::status(403)));
+    world.run_for(DAY * 4);
+    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+}
+
+#[test]
+fn a_server_that_is_being_restored_loses_nothing() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    let now = world.true_now();
+    let restoring = Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") };
+    world.twin.account.add_server(restoring, now);
+    world.run_for(DAY * 2);
+    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+    assert_eq!(problems(&world), [Reason::Restoring]);
+    let now = world.true_now();
+    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    world.run_for(DAY * 3);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+}
+
+#[test]
+fn a_server_that_is_gone_is_told_and_its_items_stay() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    world.twin.account.remove_server(crate::domain::inventory::ServerId(1));
+    world.run_for(DAY * 2);
+    assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
+    assert_eq!(problems(&world), [Reason::ServerMissing]);
+    let now = world.true_now();
+    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    world.run_for(DAY);
+    world.settle();
+    assert!(problems(&world).is_empty());
+    assert_eq!(world.calls("create"), 3);
+}
+
+#[test]
+fn a_server_that_a_match_found_and_that_is_gone_is_told() {
+    let mut world = World::new(&one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-1\", policy: web}"));
+    world.run_for(DAY * 2);
+    world.twin.account.remove_server(crate::domain::inventory::ServerId(1));
+    world.run_for(HOUR);
+    assert_eq!(problems(&world), [Reason::ServerMissing]);
+}
+
+#[test]
+fn numbers_work_without_the_list_of_servers_and_patterns_do_not() {
+    for status in [404, 403] {
+        let yaml = one("keep: {last: 2}").replace("{id: 1, policy: web}", "{id: 1, policy: web}\n  - {match: \"web-2\", policy: web}");
+        let mut world = World::new(&yaml);
+        world.always(On::Servers, Trouble::Refused(Trouble::status(status)));
+        world.run_for(DAY * 3);
+        assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+        assert_eq!(world.items(Kind::Snapshot, 2).len(), 0);
+        assert_eq!(world.controller.faults().len(), 1);
+    }
+}
+
+#[test]
+fn servers_that_are_not_told_for_a_while_hold_up_deletes_only() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    world.always(On::Servers, Trouble::Refused(Trouble::status(500)));
+    world.run_for(DAY * 2);
+    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+    world.heal();
+    world.run_for(DAY * 3);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+    assert!(problems(&world).is_empty());
+}
+
+#[test]
+fn a_list_of_servers_that_fails_once_does_not_drop_a_fleet() {
+    for status in [404, 500] {
+        let yaml = one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}");
+        let mut world = World::new(&yaml);
+        world.run_until("2026-03-01T03:01:00Z");
+        world.fault(On::Servers, 1..=1, Trouble::Refused(Trouble::status(status)));
+        world.run_for(HOUR * 12);
+        assert_eq!(world.watch.created_by_us().len(), 3);
+        assert_eq!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Failure, .. })), 0, "{status}");
+    }
+}
+
+#[test]
+fn an_unknown_status_is_left_alone_and_told() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    let word = crate::emulator::Progress::Word("archived".to_owned());
+    let id = world.items(Kind::Snapshot, 1)[0].id;
+    let now = world.true_now();
+    world.twin.account.end_by_hand(Kind::Snapshot, id, word, now);
+    world.run_for(DAY * 3);
+    assert!(world.items(Kind::Snapshot, 1).iter().any(|item| item.id == id));
+    assert!(problems(&world).contains(&Reason::UnknownStatus));
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}

@@ -1,0 +1,221 @@
+//! What people ask for.
+
+use std::time::Duration;
+
+use crate::domain::inventory::{Kind, ServerId};
+use crate::domain::policy::Globs;
+use crate::domain::problem::{Reason, RunResult};
+use crate::emulator::Item;
+
+use super::super::{Fatal, Mode, Request, Select, ServerPattern, What};
+use super::twin::{On, Trouble};
+use super::world::World;
+use super::{DAY, HOUR, MINUTE, one};
+
+fn request(what: What) -> Request {
+    Request { id: 7, select: Select::default(), what }
+}
+
+fn run(due: bool) -> Request {
+    request(What::Run { due })
+}
+
+fn take(make_room: bool) -> Request {
+    request(What::Take { label: Some("before-upgrade".to_owned()), keep_for: Some(DAY * 14), make_room })
+}
+
+fn command(yaml: &str) -> World {
+    World::of(yaml, 3, Mode::Command)
+}
+
+#[test]
+fn two_in_a_row_make_one_item_also_with_a_fresh_journal() {
+    for lost in [false, true] {
+        let mut world = command(&one("keep: {last: 4}"));
+        world.run_for(HOUR * 4);
+        assert_eq!(world.calls("create"), 0);
+        let first = world.ask(run(true));
+        assert_eq!((first.targets.len(), first.targets[0].result, first.targets[0].created.len()), (1, RunResult::Success, 1));
+        if lost {
+            world.journal.lose();
+        }
+        world.restart(MINUTE);
+        let second = world.ask(run(true));
+        assert_eq!((second.targets.len(), second.fatal), (0, None));
+        assert_eq!(world.watch.created_by_us().len(), 1);
+    }
+}
+
+#[test]
+fn a_run_now_makes_one_whether_or_not_a_slot_is_due() {
+    let mut world = command(&one("keep: {last: 4}"));
+    world.run_for(HOUR);
+    for count in 1..=3 {
+        let report = world.ask(run(false));
+        assert_eq!((report.targets[0].result, report.targets[0].created.len()), (RunResult::Success, 1), "{report:?}");
+        assert_eq!(world.watch.created_by_us().len(), count);
+        world.restart(MINUTE);
+    }
+    assert!(world.watch.twins.is_empty());
+}
+
+#[test]
+fn an_interrupted_run_is_picked_up_by_the_next_command() {
+    let mut world = command(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 4);
+    world.request(run(true));
+    assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 1));
+    world.restart(Duration::from_secs(10));
+    let report = world.ask(run(true));
+    assert_eq!((report.targets.len(), report.targets[0].result), (1, RunResult::Success), "{report:?}");
+    assert_eq!(world.watch.created_by_us().len(), 1);
+}
+
+#[test]
+fn an_item_by_hand_is_held_and_refused_at_the_cap() {
+    let mut world = command(&one("keep: {last: 5}, leave_free: 0"));
+    for hours in [40, 30, 20, 10] {
+        world.foreign_snapshot(1, hours);
+    }
+    let report = world.ask(take(false));
+    assert_eq!(report.targets[0].result, RunResult::Success, "{report:?}");
+    let item = world.items(Kind::Snapshot, 1).pop().unwrap();
+    assert!(item.description.contains("by=hand") && item.description.contains("until=2026-03-15"), "{}", item.description);
+    assert!(item.name.unwrap().contains("before-upgrade"));
+    world.restart(MINUTE);
+    let report = world.ask(take(false));
+    assert_eq!((report.targets[0].result, report.targets[0].problems[0].reason), (RunResult::Blocked, Reason::CapFull));
+    assert_eq!(world.calls("delete"), 0);
+}
+
+#[test]
+fn an_item_by_hand_makes_room_if_asked() {
+    let mut world =
+        World::new(&one("keep: {last: 4}, leave_free: 0, at_cap: refuse, min_keep: 1").replace("leave_free: 0", "leave_free: 1"));
+    world.run_for(DAY * 5);
+    world.foreign_snapshot(1, 10);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
+    let report = world.ask(take(false));
+    assert_eq!(report.targets[0].result, RunResult::Blocked);
+    let report = world.ask(take(true));
+    assert_eq!((report.targets[0].result, report.targets[0].deleted.len()), (RunResult::Success, 1), "{report:?}");
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
+}
+
+#[test]
+fn an_item_by_hand_is_made_although_a_scheduled_run_is_on() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_until("2026-03-01T03:01:00Z");
+    assert_eq!(world.watch.created_by_us().len(), 1);
+    let report = world.ask(take(false));
+    assert_eq!((report.targets[0].result, report.targets[0].created.len()), (RunResult::Success, 1));
+    let made: Vec<bool> = world.watch.created_by_us().iter().map(|item| item.description.contains("by=hand")).collect();
+    assert_eq!(made, [false, true]);
+}
+
+#[test]
+fn a_request_waits_for_the_other_kind() {
+    let yaml = one("keep: {last: 4}").replace("servers:", "    backups: {schedule: \"30 3 * * *\", keep: {last: 4}}\nservers:");
+    let mut world = World::new(&yaml);
+    world.run_until("2026-03-01T03:01:00Z");
+    let select = Select { kinds: vec![Kind::Backup], ..Select::default() };
+    let report = world.ask(Request { select, ..run(false) });
+    assert_eq!((report.targets.len(), report.targets[0].result), (1, RunResult::Success));
+    assert_eq!(world.watch.created_by_us().len(), 2);
+}
+
+#[test]
+fn what_answers_to_nothing_is_told() {
+    let mut world = command(&one("keep: {last: 4}"));
+    let select = Select { servers: vec![ServerPattern::Name(Globs::new(&["db-*"]).unwrap())], ..Select::default() };
+    let report = world.ask(Request { select, ..run(true) });
+    assert!(matches!(report.fatal, Some(Fatal::Selection(_))), "{report:?}");
+    let select = Select { servers: vec![ServerPattern::Id(ServerId(1))], policies: vec!["web".to_owned()], kinds: vec![Kind::Snapshot] };
+    assert_eq!(world.ask(Request { select, ..run(false) }).targets.len(), 1);
+}
+
+#[test]
+fn a_provider_that_is_down_ends_a_command() {
+    for error in [Trouble::status(503), Trouble::status(401), Trouble::cut()] {
+        let mut world = command(&one("keep: {last: 4}"));
+        world.always(On::Everything, Trouble::Refused(error));
+        let before = world.true_now();
+        let report = world.ask(run(false));
+        assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
+        assert!(world.true_now().duration_since(before).unsigned_abs() < MINUTE * 5);
+        assert_eq!(world.calls("create"), 0);
+    }
+}
+
+#[test]
+fn lists_that_are_not_lists_fail_a_command() {
+    let mut world = command(&one("keep: {last: 4}"));
+    world.always(On::Lists, Trouble::Refused(crate::provider::ProviderError::Unreadable { what: "HTML".to_owned() }));
+    let report = world.ask(run(false));
+    assert_eq!((report.fatal, report.targets.len()), (None, 1));
+    assert_eq!(report.targets[0].result, RunResult::Failure);
+}
+
+#[test]
+fn a_provider_that_goes_down_in_the_middle_ends_a_command_as_well() {
+    let mut world = command(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 4);
+    world.request(run(true));
+    assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 1));
+    world.always(On::Everything, Trouble::Refused(Trouble::status(503)));
+    assert!(world.run_until_that(HOUR * 2, |world| !world.reports.is_empty()));
+}
+
+#[test]
+fn a_create_whose_fate_stays_unknown_ends_a_command() {
+    let mut world = command(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 4);
+    world.always(On::Creates, Trouble::Lost(Trouble::cut()));
+    world.request(run(true));
+    assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 1));
+    world.always(On::Lists, Trouble::Refused(Trouble::status(503)));
+    assert!(world.run_until_that(HOUR * 2, |world| !world.reports.is_empty()));
+    let report = world.reports.pop().unwrap();
+    assert!(report.fatal.is_some() || report.targets[0].result == RunResult::Failure, "{report:?}");
+}
+
+#[test]
+fn a_server_that_is_paused_or_claimed_twice_is_refused() {
+    let paused = one("keep: {last: 4}").replace("policy: web}", "policy: web, paused_until: 2026-12-01T00:00:00Z}");
+    let mut world = command(&paused);
+    let report = world.ask(run(false));
+    assert_eq!((report.targets[0].result, report.targets[0].problems[0].reason), (RunResult::Skipped, Reason::Paused));
+    let twice =
+        one("keep: {last: 4}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}\n  - {match: \"*-1\", policy: web}");
+    let mut world = command(&twice);
+    let select = Select { servers: vec![ServerPattern::Id(ServerId(1))], ..Select::default() };
+    let report = world.ask(Request { select, ..run(false) });
+    assert_eq!((report.targets[0].result, report.targets[0].problems[0].reason), (RunResult::Failure, Reason::MatchConflict));
+    assert_eq!(world.calls("create"), 0);
+}
+
+#[test]
+fn a_request_while_the_servers_are_never_told_is_answered() {
+    for mode in [Mode::Daemon, Mode::Command] {
+        let mut world = World::of(&one("keep: {last: 4}"), 3, mode);
+        world.always(On::Servers, Trouble::Refused(Trouble::status(404)));
+        assert_eq!(world.ask(run(false)).targets[0].result, RunResult::Success);
+        let mut world = World::of(&one("keep: {last: 4}"), 3, mode);
+        world.always(On::Servers, Trouble::Refused(Trouble::status(500)));
+        let report = world.ask(run(false));
+        assert!(report.fatal.is_some() || !report.targets.is_empty());
+    }
+}
+
+#[test]
+fn two_requests_at_once_are_answered_both() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.foreign_snapshot(1, 5);
+    world.request(Request { id: 1, ..take(false) });
+    world.request(Request { id: 2, ..take(false) });
+    world.request(Request { id: 3, ..run(true) });
+    assert!(world.run_until_that(HOUR, |world| world.reports.len() == 3));
+    assert_eq!(world.watch.created_by_us().len(), 2);
+    let item: Vec<Item> = world.items(Kind::Snapshot, 1);
+    assert_eq!(item.len(), 3);
+}

@@ -1,0 +1,132 @@
+//! What a run sees: the view it may plan on, why nothing may be deleted, and what planner and guard are told.
+
+use crate::clock::Mono;
+
+use super::super::assess::Knowledge;
+use super::super::guard;
+use super::super::inventory::{Item, Status};
+use super::super::mark::{Mark, Reading};
+use super::super::memory::Undecided;
+use super::super::plan::{Allowance, Ground};
+use super::super::policy::KindPolicy;
+use super::super::problem::{Problem, Reason};
+use super::super::view::View;
+use super::{Context, Run, count};
+
+impl Run {
+    /// What the newest listing shows of the server, if it was begun at `after` or later.
+    pub(super) fn view<'a>(&self, ctx: &'a Context<'_>, after: Mono) -> Option<View<'a>> {
+        let inventory = ctx.inventory.filter(|inventory| inventory.begun >= after)?;
+        let mut view = inventory.of(self.target.server);
+        let hidden = ctx.memory.made.keys().filter(|id| view.find(**id).is_none()).count() as u64;
+        view.unseen = view.unseen.saturating_add(hidden);
+        Some(view)
+    }
+
+    /// From when on a listing is fresh enough to plan on: after the last write, and at most 60 s ago (contract §3.1).
+    pub(super) fn fresh_from(ctx: &Context<'_>) -> Mono {
+        let youngest = Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX));
+        ctx.last_write.map_or(youngest, |write| write.max(youngest))
+    }
+
+    /// Whether the state of the servers is known freshly enough for deletes, where the provider tells it.
+    pub(super) fn servers_are_fresh(ctx: &Context<'_>) -> bool {
+        let youngest = Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX));
+        !ctx.server.told || ctx.server.seen.is_some_and(|seen| seen >= youngest)
+    }
+
+    /// Why nothing may be deleted there now (contract §3, "no delete on doubt").
+    pub(super) fn freeze(&self, ctx: &Context<'_>, view: &View<'_>) -> Option<Problem> {
+        let problem = |reason, detail| Some(Problem { reason, detail });
+        if !ctx.wanted.fuse.enabled {
+            return problem(Reason::Fuse, "deletes are switched off (`deletes.enabled: false`)".to_owned());
+        }
+        if let Some(detail) = view.defect() {
+            return problem(Reason::ListingIncomplete, detail);
+        }
+        if let Some(hidden) = ctx.memory.made.keys().find(|id| view.find(**id).is_none()) {
+            return problem(Reason::ListingIncomplete, format!("item {hidden} is not shown"));
+        }
+        if let Some(name) = ctx.server.other_name {
+            return problem(Reason::NameMismatch, format!("the provider calls the server `{name}`"));
+        }
+        if ctx.server.restoring {
+            return problem(Reason::Restoring, "the server is being restored".to_owned());
+        }
+        if ctx.server.told && !Self::servers_are_fresh(ctx) {
+            return problem(Reason::ListingIncomplete, "the state of the server is not known".to_owned());
+        }
+        if ctx.memory.undecided.is_empty() {
+            return ctx.server.freeze.cloned();
+        }
+        let create = ctx.memory.undecided.values().all(|undecided| matches!(undecided, Undecided::Create(_)));
+        let (reason, what) = if create { (Reason::CreateUnknown, "create") } else { (Reason::DeleteUnknown, "delete") };
+        problem(reason, format!("an earlier {what} there is undecided"))
+    }
+
+    pub(super) fn knowledge<'a>(ctx: &'a Context<'_>) -> Knowledge<'a> {
+        Knowledge { made: &ctx.memory.made, protected: ctx.protected, held: ctx.held }
+    }
+
+    /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03),
+    /// or made by another replica. Its slot then is that of the run which made the room, or a later one.
+    fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
+        let paid = |item: &Item| match Mark::read(&item.description) {
+            Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => {
+                mark.slot().is_some_and(|slot| ctx.memory.room_for.is_some_and(|room| slot >= room))
+            }
+            _ => false,
+        };
+        if view.items.iter().any(paid) { 0 } else { ctx.memory.rooms_made }
+    }
+
+    pub(super) fn ground<'a>(
+        &self,
+        ctx: &'a Context<'_>,
+        policy: &'a KindPolicy,
+        view: &'a View<'a>,
+        freeze: Option<&'a Problem>,
+    ) -> Ground<'a> {
+        let fuse = ctx.wanted.fuse;
+        let unpaid = count(&self.deleted).saturating_sub(self.extra_used);
+        Ground {
+            wanted: ctx.wanted,
+            policy,
+            view,
+            knowledge: Self::knowledge(ctx),
+            freeze,
+            room_made: Self::rooms_made(ctx, view) > 0,
+            allowance: Allowance {
+                paid: count(&self.created).saturating_sub(self.owed).saturating_sub(unpaid),
+                extra_run: fuse.extra_per_server.saturating_sub(self.extra_used),
+                extra_day: fuse.extra_per_day.saturating_sub(ctx.extras_last_day),
+            },
+            now: ctx.now.wall,
+        }
+    }
+
+    pub(super) fn guard_facts<'a>(&self, ctx: &'a Context<'_>, policy: &'a KindPolicy, view: &'a View<'a>) -> guard::Facts<'a> {
+        guard::Facts {
+            wanted: ctx.wanted,
+            policy,
+            server: self.target.server,
+            view,
+            made: &ctx.memory.made,
+            protected: ctx.protected,
+            held: ctx.held,
+            last_write: ctx.last_write,
+            undecided: &ctx.memory.undecided,
+            frozen: ctx.server.freeze.is_some(),
+            name_agrees: ctx.server.other_name.is_none(),
+            restoring: ctx.server.restoring,
+            rooms_made: Self::rooms_made(ctx, view),
+            completed: count(&self.created),
+            owed: self.owed,
+            deleted: count(&self.deleted),
+            extra: self.extra_used,
+            extra_last_day: ctx.extras_last_day,
+            now: ctx.now.wall,
+            mono: ctx.now.mono,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Deletes: their answers, the look at what they did, and what drops them.
+
+use super::*;
+use crate::domain::testing::foreign;
+
+/// A run whose first prune, of item 1 of four, was sent.
+fn prune_sent() -> Story {
+    let (mut story, told) = Story::pruning("last=4", &some(4));
+    assert_eq!(told, ["completed", "release", "intend after_create 1"]);
+    assert_eq!(story.recorded(), ["send delete 1"]);
+    story
+}
+
+fn five() -> Vec<Item> {
+    with(&some(4), coming(Status::Completed))
+}
+
+#[test]
+fn what_is_shown_after_all_is_deleted_three_times_and_counted_once() {
+    let mut story = prune_sent();
+    for _ in 1..DELETES_SENT_MAX {
+        story.deleted();
+        story.pass(58);
+        assert_eq!(story.show(&five()), [""; 0], "the provider is given time");
+        assert_eq!(story.show(&five()), ["send delete 1"]);
+    }
+    story.deleted();
+    assert_eq!(story.pass(60).show(&five()), ["delete ineffective", "end failure delete_failed"]);
+    assert_eq!(story.facts, ["create success", "delete 1 success"]);
+}
+
+#[test]
+fn a_doubt_is_settled_by_two_complete_listings() {
+    let mut story = prune_sent();
+    assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
+    assert_eq!(story.run.standing()[0].reason, Reason::DeleteUnknown);
+    assert_eq!(story.show(&five()[1..]), [""; 0], "too early to tell");
+    story.pass(60);
+    assert_eq!(story.show(&five()[1..]), [""; 0]);
+    assert_eq!(story.show_partly(&five()[1..], 1), [""; 0]);
+    assert_eq!(story.show(&five()), [""; 0], "it is there again");
+    assert_eq!(story.show(&five()[1..]), [""; 0]);
+    assert_eq!(story.show(&five()[1..]), ["delete gone", "end success"]);
+    assert_eq!(story.facts, ["create success", "delete 1 success"]);
+}
+
+#[test]
+fn a_doubt_that_was_not_done_is_sent_again_for_the_same_item() {
+    let mut story = prune_sent();
+    story.delete_fails(SetbackKind::Doubtful);
+    story.pass(60).show(&five());
+    assert_eq!(story.show(&five()), ["send delete 1"]);
+    story.deleted();
+    assert_eq!(story.show(&five()[1..]), ["delete gone", "end success"]);
+}
+
+#[test]
+fn a_doubt_that_stays_is_told() {
+    let mut story = prune_sent();
+    story.delete_fails(SetbackKind::Doubtful);
+    assert_eq!(story.pass(600).look(), ["end failure delete_unknown"]);
+    assert_eq!(story.facts, ["create success", "delete 1 unknown"]);
+}
+
+#[test]
+fn a_no_ends_the_run() {
+    let mut story = prune_sent();
+    assert_eq!(story.delete_fails(SetbackKind::Refused), ["delete refused", "end failure delete_failed"]);
+}
+
+#[test]
+fn one_that_was_not_sent_is_planned_anew_on_a_fresh_listing() {
+    let mut story = prune_sent();
+    for pause in [2, 4, 8, 16] {
+        assert_eq!(story.pass(1).delete_fails(SetbackKind::NotSent), ["delete refused"]);
+        assert_eq!(story.run.want.wake, Some(story.mono().after(Duration::from_secs(pause))));
+        assert_eq!(story.pass(pause).look(), [""; 0], "the listing is from before");
+        assert_eq!(story.show(&five()), ["intend after_create 1"]);
+        story.recorded();
+    }
+    assert_eq!(story.delete_fails(SetbackKind::NotSent), ["delete refused", "end failure delete_failed"]);
+    let mut story = prune_sent();
+    story.delete_fails(SetbackKind::NotSent);
+    story.restoring = true;
+    assert_eq!(story.pass(2).show(&five()), ["end success restoring"], "meanwhile a restore has begun");
+}
+
+#[test]
+fn a_change_between_intent_and_sending_drops_the_delete() {
+    type Change = fn(&mut Story);
+    let changes: [(&str, Change); 5] = [
+        ("end success", |story| story.generation = 2),
+        ("end success", |story| story.policy = None),
+        ("end success restoring", |story| story.restoring = true),
+        ("end success name_mismatch", |story| story.other_name = Some("db")),
+        ("end success listing_incomplete", |story| {
+            story.freeze = Some(Problem { reason: Reason::ListingIncomplete, detail: String::new() });
+        }),
+    ];
+    for (end, change) in changes {
+        let (mut story, _) = Story::pruning("last=4", &some(4));
+        change(&mut story);
+        let mut told = story.recorded();
+        while story.ended.is_none() {
+            told.extend(story.show(&five()));
+        }
+        assert_eq!(told, ["delete refused", end]);
+    }
+}
+
+#[test]
+fn a_listing_that_got_old_before_the_journal_answered_is_replaced() {
+    let (mut story, _) = Story::pruning("last=4", &some(4));
+    assert_eq!(story.pass(61).recorded(), ["delete refused"]);
+    assert_eq!(story.show(&five()), ["intend after_create 1"]);
+}
+
+#[test]
+fn a_reload_in_the_middle_of_pruning_drops_the_rest() {
+    let (mut story, told) = Story::pruning("last=3", &some(4));
+    assert_eq!(told[2], "intend after_create 1");
+    story.recorded();
+    story.generation = 2;
+    story.deleted();
+    assert_eq!(story.show(&five()[1..]), ["delete gone", "end success"]);
+}
+
+#[test]
+fn without_a_reload_the_fuse_says_how_far_it_goes() {
+    let (mut story, _) = Story::pruning("last=1", &some(4));
+    story.recorded();
+    story.deleted();
+    assert_eq!(story.show(&five()[1..]), ["delete gone", "intend after_create 2 extra"]);
+    story.recorded();
+    story.deleted();
+    assert_eq!(story.show(&five()[2..]), ["delete gone", "end success fuse"]);
+}
+
+#[test]
+fn an_item_that_changed_drops_the_rest_of_the_plan() {
+    let (mut story, _) = Story::pruning("last=1", &some(4));
+    story.recorded();
+    story.deleted();
+    let mut items = five()[1..].to_vec();
+    items[0].description = "renamed by a person".into();
+    assert_eq!(story.show(&items), ["delete gone", "end success fuse"]);
+}
+
+#[test]
+fn nothing_is_deleted_on_a_listing_that_is_not_complete() {
+    let mut story = Story::sent("last=4", &some(4));
+    story.created(coming(Status::InProgress));
+    assert_eq!(story.show_partly(&five(), 1), ["completed", "release"]);
+    for _ in 2..LOOKS_MAX {
+        assert_eq!(story.show_partly(&five(), 1), [""; 0]);
+    }
+    assert_eq!(story.show_partly(&five(), 1), ["end success listing_incomplete"]);
+    let mut story = Story::sent("last=4", &some(4));
+    story.created(coming(Status::InProgress));
+    story.show_partly(&five(), 1);
+    assert_eq!(story.show(&five()), ["intend after_create 1"], "the next one is complete");
+}
+
+#[test]
+fn without_a_listing_the_run_ends_well_and_tells_that_it_pruned_nothing() {
+    let (mut story, _) = Story::pruning("last=4", &some(4));
+    assert_eq!(story.pass(61).recorded(), ["delete refused"]);
+    assert_eq!(story.pass(599).look(), [""; 0]);
+    assert_eq!(story.pass(1).look(), ["end success listing_incomplete"]);
+}
+
+#[test]
+fn the_state_of_the_servers_must_be_fresh() {
+    let mut story = Story::sent("last=4", &some(4));
+    story.created(coming(Status::InProgress));
+    story.servers = Some(Mono::default());
+    story.pass(1);
+    story.inventory = Some(inventory(listing(five()), story.second));
+    assert_eq!(story.look(), ["completed", "release"]);
+    assert_eq!(story.run.want.servers, Some(Mono(Duration::from_secs(story.second - 60))));
+    story.servers = Some(story.mono());
+    assert_eq!(story.look(), ["intend after_create 1"]);
+}
+
+#[test]
+fn room_that_no_create_has_paid_for_is_not_made_twice() {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    story.deleted();
+    story.show(&some(5)[1..]);
+    story.recorded();
+    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+    // Somebody fills the slot: the next run is blocked, and with a free slot it goes on and pays.
+    let full = with(&some(5)[1..], foreign(99, 1));
+    let next = |story: &mut Story| std::mem::replace(story, Story::new("last=5")).memory;
+    let memory = next(&mut story);
+    story.memory = memory;
+    assert_eq!(story.pass(10).show(&full), ["end blocked cap_full"]);
+    let memory = next(&mut story);
+    let mut story = Story { memory, ..Story::new("last=3") };
+    assert_eq!(story.pass(20).show(&some(5)[1..])[0], "intend create 2 of prod-web-20261121T120000Z");
+    story.recorded();
+    story.created(coming(Status::InProgress));
+    let told = story.show(&with(&some(5)[1..], coming(Status::Completed)));
+    assert_eq!(told, ["completed", "release", "intend after_create 2 extra"], "the create has paid for the room");
+}
+
+#[test]
+fn a_create_that_completed_unnoticed_has_paid_for_its_room() {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    story.deleted();
+    story.show(&some(5)[1..]);
+    story.recorded();
+    story.create_fails(SetbackKind::Refused);
+    // The provider said no and made it all the same; the next slot comes.
+    let later = crate::domain::testing::slot_mark(now() + Duration::from_secs(3600));
+    let order = Order { description: later.description(), slot: later.slot(), ..order() };
+    let run = Run::new(Start { id: RunId(2), order, origin: later.origin, deadline: None, ..start() });
+    let mut next = Story { memory: story.memory, ..Story::of(run, "last=5") };
+    let items = with(&some(5)[1..], coming(Status::Completed));
+    assert_eq!(next.pass(30).show(&items), ["intend before_create 2"]);
+}
+
+#[test]
+fn a_delete_in_the_room_that_was_not_sent_is_planned_anew() {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    assert_eq!(story.delete_fails(SetbackKind::NotSent), ["delete refused"]);
+    story.pass(2);
+    assert_eq!(story.show(&some(4)), ["intend create 1 of prod-web-20261121T120000Z"], "a slot has become free meanwhile");
+}
+
+#[test]
+fn nothing_is_deleted_where_the_journal_cannot_be_written() {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    let op = story.in_flight.pop().unwrap();
+    assert_eq!(story.step(Event::NotRecorded(op, "full".to_owned())), ["end failure"]);
+    let (mut story, _) = Story::pruning("last=4", &some(4));
+    let op = story.in_flight.pop().unwrap();
+    assert_eq!(story.step(Event::NotRecorded(op, "full".to_owned())), ["end failure"]);
+}
+
+#[test]
+fn after_the_deadline_room_is_made_for_nothing_more() {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    story.deleted();
+    story.pass(7200);
+    assert_eq!(story.show(&some(5)[1..]), ["delete gone", "end failure"]);
+}

@@ -1,0 +1,210 @@
+//! What goes into a run and what comes out of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Mono, Now};
+
+use super::super::fact::{Fact, Target};
+use super::super::inventory::{Item, ItemId};
+use super::super::mark::Origin;
+use super::super::memory::TargetMemory;
+use super::super::plan::Order;
+use super::super::policy::{KindPolicy, Wanted};
+use super::super::problem::{Problem, RunResult};
+use super::super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
+use super::super::view::Inventory;
+
+/// What is different for an item made by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByHand {
+    /// Whether an item may be given at the cap.
+    pub make_room: bool,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Want {
+    /// A listing begun at this time or later.
+    pub listing: Option<Mono>,
+    /// Not only with the next poll.
+    pub urgent: bool,
+    /// The state of the servers, begun at this time or later.
+    pub servers: Option<Mono>,
+    /// Leave to make an item.
+    pub permit: bool,
+    /// To be looked at again then.
+    pub wake: Option<Mono>,
+}
+
+/// What a run may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Both clocks.
+    pub now: Now,
+    /// What is wanted.
+    pub wanted: &'a Wanted,
+    /// The digest of the configuration's text.
+    pub config: &'a str,
+    /// The configuration's generation.
+    pub generation: u64,
+    /// The policy for the target; none once it has left the configuration.
+    pub policy: Option<&'a KindPolicy>,
+    /// How long one exchange may take.
+    pub request_timeout: Duration,
+    /// The newest listing of the kind.
+    pub inventory: Option<&'a Inventory>,
+    /// What the past says of the target.
+    pub memory: &'a TargetMemory,
+    /// Extra deletes within the last 24 hours, of all servers.
+    pub extras_last_day: u32,
+    /// When something was last sent to the server, or answered by it.
+    pub last_write: Option<Mono>,
+    /// What is known of the server.
+    pub server: ServerState<'a>,
+    /// Items that are never deleted.
+    pub protected: &'a [ItemId],
+    /// Items that an operator holds.
+    pub held: &'a BTreeMap<ItemId, Timestamp>,
+    /// Whether leave to make an item is given.
+    pub permit: bool,
+}
+
+/// What is known of a server besides its items.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerState<'a> {
+    /// The provider does not know it.
+    pub missing: bool,
+    /// The provider's name, where it is not the configured one.
+    pub other_name: Option<&'a str>,
+    /// It is being restored.
+    pub restoring: bool,
+    /// When the state of the servers was last asked for; none where the provider does not tell it at all.
+    pub seen: Option<Mono>,
+    /// Whether the provider tells the state of the servers.
+    pub told: bool,
+    /// Why nothing may be deleted there for now, for a reason that outlasts this listing (an account-wide doubt, or too few clean listings).
+    pub freeze: Option<&'a Problem>,
+}
+
+/// Something for a run to react to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// There may be something new: a listing, a permit, a time that has come.
+    Look,
+    /// The intent of this operation is durable.
+    Recorded(OpId),
+    /// The intent of this operation could not be written.
+    NotRecorded(OpId, String),
+    /// The answer to a create.
+    CreateAnswered(OpId, Result<Item, Setback>),
+    /// The answer to a delete; that the item is not there is a success.
+    DeleteAnswered(OpId, Result<(), Setback>),
+}
+
+/// How a write went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// What it means.
+    pub kind: SetbackKind,
+    /// What came, in words.
+    pub text: String,
+    /// How long the provider asks to be left alone, if it says.
+    pub pause: Option<Duration>,
+}
+
+/// What a failed write means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetbackKind {
+    /// It never reached the provider, or was turned away unread.
+    NotSent,
+    /// The provider says no.
+    Refused,
+    /// The provider does not know the server.
+    ServerMissing,
+    /// It may have been done.
+    Doubtful,
+}
+
+/// What a run asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Make this durable; [`Event::Recorded`] answers.
+    Intend(OpId, Record),
+    /// Write this down.
+    Record(Record),
+    /// Send the create.
+    SendCreate {
+        /// Which.
+        op: OpId,
+        /// What to make.
+        order: Order,
+    },
+    /// Send the delete.
+    SendDelete {
+        /// Which.
+        op: OpId,
+        /// What goes.
+        item: ItemId,
+    },
+    /// Tell this.
+    Tell(Fact),
+    /// The item is no longer being made: leave to make one is given back.
+    Release,
+    /// The run is over.
+    End(Outcome),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// In one word.
+    pub result: RunResult,
+    /// What stands.
+    pub problems: Vec<Problem>,
+    /// Why it is no success.
+    pub error: Option<String>,
+}
+
+/// How a run is to begin.
+#[derive(Debug)]
+pub struct Start {
+    /// Its number.
+    pub id: RunId,
+    /// Of what.
+    pub target: Target,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// What it is to make.
+    pub order: Order,
+    /// The origin in the mark of what it makes.
+    pub origin: Origin,
+    /// The configuration's generation.
+    pub generation: u64,
+    /// When.
+    pub started: Now,
+    /// No create is begun after.
+    pub deadline: Option<Timestamp>,
+    /// For `take`.
+    pub by_hand: Option<ByHand>,
+}
+
+/// Where an interrupted run is picked up.
+#[derive(Debug)]
+pub enum Resume {
+    /// A create of which it is not known whether it was done.
+    CreateInDoubt(Box<CreateIntent>),
+    /// A delete of which it is not known whether it was done.
+    DeleteInDoubt(Box<DeleteIntent>, Box<Item>),
+    /// An item that is being made.
+    Waiting {
+        /// The create, where the journal knows it.
+        op: Option<OpId>,
+        /// The item.
+        item: ItemId,
+        /// Its age.
+        age: Duration,
+    },
+}

@@ -1,0 +1,123 @@
+//! The wait for an item to be complete.
+
+use std::time::Duration;
+
+use crate::clock::Mono;
+
+use super::super::fact::Fact;
+use super::super::inventory::{ItemId, Status};
+use super::super::problem::{Reason, RunResult};
+use super::super::record::{CreateEnd, OpId, Record};
+use super::pruning::Pruning;
+use super::{Effect, Phase, Run, Step, Want};
+
+/// An item that is being made.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    op: Option<OpId>,
+    item: ItemId,
+    since: Mono,
+    /// How old it was then.
+    age: Duration,
+    proof: Proof,
+}
+
+impl Waiting {
+    pub(super) fn new(op: Option<OpId>, item: ItemId, since: Mono, age: Duration, request_timeout: Duration) -> Waiting {
+        Waiting { op, item, since, age, proof: Proof::new(since, request_timeout) }
+    }
+}
+
+/// Proof of something by two complete listings in a row that were begun long enough after the sending (contract §3).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof {
+    from: Mono,
+    last: Option<Mono>,
+    count: u32,
+}
+
+impl Proof {
+    pub(super) fn new(sent: Mono, request_timeout: Duration) -> Proof {
+        Proof { from: sent.after(request_timeout.saturating_mul(2)), last: None, count: 0 }
+    }
+
+    /// The newest complete listing says the contrary.
+    pub(super) fn clear(&mut self) {
+        (self.last, self.count) = (None, 0);
+    }
+
+    /// Notes a complete listing that says so. Returns whether that is proof.
+    pub(super) fn note(&mut self, begun: Mono) -> bool {
+        if begun >= self.from && self.last != Some(begun) {
+            self.last = Some(begun);
+            self.count += 1;
+        }
+        self.count >= 2
+    }
+}
+
+impl Run {
+    /// Waits until the item is complete.
+    pub(super) fn wait(&mut self, step: &mut Step<'_, '_>, mut waiting: Waiting) {
+        let ctx = step.ctx;
+        let Some(policy) = ctx.policy else {
+            return self.end(step, RunResult::Skipped, Some("the server has left the configuration".to_owned()));
+        };
+        let view = self.view(ctx, waiting.since);
+        let status = view.as_ref().and_then(|view| view.find(waiting.item)).map(|item| item.status.clone());
+        match (&view, status) {
+            (_, Some(Status::Completed)) => return self.complete(step, &waiting),
+            (_, Some(Status::Failed)) => return self.lose(step, &waiting, "failed at the provider"),
+            (_, Some(Status::InProgress | Status::Unknown(_))) => waiting.proof.clear(),
+            (Some(view), None) if view.defect().is_none() && waiting.proof.note(view.begun()) => return self.vanished(step, &waiting),
+            _ => {}
+        }
+        let stuck_at = waiting.since.after(policy.stuck_after.saturating_sub(waiting.age));
+        if ctx.now.mono >= stuck_at {
+            step.out.push(Effect::Release);
+            let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(policy.stuck_after));
+            return self.fail(step, Reason::Stuck, detail);
+        }
+        let newer = ctx.inventory.map_or(waiting.since, |inventory| inventory.begun.after(Duration::from_nanos(1)));
+        self.want = Want { listing: Some(newer.max(waiting.since)), wake: Some(stuck_at), ..Want::default() };
+        self.phase = Phase::Waiting(waiting);
+    }
+
+    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
+        let at = step.wall();
+        // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
+        let own = super::count(&self.deleted).saturating_sub(self.extra_used);
+        self.owed = step.ctx.memory.rooms_made.saturating_sub(own);
+        if let Some(op) = waiting.op {
+            step.record(Record::CreateCompleted { op, at });
+        }
+        self.created.push(waiting.item);
+        step.tell(Fact::Completed { target: self.target.clone(), run: self.id.0, item: waiting.item });
+        step.out.push(Effect::Release);
+        if self.by_hand.is_some() {
+            return self.end(step, RunResult::Success, None);
+        }
+        self.looks = 0;
+        self.want = Want { wake: Some(step.ctx.now.mono), ..Want::default() };
+        self.phase = Phase::Pruning(Pruning::default());
+    }
+
+    /// The item will not be complete: its slot may be tried again.
+    fn lose(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting, how: &str) {
+        let error = format!("item {} {how}", waiting.item);
+        if let Some(op) = waiting.op {
+            self.end_create(step, op, CreateEnd::Failed, &error);
+        }
+        step.out.push(Effect::Release);
+        self.fail(step, Reason::CreateFailed, error);
+    }
+
+    /// It is written down that the item is gone: else nothing could ever be deleted there, for lack of a listing that shows it.
+    fn vanished(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
+        let at = step.wall();
+        if step.ctx.memory.made.contains_key(&waiting.item) {
+            step.record(Record::ItemGone { kind: self.target.kind, item: waiting.item, ours: false, at });
+        }
+        self.lose(step, waiting, "vanished before it was complete");
+    }
+}
