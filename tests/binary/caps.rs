@@ -50,10 +50,6 @@ async fn protected_ones_stay_and_refuse_makes_no_room() {
 #[tokio::test]
 async fn a_failed_item_of_ours_is_the_first_to_go() {
     let (stage, _) = Stage::holding(4).await;
-    let failed = stage.add_ours(Kind::Snapshot, 0);
-    stage.emulator.end_by_hand(Kind::Snapshot, failed, Progress::Failed);
-    // A slot of its own, so that the due one is still open.
-    stage.emulator.delete_by_hand(Kind::Snapshot, failed).unwrap();
     let at = stage.slot() - SignedDuration::from_hours(3);
     let mark = format!("snapwarden owner=prod policy=web slot={at}");
     let failed = stage.emulator.add_item(Item::completed(Kind::Snapshot, WEB, at).described(&mark).progressed(Progress::Failed));
@@ -90,7 +86,9 @@ async fn creates_come_to_nothing(fault: Fault, stuck_after: &str) {
          servers:\n  - {{id: 1, name: web-01, policy: web}}\n"
     ));
     let daemon = stage.serve().await;
-    let ended = |stage: &Stage| ["failure", "blocked"].map(|result| stage.metric(&format!("runs_total{{kind=\"snapshot\",policy=\"web\",result=\"{result}\"}}")));
+    let ended = |stage: &Stage| {
+        ["failure", "blocked"].map(|result| stage.metric(&format!("runs_total{{kind=\"snapshot\",policy=\"web\",result=\"{result}\"}}")))
+    };
     stage.until("three runs came to nothing", || ended(&stage).into_iter().flatten().sum::<f64>() >= 3.0).await;
     daemon.terminate().await;
     let good = stage.emulator.items(Kind::Snapshot).into_iter().filter(|item| item.progress == Progress::Completed);

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
-use snapwarden::domain::inventory::Kind;
 
 use super::stage::{KEEP_FOUR, Stage};
 
@@ -61,7 +60,8 @@ async fn check_changes_nothing_and_passes_online() {
 #[tokio::test]
 async fn a_bad_configuration_is_shown_by_place_and_ends_with_2() {
     let stage = Stage::new().await;
-    stage.configure_due("keep: {last: 9}\n      splay: 20");
+    stage.configure_due("keep: {last: 9}");
+    stage.reconfigure("id: 1, name: web-01", "id: one, name: web-01");
     for command in [&["check"][..], &["plan"], &["run", "--due"], &["serve"]] {
         let outcome = stage.command_ends(command).await.exits(2);
         assert!(outcome.stdout.is_empty());
@@ -83,27 +83,15 @@ async fn a_token_file_that_everyone_may_read_is_refused() {
 async fn wrong_usage_ends_with_2() {
     let stage = Stage::new().await;
     stage.configure_due(KEEP_FOUR);
-    let wrong: [&[&str]; 6] =
-        [&["run"], &["nope"], &["plan", "--kind", "disk"], &["take", "snapshot"], &["take", "snapshot", "--server", "1", "--keep-for", "5M"], &["schedule", "0 0 30 2 *"]];
+    let wrong: [&[&str]; 6] = [
+        &["run"],
+        &["nope"],
+        &["plan", "--kind", "disk"],
+        &["take", "snapshot"],
+        &["take", "snapshot", "--server", "1", "--keep-for", "5M"],
+        &["schedule", "0 0 30 2 *"],
+    ];
     for arguments in wrong {
         stage.command_ends(arguments).await.exits(2);
     }
-}
-
-#[tokio::test]
-async fn hooks_run_around_the_create_without_the_token() {
-    let stage = Stage::new().await;
-    let told = stage.path("told");
-    let hook = stage.path("hook");
-    fs::write(&hook, format!("#!/bin/sh\necho \"$1 $SNAPWARDEN_SERVER_NAME $SNAPWARDEN_KIND\" >> {0}\nenv >> {0}\n", told.display())).unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
-    let run = |word: &str| format!("{{run: [{}, {word}], timeout: 10s}}", hook.display());
-    stage.configure_due(&format!("{KEEP_FOUR}\n      hooks: {{before: {}, after: {}, after_on: accepted}}", run("before"), run("after")));
-    stage.run_due().await.exits(0);
-    let told = fs::read_to_string(told).unwrap();
-    let (before, after) = (told.find("before web-01 snapshot").unwrap(), told.find("after web-01 snapshot").unwrap());
-    assert!(before < after);
-    assert!(told.contains("SNAPWARDEN_NAME=prod-web-"), "{told}");
-    stage.token_is_nowhere();
-    assert_eq!(stage.emulator.items(Kind::Snapshot).len(), 1);
 }

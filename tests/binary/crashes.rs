@@ -34,8 +34,8 @@ async fn a_create_in_progress_is_picked_up_after_a_stop() {
     stage.ledger_until("the create is ordered", |ledger| !ledger.creates().is_empty()).await;
     daemon.terminate().await;
     let daemon = stage.serve().await;
-    let success = "creates_total{kind=\"snapshot\",policy=\"web\",result=\"success\"}";
-    stage.until("the create is completed", || stage.metric(success) == Some(1.0)).await;
+    let success = "runs_total{kind=\"snapshot\",policy=\"web\",result=\"success\"}";
+    stage.until("the run is completed", || stage.metric(success) == Some(1.0)).await;
     daemon.terminate().await;
     assert_eq!(stage.created(), 1);
 }

@@ -52,7 +52,7 @@ async fn counters_equal_the_ledger_and_gauges_come_back_after_a_restart() {
     assert_eq!(status["servers"][0]["snapshots"]["used"], 2, "{status:#}");
     daemon.terminate().await;
     let daemon = stage.serve().await;
-    let labels = "{kind=\"snapshot\",policy=\"web\",server=\"web-01\",server_id=\"1\"}";
+    let labels = "{server=\"web-01\",server_id=\"1\",kind=\"snapshot\",policy=\"web\"}";
     stage.until("gauges are back", || stage.metric(&format!("restore_points{labels}")) == Some(2.0)).await;
     assert!(stage.metric(&format!("last_success_timestamp_seconds{labels}")).unwrap() > 0.0);
     daemon.terminate().await;
@@ -95,7 +95,7 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_is_followed() {
     daemon.signal(Signal::HUP);
     stage.until("the reload is done", || stage.metric("config_last_reload_successful") == Some(1.0)).await;
     stage.ledger_until("the other server is served", |ledger| ledger.creates().iter().any(|item| item.server == ServerId(2))).await;
-    let gone = "restore_points{kind=\"snapshot\",policy=\"web\",server=\"web-01\",server_id=\"1\"}";
+    let gone = "restore_points{server=\"web-01\",server_id=\"1\",kind=\"snapshot\",policy=\"web\"}";
     assert_eq!(stage.metric(gone), None);
     daemon.terminate().await;
 }
@@ -105,11 +105,15 @@ async fn a_reload_deletes_nothing_by_itself() {
     let (stage, _) = Stage::holding(4).await;
     stage.configure_due(KEEP_FOUR);
     stage.reconfigure("catch_up: 2h", "catch_up: 0s");
+    stage.reconfigure("poll_every: 50ms", "poll_every: 50ms\n  refresh_every: 50ms");
     let daemon = stage.serve().await;
+    let reloaded = || stage.metric("config_last_reload_success_timestamp_seconds");
+    let before = reloaded();
     stage.reconfigure("last: 4", "last: 1");
-    let lists = stage.emulator.ledger().requests().count();
     daemon.signal(Signal::HUP);
-    stage.until("the new policy is listed for", || stage.emulator.ledger().requests().count() > lists).await;
+    stage.until("the reload is done", || reloaded() > before).await;
+    let lists = stage.emulator.ledger().requests().count();
+    stage.ledger_until("it has looked several times", |ledger| ledger.requests().count() > lists + 5).await;
     daemon.terminate().await;
     assert!(stage.emulator.ledger().writes(None).is_empty());
 }

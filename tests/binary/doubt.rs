@@ -57,7 +57,8 @@ async fn a_lost_create_is_sent_again_in_time(fault: impl Fn(Fault) -> Fault) {
     let ledger = stage.emulator.ledger();
     let creates = ledger.requests_by(&Method::POST, "/snapshots/");
     assert!(creates[1].at.duration_since(creates[0].at) >= SignedDuration::from_secs(1));
-    let between = ledger.requests_by(&Method::GET, "/snapshots/").into_iter().filter(|list| creates[0].seq < list.seq && list.seq < creates[1].seq);
+    let between =
+        ledger.requests_by(&Method::GET, "/snapshots/").into_iter().filter(|list| creates[0].seq < list.seq && list.seq < creates[1].seq);
     assert!(between.count() >= 2, "an absence is proved by two listings");
 }
 

@@ -1,7 +1,10 @@
 //! A provider that refuses or cannot be reached: exit code 3, and what is shown then.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use snapwarden::domain::inventory::Kind;
-use snapwarden::emulator::Fault;
+use snapwarden::emulator::{Fault, Method};
 
 use super::stage::{KEEP_FOUR, Stage, free_port};
 
@@ -39,6 +42,42 @@ async fn another_account_ends_with_3() {
     stage.reconfigure("other@example.org", "ops@example.org");
     stage.run_due().await.exits(0);
     assert_eq!(stage.created(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_done_while_the_account_is_not_confirmed() {
+    for fault in [Fault::on(Method::GET, "/account/me/").status(404), Fault::on(Method::GET, "/account/me/").hang()] {
+        let stage = Stage::new().await;
+        stage.configure_due(KEEP_FOUR);
+        stage.reconfigure("  token_file: token", "  token_file: token\n  account: ops@example.org");
+        stage.emulator.fault(fault);
+        stage.run_due().await.exits(3);
+        assert!(stage.emulator.ledger().writes(None).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn another_account_that_is_told_late_is_waited_for() {
+    let stage = Stage::new().await;
+    stage.configure_due(KEEP_FOUR);
+    stage.reconfigure("  token_file: token", "  token_file: token\n  account: other@example.org");
+    stage.emulator.fault(Fault::on(Method::GET, "/account/me/").delay_answer(Duration::from_millis(300)));
+    stage.run_due().await.exits(3);
+    assert!(stage.emulator.ledger().writes(None).is_empty());
+}
+
+#[tokio::test]
+async fn a_daemon_tries_a_mended_token_at_the_next_reload() {
+    let stage = Stage::new().await;
+    stage.configure_due(KEEP_FOUR);
+    stage.emulator.refuse_token(true);
+    let daemon = stage.serve().await;
+    stage.until("the refusal is told", || stage.metric("account_problem{reason=\"auth\"}") == Some(1.0)).await;
+    stage.emulator.refuse_token(false);
+    daemon.signal(Signal::HUP);
+    stage.ledger_until("the slot is served", |ledger| ledger.creates().len() == 1).await;
+    stage.until("the refusal is over", || stage.metric("account_problem{reason=\"auth\"}") == Some(0.0)).await;
+    daemon.terminate().await;
 }
 
 #[tokio::test]

@@ -158,11 +158,10 @@ impl Stage {
 
     /// Runs a command to its end.
     pub async fn command_ends(&self, arguments: &[&str]) -> Outcome {
-        let mut command = self.command(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let output = tokio::time::timeout(PATIENCE, output).await.unwrap_or_else(|_| panic!("{arguments:?} did not end")).unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let outcome = Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        let code = Running { child, log: self.config() }.ends().await;
+        let outcome = Outcome { code, stdout: stdout.await.unwrap(), stderr: stderr.await.unwrap() };
         assert!(!outcome.stdout.contains(TOKEN) && !outcome.stderr.contains(TOKEN), "the token is shown: {outcome:#?}");
         outcome
     }
@@ -309,6 +308,15 @@ impl Drop for Running {
 /// A port that nobody listens on.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Reads to the end beside everything else, so that a full pipe holds nobody up.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> tokio::task::JoinHandle<String> {
+    tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        pipe.unwrap().read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
