@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp, Unit, Zoned, tz::TimeZone};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
-use snapwarden::emulator::{Emulator, EmulatorConfig, Item, Ledger, Rules, ServersAccess};
+use snapwarden::emulator::{Effect, Emulator, EmulatorConfig, Item, Ledger, Maker, Rules, ServersAccess};
 use tempfile::TempDir;
 
 /// A token that must be seen nowhere but in requests to the provider.
@@ -77,7 +77,7 @@ impl Stage {
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-        let past = Timestamp::now() - SignedDuration::from_mins(5);
+        let past = emulator.now() - SignedDuration::from_mins(5);
         let slot = past.to_zoned(TimeZone::UTC).round(jiff::ZonedRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc)).unwrap();
         Stage { emulator, folder, port: free_port(), slot }
     }
@@ -231,6 +231,21 @@ impl Stage {
     /// How many items were made through the API.
     pub fn created(&self) -> usize {
         self.emulator.ledger().creates().len()
+    }
+
+    /// The most items that were ever being made at the same time.
+    pub fn most_in_progress(&self) -> usize {
+        let ledger = self.emulator.ledger();
+        let steps = ledger.effects().map(|record| match &record.effect {
+            Effect::Created { by: Maker::Api, .. } => 1,
+            Effect::Ended { .. } => -1,
+            _ => 0_isize,
+        });
+        let in_progress = steps.scan(0, |sum, step| {
+            *sum += step;
+            Some(*sum)
+        });
+        in_progress.max().unwrap_or(0).unsigned_abs()
     }
 
     /// Ends the test if two items were made for one slot, or the cap was run into.
