@@ -40,6 +40,22 @@ async fn a_create_in_progress_is_picked_up_after_a_stop() {
     assert_eq!(stage.created(), 1);
 }
 
+/// One run at a time for a server, and both kinds take turns: after a crash, too.
+#[tokio::test]
+async fn after_a_crash_the_other_kind_waits_for_the_item_in_progress() {
+    let stage = Stage::with_rules(Rules::default().everything_takes(Duration::from_secs(1))).await;
+    let kinds = stage.due("snapshots", KEEP_FOUR) + &stage.due("backups", KEEP_FOUR);
+    stage.configure(&format!("policies:\n  web:\n{kinds}servers:\n  - {{id: 1, name: web-01, policy: web}}\n"));
+    let mut daemon = stage.serve().await;
+    stage.ledger_until("a create is committed", |ledger| !ledger.creates().is_empty()).await;
+    daemon.kill();
+    let daemon = stage.serve().await;
+    stage.ledger_until("both are made", |ledger| ledger.creates().len() == 2).await;
+    daemon.terminate().await;
+    assert_eq!(stage.most_in_progress(), 1);
+    stage.no_twins_and_no_refusals();
+}
+
 #[tokio::test]
 async fn an_exchange_in_flight_is_finished_before_the_end() {
     let stage = Stage::new().await;

@@ -66,18 +66,31 @@ async fn another_account_that_is_told_late_is_waited_for() {
     assert!(stage.emulator.ledger().writes(None).is_empty());
 }
 
-#[tokio::test]
-async fn a_daemon_tries_a_mended_token_at_the_next_reload() {
+/// A daemon whose token is refused first, and then no longer.
+async fn a_refusal_is_over_at_the_next_reload(account_is_told: bool) {
     let stage = Stage::new().await;
     stage.configure_due(KEEP_FOUR);
     stage.emulator.refuse_token(true);
     let daemon = stage.serve().await;
     stage.until("the refusal is told", || stage.metric("account_problem{reason=\"auth\"}") == Some(1.0)).await;
     stage.emulator.refuse_token(false);
+    if !account_is_told {
+        stage.emulator.fault(Fault::on(Method::GET, "/account/me/").status(404));
+    }
     daemon.signal(Signal::HUP);
     stage.ledger_until("the slot is served", |ledger| ledger.creates().len() == 1).await;
     stage.until("the refusal is over", || stage.metric("account_problem{reason=\"auth\"}") == Some(0.0)).await;
     daemon.terminate().await;
+}
+
+#[tokio::test]
+async fn a_daemon_tries_a_mended_token_at_the_next_reload() {
+    a_refusal_is_over_at_the_next_reload(true).await;
+}
+
+#[tokio::test]
+async fn a_daemon_tries_a_mended_token_also_where_no_account_is_told() {
+    a_refusal_is_over_at_the_next_reload(false).await;
 }
 
 #[tokio::test]
