@@ -20,15 +20,27 @@ async fn a_refused_token_ends_with_3_and_few_calls() {
     assert_eq!(stage.created(), 0);
 }
 
-#[tokio::test]
-async fn an_unreachable_provider_ends_with_3() {
+async fn an_unreachable_provider_ends_with_3(command: &[&str]) {
     let stage = Stage::new().await;
     stage.configure_due(KEEP_FOUR);
     stage.reconfigure(&stage.emulator.url(), &format!("http://127.0.0.1:{}/api/v1", free_port()));
-    for command in [&["run", "--due"][..], &["plan"], &["check", "--online"]] {
-        stage.command_ends(command).await.exits(3);
-    }
+    stage.command_ends(command).await.exits(3);
     stage.command_ends(&["check"]).await.exits(0);
+}
+
+#[tokio::test]
+async fn a_run_without_a_provider() {
+    an_unreachable_provider_ends_with_3(&["run", "--due"]).await;
+}
+
+#[tokio::test]
+async fn a_plan_without_a_provider() {
+    an_unreachable_provider_ends_with_3(&["plan"]).await;
+}
+
+#[tokio::test]
+async fn a_check_online_without_a_provider() {
+    an_unreachable_provider_ends_with_3(&["check", "--online"]).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// A token that must be seen nowhere but in requests to the provider.
 const TOKEN: &str = "vps_canary5e1f0c7d";
 /// How long anything may take. It is far more than enough; only a failing test reaches it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The one server of most tests.
 pub const WEB: ServerId = ServerId(1);
 /// The policy `web` of the server `web-01`, with its slot five minutes ago and four items kept.
