@@ -1,0 +1,14 @@
+//! The built program, as an operator starts it, against the emulated provider. What is asserted on is the provider's ledger, exit codes and what is printed:
+//! never an inner value.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests, too, end a test by a panic")]
+
+mod caps;
+mod commands;
+mod crashes;
+mod daemon;
+mod doubt;
+mod lists;
+mod refusals;
+mod runs;
+mod stage;
