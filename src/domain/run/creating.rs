@@ -192,7 +192,8 @@ impl Run {
             }
             _ => false,
         };
-        let known = |item: &&Item| ctx.memory.made.contains_key(&item.id);
+        // Neither one that is accounted for, nor one that this run has deleted and a list that lags behind shows once more.
+        let known = |item: &&Item| ctx.memory.made.contains_key(&item.id) || self.deleted.contains(&item.id);
         let found = view.items.iter().filter(same).filter(|item| !known(item));
         found.min_by_key(|item| item.status == Status::Failed).map(|item| item.id)
     }
