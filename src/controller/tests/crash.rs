@@ -102,7 +102,7 @@ fn with_both_kinds_due_at_once() {
     for sending in [Sending::Arrives, Sending::IsLost] {
         let mut crash = 1;
         while let Some(world) = crashed(yaml, crash, sending, crash % 2 == 0, |_| {}) {
-            assert_eq!(overlaps(&world), [String::new(); 0], "crash {crash}, {sending:?}");
+            assert_eq!(overlaps(&world), Vec::<String>::new(), "crash {crash}, {sending:?}");
             assert_eq!(world.watch.created_by_us().len(), 16, "crash {crash}, {sending:?}");
             crash += 1;
         }

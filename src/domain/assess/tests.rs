@@ -1,3 +1,5 @@
+//! Whose each item is, why it is left, and what retention makes of it.
+
 use super::*;
 use crate::domain::testing::*;
 

@@ -1,3 +1,5 @@
+//! Entries resolved against servers.
+
 use super::*;
 use crate::domain::policy::Globs;
 use crate::domain::testing::{globs, policy};

@@ -1,3 +1,5 @@
+//! Each invariant, broken by a plan made by hand.
+
 use jiff::SignedDuration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What records add up to.
+
 use super::*;
 use crate::domain::record::{SlotsMissed, Subject, Trigger};
 use crate::domain::testing::*;

@@ -1,3 +1,5 @@
+//! What is planned in each situation of contract §3.
+
 use super::*;
 use crate::domain::inventory::{Opaque, ServerId};
 use crate::domain::testing::*;

@@ -1,3 +1,5 @@
+//! What a listing shows, and what it leaves open.
+
 use super::*;
 use crate::domain::inventory::{Defect, Item};
 use crate::domain::testing::*;
