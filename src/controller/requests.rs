@@ -193,8 +193,8 @@ impl Controller {
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
                 continue;
             }
-            if keys.is_empty() {
-                let fatal = Some(Fatal::Selection("no server with a policy answers to that".to_owned()));
+            if let Some(why) = unanswerable(&request.what, keys.len()) {
+                let fatal = Some(Fatal::Selection(why));
                 self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal }));
                 continue;
             }
@@ -403,6 +403,15 @@ impl Controller {
             self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: None }));
         }
         self.desk.queues.clear();
+    }
+}
+
+/// Why a request cannot be answered for so many targets.
+fn unanswerable(what: &What, targets: usize) -> Option<String> {
+    match (what, targets) {
+        (_, 0) => Some("no server with a policy answers to that".to_owned()),
+        (What::Take { .. }, 2..) => Some(format!("{targets} servers answer to that, and one item is made by hand at a time")),
+        _ => None,
     }
 }
 

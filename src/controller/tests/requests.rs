@@ -219,3 +219,11 @@ fn two_requests_at_once_are_answered_both() {
     let item: Vec<Item> = world.items(Kind::Snapshot, 1);
     assert_eq!(item.len(), 3);
 }
+
+#[test]
+fn one_item_at_a_time_is_made_by_hand() {
+    let mut world = command(&one("keep: {last: 4}").replace("- {id: 1, policy: web}", "- {match: \"web-*\", policy: web}"));
+    let report = world.ask(take(false));
+    assert!(matches!(report.fatal, Some(Fatal::Selection(_))), "{report:?}");
+    assert_eq!(world.calls("create"), 0);
+}
