@@ -289,8 +289,7 @@ impl Controller {
     pub(super) fn other_name(&self, key: TargetKey) -> Option<&str> {
         let member = self.fleet.members.get(&key.0)?;
         let expected = member.expected_name.as_deref()?;
-        let told = self.servers.as_ref().filter(|_| self.sources.servers.told);
-        let told = told.and_then(|seen| seen.listing.servers.iter().find(|server| server.id == key.0)).map(|server| &*server.name);
+        let told = member.is_told.then_some(&*member.name);
         told.or_else(|| self.listed_name(key)).filter(|name| *name != expected)
     }
 }

@@ -189,8 +189,7 @@ impl Controller {
     /// What a run now would do for each target that is meant; nothing is changed. In the order of the targets.
     #[must_use]
     pub fn plans(&self, now: Now, select: &super::Select) -> Vec<TargetPlan> {
-        let keys = self.targets.keys().copied().filter(|key| select.admits(&self.target(*key)));
-        keys.filter_map(|key| self.plan_of(now, key)).collect()
+        self.selected(select).into_iter().filter_map(|key| self.plan_of(now, key)).collect()
     }
 
     fn plan_of(&self, now: Now, key: TargetKey) -> Option<TargetPlan> {

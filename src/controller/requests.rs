@@ -182,20 +182,19 @@ impl Controller {
             return;
         }
         while let Some(request) = self.desk.arrived.pop_front() {
-            let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
+            let keys = self.selected(&request.select);
             let id = request.id;
             if matches!(request.what, What::Look) && !(keys.is_empty() && request.select.is_narrow()) {
-                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
+                self.finish(id, Some(now.wall), Vec::new(), None);
                 continue;
             }
             if keys.is_empty() && !(self.sources.servers.settled && self.sources.servers.told) && !self.fleet.faults.is_empty() {
                 // Whom a `match` means cannot be known; that is told as a fault.
-                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal: None }));
+                self.finish(id, Some(now.wall), Vec::new(), None);
                 continue;
             }
             if let Some(why) = unanswerable(&request.what, keys.len()) {
-                let fatal = Some(Fatal::Selection(why));
-                self.out.push(Command::Finished(RequestReport { id, started_at: Some(now.wall), targets: Vec::new(), fatal }));
+                self.finish(id, Some(now.wall), Vec::new(), Some(Fatal::Selection(why)));
                 continue;
             }
             for key in &keys {
@@ -268,7 +267,7 @@ impl Controller {
     }
 
     /// Why nothing is begun for a target even where it is asked for.
-    fn barrier(&self, now: Now, key: TargetKey) -> Option<Problem> {
+    pub(super) fn barrier(&self, now: Now, key: TargetKey) -> Option<Problem> {
         let member = self.fleet.members.get(&key.0)?;
         if let Some(conflict) = &member.conflict {
             return Some(Problem { reason: Reason::MatchConflict, detail: conflict.clone() });
@@ -342,8 +341,18 @@ impl Controller {
             && let Some(open) = self.desk.open.remove(&id)
         {
             let targets = open.results.into_values().collect();
-            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: None }));
+            self.finish(id, Some(open.started_at), targets, None);
         }
+    }
+
+    /// A request is done with.
+    fn finish(&mut self, id: u64, started_at: Option<Timestamp>, targets: Vec<TargetResult>, fatal: Option<Fatal>) {
+        self.out.push(Command::Finished(RequestReport { id, started_at, targets, fatal }));
+    }
+
+    /// The targets that are meant, in their order.
+    pub(super) fn selected(&self, select: &Select) -> Vec<TargetKey> {
+        self.targets.keys().copied().filter(|key| select.admits(&self.target(*key))).collect()
     }
 
     /// Where listing fails again and again, waiting is no use for a command that is not in the middle of something, nor for a request of which
@@ -371,11 +380,11 @@ impl Controller {
     pub(super) fn abandon(&mut self, fatal: Fatal) {
         let arrived: Vec<u64> = self.desk.arrived.drain(..).map(|request| request.id).collect();
         for id in arrived {
-            self.out.push(Command::Finished(RequestReport { id, started_at: None, targets: Vec::new(), fatal: Some(fatal.clone()) }));
+            self.finish(id, None, Vec::new(), Some(fatal.clone()));
         }
         for (id, open) in std::mem::take(&mut self.desk.open) {
             let targets = open.results.into_values().collect();
-            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: Some(fatal.clone()) }));
+            self.finish(id, Some(open.started_at), targets, Some(fatal.clone()));
         }
         self.desk.queues.clear();
     }
@@ -391,16 +400,15 @@ impl Controller {
             error: Some(error.to_owned()),
         };
         for request in std::mem::take(&mut self.desk.arrived) {
-            let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| request.select.admits(&self.target(*key))).collect();
-            let targets = keys.into_iter().map(|key| failed(self, key)).collect();
-            self.out.push(Command::Finished(RequestReport { id: request.id, started_at: None, targets, fatal: None }));
+            let targets = self.selected(&request.select).into_iter().map(|key| failed(self, key)).collect();
+            self.finish(request.id, None, targets, None);
         }
         for (id, mut open) in std::mem::take(&mut self.desk.open) {
             for key in &open.pending {
                 open.results.insert(*key, failed(self, *key));
             }
             let targets = open.results.into_values().collect();
-            self.out.push(Command::Finished(RequestReport { id, started_at: Some(open.started_at), targets, fatal: None }));
+            self.finish(id, Some(open.started_at), targets, None);
         }
         self.desk.queues.clear();
     }

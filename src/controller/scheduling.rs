@@ -86,13 +86,15 @@ impl Controller {
     /// Picks up what was left unfinished on a server, of either kind: it goes before anything new there, for there is one run at a time on a
     /// server, whoever begins it. Returns whether nothing else is to be begun now.
     fn pick_up(&mut self, now: Now, server: ServerId) -> bool {
-        let keys = Kind::ALL.map(|kind| (server, kind)).into_iter().filter(|key| self.targets.contains_key(key));
-        let keys: Vec<TargetKey> = keys.collect();
-        if keys.iter().any(|key| !self.inventories.contains_key(&key.1)) {
+        let keys = Kind::ALL.map(|kind| (server, kind));
+        if keys.iter().any(|key| self.targets.contains_key(key) && !self.inventories.contains_key(&key.1)) {
             return true;
         }
-        for key in keys.into_iter().filter(|key| !self.is_barred(now, *key)).collect::<Vec<_>>() {
-            if let Some(resume) = self.interrupted(now, key) {
+        for key in keys {
+            if self.targets.contains_key(&key)
+                && !self.is_barred(now, key)
+                && let Some(resume) = self.interrupted(now, key)
+            {
                 self.desk.note_run(key, self.next_run);
                 self.resume(now, key, resume);
                 return true;
@@ -128,10 +130,9 @@ impl Controller {
         ahead.is_some_and(|ahead| ahead > SignedDuration::ZERO && ahead <= STEP_BACK_MAX)
     }
 
-    /// Whether nothing may be begun for a target: paused, or two entries claim it.
-    pub(super) fn is_barred(&self, now: Now, key: TargetKey) -> bool {
-        let member = self.fleet.members.get(&key.0);
-        member.is_none_or(|member| member.conflict.is_some() || member.paused_until.is_some_and(|until| until > now.wall))
+    /// Whether nothing may be begun for a target.
+    fn is_barred(&self, now: Now, key: TargetKey) -> bool {
+        !self.fleet.members.contains_key(&key.0) || self.barrier(now, key).is_some()
     }
 
     /// Whether the provider or the journal knows an item of ours for the slot.

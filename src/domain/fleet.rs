@@ -22,6 +22,8 @@ pub struct Fleet {
 pub struct Member {
     /// The provider's name for it, else the configured one; may be empty.
     pub name: Arc<str>,
+    /// Whether that is the provider's name for it.
+    pub is_told: bool,
     /// The configured name, where there is one.
     pub expected_name: Option<String>,
     /// The provider tells its servers, and this is not among them.
@@ -67,6 +69,7 @@ pub fn resolve(entries: &[ServerEntry], servers: Option<&[Server]>) -> Fleet {
 fn member(entry: &ServerEntry, name: &str, server: Option<&Server>) -> Member {
     Member {
         name: name.into(),
+        is_told: server.is_some(),
         expected_name: None,
         missing: false,
         restoring: server.is_some_and(Server::is_restoring),
