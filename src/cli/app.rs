@@ -1,14 +1,14 @@
 //! The composition root: from the configuration to a provider, a journal and a controller.
 
-use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::token::{self, TokenPlaces};
+use crate::config::token::{self, TokenError, TokenPlaces};
 use crate::config::{self, Config, Surroundings};
 use crate::controller::Setup;
 use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
@@ -66,20 +66,18 @@ impl App {
 
     /// Reads the token, to say so early if it cannot be read.
     pub fn check_token(&self) -> Result<(), Failure> {
-        let token = token::read(self.token_places(&|name| std::env::var_os(name)));
-        token.map(drop).map_err(|error| {
+        self.token_at().read().map(drop).map_err(|error| {
             let failure = Failure::of(Exit::Usage, &error).hint(error.hint());
             if self.token_file.is_some() { failure } else { failure.at(&self.config.provider.place) }
         })
     }
 
-    fn token_places<'a>(&'a self, variable: &'a dyn Fn(&str) -> Option<OsString>) -> TokenPlaces<'a> {
-        TokenPlaces {
-            override_file: self.token_file.as_deref(),
-            configured: self.config.provider.token.as_ref(),
-            config_file: &self.config_file,
-            surroundings: &self.surroundings,
-            variable,
+    fn token_at(&self) -> TokenAt {
+        TokenAt {
+            override_file: self.token_file.clone(),
+            configured: self.config.provider.token.clone(),
+            config_file: self.config_file.clone(),
+            surroundings: self.surroundings.clone(),
         }
     }
 
@@ -113,9 +111,8 @@ impl App {
             requests_per_second: provider.requests_per_second,
             concurrent_requests: provider.concurrent_requests as usize,
         };
-        let again = self.with_config(self.config.clone());
-        let token =
-            TokenSource::new(move || token::read(again.token_places(&|name| std::env::var_os(name))).map_err(|error| error.to_string()));
+        let token_at = self.token_at();
+        let token = TokenSource::new(move || token_at.read().map_err(|error| error.to_string()));
         let methods = Endpoint::ALL.iter().map(|endpoint| ("GET", endpoint.as_str())).filter(|(_, path)| !path.contains('{'));
         metrics.provider.declare(&methods.collect::<Vec<_>>());
         let observer: Arc<dyn Observer> = Arc::new(Watch(metrics.provider.clone()));
@@ -168,6 +165,26 @@ impl App {
                 eprintln!("warning: {what} configured, and this version does nothing with it: items are made without");
             }
         }
+    }
+}
+
+/// Where the token is: all that reading it again needs of the configuration.
+struct TokenAt {
+    override_file: Option<PathBuf>,
+    configured: Option<config::TokenSource>,
+    config_file: PathBuf,
+    surroundings: Surroundings,
+}
+
+impl TokenAt {
+    fn read(&self) -> Result<SecretString, TokenError> {
+        token::read(TokenPlaces {
+            override_file: self.override_file.as_deref(),
+            configured: self.configured.as_ref(),
+            config_file: &self.config_file,
+            surroundings: &self.surroundings,
+            variable: &|name| std::env::var_os(name),
+        })
     }
 }
 
