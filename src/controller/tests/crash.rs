@@ -95,10 +95,10 @@ fn overlaps(world: &World) -> Vec<String> {
     found
 }
 
-#[test]
-fn with_both_kinds_due_at_once() {
-    let yaml =
-        &refreshed_seldom(&one("keep: {last: 3}").replace("servers:", "    backups: {schedule: \"0 3 * * *\", keep: {last: 3}}\nservers:"));
+/// Dies after each command, with a backup at this time besides the snapshot at three o'clock.
+fn every_crash_with_a_backup(schedule: &str) {
+    let backups = format!("    backups: {{schedule: \"{schedule}\", keep: {{last: 3}}}}\nservers:");
+    let yaml = &refreshed_seldom(&one("keep: {last: 3}").replace("servers:", &backups));
     for sending in [Sending::Arrives, Sending::IsLost] {
         let mut crash = 1;
         while let Some(world) = crashed(yaml, crash, sending, crash % 2 == 0, |_| {}) {
@@ -108,4 +108,14 @@ fn with_both_kinds_due_at_once() {
         }
         assert!(crash > 40, "only {crash} commands");
     }
+}
+
+#[test]
+fn with_both_kinds_due_at_once() {
+    every_crash_with_a_backup("0 3 * * *");
+}
+
+#[test]
+fn with_a_slot_that_passes_while_the_other_kind_is_made() {
+    every_crash_with_a_backup("58 2 * * *");
 }
