@@ -266,8 +266,9 @@ impl Controller {
         self.next_in(now).unwrap_or(SLEEP_MAX).min(SLEEP_MAX)
     }
 
-    /// How long until there is something to do by these clocks.
-    fn next_in(&self, now: Now) -> Option<Duration> {
+    /// How long until there is something to do by these clocks, if nothing happens outside and no clock is set; `None`: nothing is planned.
+    #[must_use]
+    pub fn next_in(&self, now: Now) -> Option<Duration> {
         if self.stopping {
             return None;
         }
@@ -279,6 +280,12 @@ impl Controller {
         let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
         let by_mono = wakes.into_iter().chain(self.next_call(now)).chain(self.next_retry()).chain(self.outbox.again());
         by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
+    }
+
+    /// Whether a run is on.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.runs.is_empty()
     }
 
     /// What is wanted now.
