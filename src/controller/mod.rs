@@ -4,6 +4,7 @@
 //! provider, the journal and the clock; a simulator can do the same with twins of these.
 
 mod account;
+mod breach;
 mod drive;
 mod listings;
 mod observe;
@@ -183,6 +184,9 @@ pub struct Controller {
     stopping: bool,
     stopped: bool,
     out: Vec<Command>,
+    /// A mistake of the planner's, made by a test.
+    #[cfg(test)]
+    mistake: Option<fn(&mut crate::domain::plan::Plan)>,
 }
 
 /// The servers as last told.
@@ -233,6 +237,8 @@ impl Controller {
             stopping: false,
             stopped: false,
             out: Vec::new(),
+            #[cfg(test)]
+            mistake: None,
         };
         controller.resolve(now);
         controller

@@ -18,12 +18,13 @@ use crate::domain::schedule::splay_offset;
 use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
 
+use super::breach::Breach;
 use super::summary::Summary;
 use super::watching::{Known, Watching};
 use super::{Controller, ServersSeen};
 
 /// So many complete listings in a row end the doubt about what is shown (failure-modes, "freeze-D").
-const CLEAN_LISTINGS: u32 = 2;
+pub(super) const CLEAN_LISTINGS: u32 = 2;
 
 /// So many times in a row the list of servers must be refused, after it was told once, until it counts as not told: one odd answer must not
 /// take a fleet away.
@@ -48,6 +49,8 @@ pub(super) struct TargetState {
     pub given_up: BTreeSet<ItemId>,
     /// Why nothing may be deleted there, for a reason that outlasts a listing; found out before each step of a run.
     pub freeze: Option<Problem>,
+    /// A plan that the guard has refused, until plans are sound again.
+    pub breach: Option<Breach>,
     /// Items under our care, to see when one vanishes.
     watching: Watching,
     /// Complete listings since the last one that was not complete for this server.
@@ -76,7 +79,10 @@ impl Controller {
                 let timetable = self.timetables.follow(&mut known, &policy.schedule, key, offset, now.wall);
                 let state = match old.remove(&key) {
                     Some(state) => TargetState { policy: Arc::clone(policy), offset, timetable, ..state },
-                    None => TargetState::new(Arc::clone(policy), offset, timetable),
+                    None => {
+                        let breach = self.memory.get(key).and_then(Breach::remembered);
+                        TargetState { breach, ..TargetState::new(Arc::clone(policy), offset, timetable) }
+                    }
                 };
                 self.targets.insert(key, state);
                 if self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
@@ -122,6 +128,7 @@ impl Controller {
         let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
         for key in &keys {
             self.summarize(now, *key, true);
+            self.rehearse(now, *key);
         }
         let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
         let waiting: Vec<_> = waiting.map(|(server, _)| *server).collect();
@@ -238,7 +245,7 @@ impl Controller {
 
     /// Why nothing may be deleted of a target, for a reason that outlasts its newest listing.
     pub(super) fn freeze_of(&self, now: Now, key: TargetKey) -> Option<Problem> {
-        if let Some(freeze) = self.account.freeze(now.wall) {
+        if let Some(freeze) = self.account.freeze(now.wall).or_else(|| self.breach_on(key.0)) {
             return Some(freeze);
         }
         let clean = self.targets.get(&key)?.clean;
@@ -311,6 +318,7 @@ impl TargetState {
             retry: None,
             given_up: BTreeSet::new(),
             freeze: None,
+            breach: None,
             watching: Watching::default(),
             clean: CLEAN_LISTINGS,
         }

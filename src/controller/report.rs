@@ -156,6 +156,7 @@ impl Controller {
         let shown = self.targets.get(&key).and_then(|state| state.summary.as_ref());
         problems.extend(shown.iter().flat_map(|summary| summary.problems.clone()));
         problems.extend(self.standing_server_problems(now, key));
+        problems.extend(self.breach_on(key.0));
         // What the last run met stands until the next one ends, but what can be seen is believed as it is seen.
         let remembered = self.memory.get(key).map(|memory| memory.problems.clone()).unwrap_or_default();
         problems.extend(remembered.into_iter().filter(|problem| !is_seen(problem.reason) || shown.is_none()));
@@ -193,24 +194,31 @@ impl Controller {
     }
 
     fn plan_of(&self, now: Now, key: TargetKey) -> Option<TargetPlan> {
+        let run = self.run_now(now, key)?;
+        let nothing = TargetMemory::default();
+        let mut context = self.context(now, key)?;
+        let freeze = self.freeze_of(now, key);
+        context.memory = self.memory.get(key).unwrap_or(&nothing);
+        context.server.freeze = freeze.as_ref();
+        let plan = run.preview(&context)?;
+        Some(TargetPlan { target: self.target(key), plan, problems: self.problems_of(now, key) })
+    }
+
+    /// A run as it would be begun now: for the slot that is due, or by command. Nothing is begun.
+    pub(super) fn run_now(&self, now: Now, key: TargetKey) -> Option<Run> {
         let state = self.targets.get(&key)?;
-        let target = self.target(key);
-        let problems = self.problems_of(now, key);
         let in_time = |slot: &Timestamp| deadline(&state.policy, *slot, state.offset).is_some_and(|deadline| now.wall <= deadline);
         let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall).filter(in_time);
         let slot = slot.filter(|slot| !self.is_done(key, *slot));
         let slot = slot.unwrap_or(Timestamp::from_second(now.wall.as_second()).unwrap_or(now.wall));
-        let plan = self.forecast(now, key, state, slot)?;
-        Some(TargetPlan { target, plan, problems })
+        Some(self.run_for(now, key, state, slot))
     }
-}
 
-impl Controller {
-    /// The plan that a run for this slot would begin with, made by the same code.
-    fn forecast(&self, now: Now, key: TargetKey, state: &TargetState, slot: Timestamp) -> Option<Plan> {
+    /// A run for this slot, made by the same code as one that is begun.
+    fn run_for(&self, now: Now, key: TargetKey, state: &TargetState, slot: Timestamp) -> Run {
         let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
         let order = Order { name: item_name(key.1, &mark, ""), description: mark.description(), slot: Some(slot) };
-        let run = Run::new(Start {
+        Run::new(Start {
             id: self.next_run,
             target: self.target(key),
             trigger: Trigger::Command,
@@ -220,11 +228,7 @@ impl Controller {
             started: now,
             deadline: None,
             by_hand: None,
-        });
-        let nothing = TargetMemory::default();
-        let mut context = self.context(now, key)?;
-        context.memory = self.memory.get(key).unwrap_or(&nothing);
-        run.preview(&context)
+        })
     }
 }
 
@@ -252,5 +256,6 @@ fn is_seen(reason: Reason) -> bool {
             | Reason::Restoring
             | Reason::CreateUnknown
             | Reason::DeleteUnknown
+            | Reason::Guard
     )
 }

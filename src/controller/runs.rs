@@ -175,6 +175,8 @@ impl Controller {
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
             held: &NOBODY,
             permit: leave,
+            #[cfg(test)]
+            mistake: self.mistake,
         })
     }
 
@@ -196,6 +198,7 @@ impl Controller {
                     self.out.push(Command::Delete { op, kind: key.1, item });
                 }
                 Effect::Tell(fact) => self.tell(fact),
+                Effect::Freeze(violation) => self.freeze_deletes(key, &violation),
                 Effect::Release => drop(self.permits.remove(&key.0)),
                 Effect::End(outcome) => self.ended(now, key, &outcome),
             }

@@ -134,6 +134,22 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> Result<Approved, Violation> {
     Ok(Approved { deletions: deletions.into_iter().cloned().collect(), order: order.cloned() })
 }
 
+/// Reads one approved delete again, right before it is sent: time has passed since its plan was made, and the newest listing may show less.
+/// `facts.undecided` is without this very delete; if it is an extra one, it is counted in `facts.extra_last_day` already.
+///
+/// # Errors
+/// The first invariant that it would break by now.
+pub fn check_again(deletion: &Deletion, facts: &Facts<'_>) -> Result<(), Violation> {
+    check_target(deletion, facts)?;
+    check_no_doubt(facts)?;
+    check_last_good(&[deletion], facts)?;
+    if deletion.when == When::BeforeCreate {
+        check_room(&[deletion], facts)?;
+    }
+    let of_day = facts.extra_last_day;
+    ensure(!deletion.extra || of_day <= facts.wanted.fuse.extra_per_day, "I10", || format!("{of_day} extra deletes within a day"))
+}
+
 fn ensure(holds: bool, invariant: &'static str, detail: impl FnOnce() -> String) -> Result<(), Violation> {
     if holds { Ok(()) } else { Err(Violation { invariant, detail: detail() }) }
 }
@@ -259,11 +275,13 @@ fn check_fuse(deletions: &[&Deletion], before: bool, facts: &Facts<'_>) -> Resul
     ensure(marked >= unpaid as usize, "I10", || "an extra delete is not marked as one".to_owned())
 }
 
-/// I5: one hole at most.
+/// I5: one hole at most, so none where there is one.
 fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
     let [deletion] = deletions else {
         return ensure(deletions.is_empty(), "I5", || format!("{} deletes before one create", deletions.len()));
     };
+    let (used, cap) = slots(facts);
+    ensure(used >= cap, "I5", || format!("room is made although only {used} of {cap} slots are used"))?;
     let good = deletion.item.status == Status::Completed;
     ensure(!good || facts.rooms_made == 0, "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
@@ -277,11 +295,16 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
 
 /// I9: no create at the cap.
 fn check_cap(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
-    let shown = facts.view.items.iter().filter(|item| !item.automatic).count() as u64;
-    let used = shown + facts.view.unreadable.len() as u64 + facts.view.unseen;
-    let cap = u64::from(facts.wanted.limits.of(facts.policy.kind));
+    let (used, cap) = slots(facts);
     let left = used.saturating_sub(deletions.len() as u64);
     ensure(left < cap, "I9", || format!("{left} of {cap} slots would be used before the create"))
+}
+
+/// How many slots are used, at the worst, and how many there are.
+fn slots(facts: &Facts<'_>) -> (u64, u64) {
+    let shown = facts.view.items.iter().filter(|item| !item.automatic).count() as u64;
+    let used = shown + facts.view.unreadable.len() as u64 + facts.view.unseen;
+    (used, u64::from(facts.wanted.limits.of(facts.policy.kind)))
 }
 
 /// I12 and I7: one item for a slot, and no second create while one for it is undecided.

@@ -264,6 +264,59 @@ fn i5_one_hole() {
 }
 
 #[test]
+fn i5_no_room_where_a_slot_is_free() {
+    let four = five()[..4].to_vec();
+    assert_eq!(broken(&Scene::new("last=4", four.clone()), room(&four[0])), Some("I5"));
+}
+
+/// What a delete that was approved breaks by the time of its sending.
+fn broken_again<'a>(scene: &'a Scene, action: &Action, change: impl FnOnce(&mut Facts<'a>)) -> Option<&'static str> {
+    static NOTHING: BTreeMap<OpId, Undecided> = BTreeMap::new();
+    let view: &'a View<'a> = Box::leak(Box::new(scene.inventory.of(SERVER)));
+    let Action::Delete(deletion) = action else { panic!("no delete: {action:?}") };
+    let mut facts = facts(scene, view, &NOTHING);
+    change(&mut facts);
+    check_again(deletion, &facts).err().map(|violation| violation.invariant)
+}
+
+#[test]
+fn an_approved_delete_is_read_again_before_it_is_sent() {
+    let scene = paid(five());
+    let first = delete(&five()[0], When::AfterCreate);
+    assert_eq!(broken_again(&scene, &first, |_| {}), None);
+    assert_eq!(broken_again(&scene, &first, |facts| facts.restoring = true), Some("I4"));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.name_agrees = false), Some("I4"));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.frozen = true), Some("I4"));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.mono = Mono(Duration::from_secs(161))), Some("I4"));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.last_write = Some(Mono(Duration::from_secs(101)))), Some("I4"));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.protected = &[ItemId(1)]), Some("I1"));
+    let other = undecided_create(&slot_mark(ago(1)));
+    assert_eq!(broken_again(&scene, &first, |facts| facts.undecided = &other), Some("I4"));
+    let fewer = Scene { policy: crate::domain::policy::KindPolicy { min_keep: 2, ..policy("last=4") }, ..paid(five()[..2].to_vec()) };
+    assert_eq!(broken_again(&fewer, &first, |_| {}), Some("I2"));
+    assert_eq!(broken_again(&paid(five()[..1].to_vec()), &first, |_| {}), Some("I2"));
+    let mut changed = five();
+    changed[0].description = "by a person".into();
+    assert_eq!(broken_again(&paid(changed), &first, |_| {}), Some("I8"));
+    let gone = Scene { made: BTreeMap::from([(ItemId(900), slot_mark(now()).origin)]), ..paid(five()) };
+    assert_eq!(broken_again(&gone, &first, |_| {}), Some("I4"), "the item that was just made is not shown");
+}
+
+#[test]
+fn before_it_is_sent_a_delete_still_has_its_place_and_its_share() {
+    let scene = paid(five());
+    let unpaid = extra(&five()[0], When::AfterCreate);
+    assert_eq!(broken_again(&scene, &unpaid, |facts| facts.extra_last_day = 50), None, "it is counted itself");
+    assert_eq!(broken_again(&scene, &unpaid, |facts| facts.extra_last_day = 51), Some("I10"));
+    let makes_room = delete(&five()[0], When::BeforeCreate);
+    assert_eq!(broken_again(&Scene::new("last=4", five()), &makes_room, |_| {}), None);
+    assert_eq!(broken_again(&Scene::new("last=4", five()[..4].to_vec()), &makes_room, |_| {}), Some("I5"));
+    let mut newer = five();
+    newer[4].status = Status::InProgress;
+    assert_eq!(broken_again(&Scene::new("last=4", newer), &makes_room, |_| {}), Some("I5"));
+}
+
+#[test]
 fn i8_exactly_the_item_that_was_seen() {
     let scene = paid(five());
     let planned = |change: fn(&mut Item)| {

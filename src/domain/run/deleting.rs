@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::clock::Mono;
 
 use super::super::fact::Fact;
+use super::super::guard;
 use super::super::inventory::{Item, ItemId};
 use super::super::plan::{Deletion, When};
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
@@ -166,26 +167,17 @@ impl Run {
     }
 
     /// Why a delete that the guard has passed may not be sent (again) now.
-    fn fit_to_send(&self, ctx: &Context<'_>, deleting: &Deleting) -> Result<(), &'static str> {
-        let item = &deleting.deletion.item;
-        let view = self.view(ctx, Self::fresh_from(ctx)).filter(|view| view.defect().is_none());
-        if ctx.policy.is_none() || self.generation != ctx.generation {
-            return Err("the configuration has changed");
-        }
-        if ctx.server.other_name.is_some() || ctx.server.restoring || ctx.server.freeze.is_some() || !ctx.wanted.fuse.enabled {
-            return Err("nothing may be deleted there now");
-        }
-        if ctx.memory.undecided.keys().any(|op| *op != deleting.op) {
-            return Err("something else there is undecided");
-        }
-        if ctx.protected.contains(&item.id) || ctx.held.get(&item.id).is_some_and(|until| *until > ctx.now.wall) {
-            return Err("the item is protected or held");
-        }
-        match view.as_ref().map(|view| view.find(item.id)) {
-            None => Err("there is no fresh and complete listing"),
-            Some(shown) if shown != Some(item) => Err("the item has changed"),
-            Some(_) => Ok(()),
-        }
+    fn fit_to_send(&self, ctx: &Context<'_>, deleting: &Deleting) -> Result<(), String> {
+        let Some(policy) = ctx.policy.filter(|_| self.generation == ctx.generation) else {
+            return Err("the configuration has changed".to_owned());
+        };
+        let Some(view) = self.view(ctx, Self::fresh_from(ctx)) else {
+            return Err("there is no fresh listing".to_owned());
+        };
+        let others = ctx.memory.undecided.iter().filter(|(op, _)| **op != deleting.op);
+        let others = others.map(|(op, undecided)| (*op, undecided.clone())).collect();
+        let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
+        guard::check_again(&deleting.deletion, &facts).map_err(|violation| violation.to_string())
     }
 
     fn send_delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {

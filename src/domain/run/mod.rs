@@ -14,6 +14,7 @@ mod creating;
 mod deleting;
 mod planning;
 mod pruning;
+mod refusal;
 mod sight;
 mod types;
 mod waiting;
@@ -25,7 +26,6 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 
 use super::fact::{Fact, Target};
-use super::guard;
 use super::inventory::ItemId;
 use super::mark::Origin;
 use super::plan::Order;
@@ -84,6 +84,8 @@ pub struct Run {
     unsent: u32,
     owed: u32,
     extra_used: u32,
+    /// What the guard has refused.
+    refused: Option<String>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,7 @@ impl Run {
             unsent: 0,
             owed: 0,
             extra_used: 0,
+            refused: None,
         }
     }
 
@@ -227,9 +230,13 @@ impl Run {
         step.out
     }
 
-    /// Ends the run. Only the first end counts.
+    /// Ends the run. Only the first end counts. One of which the guard has refused a part is no success.
     fn end(&mut self, step: &mut Step<'_, '_>, result: RunResult, error: Option<String>) {
         self.phase = Phase::Ended;
+        let (result, error) = match self.refused.take() {
+            Some(refused) if result == RunResult::Success => (RunResult::Failure, Some(refused)),
+            _ => (result, error),
+        };
         let problems = std::mem::take(&mut self.problems);
         let at = step.wall();
         step.record(Record::RunEnded { run: self.id, result, problems: problems.clone(), error: error.clone().map(Into::into), at });
@@ -270,12 +277,6 @@ impl Run {
             kind: self.target.kind,
             policy: (*self.target.policy).into(),
         }
-    }
-
-    /// The guard has refused a plan: nothing more is done in this run, and it is told.
-    fn refuse(&mut self, step: &mut Step<'_, '_>, violation: &guard::Violation) {
-        step.tell(Fact::GuardRefused { target: self.target.clone(), run: self.id.0, violation: violation.to_string() });
-        self.fail(step, Reason::Guard, format!("the plan was refused: {violation}"));
     }
 
     /// The pause after the how-manieth request that never reached the provider.

@@ -80,9 +80,9 @@ impl Run {
             return self.plan_later(ctx, Want { servers, ..Want::default() });
         }
         let ground = self.ground(ctx, policy, view, freeze.as_ref());
-        let plan = plan::before_create(&ground, &self.order);
+        let plan = Self::planned(ctx, plan::before_create(&ground, &self.order));
         if let Some(blocked) = &plan.blocked {
-            let passing = blocked.reason == Reason::ListingIncomplete;
+            let passing = matches!(blocked.reason, Reason::ListingIncomplete | Reason::Guard);
             if passing && self.look_again() {
                 return self.plan_later(ctx, Want { listing: Some(ctx.now.mono), ..Want::default() });
             }
@@ -101,7 +101,7 @@ impl Run {
     }
 
     /// A policy for an item made by hand gives an item at the cap only where that was asked for.
-    fn hand_policy(&self, policy: &KindPolicy) -> KindPolicy {
+    pub(super) fn hand_policy(&self, policy: &KindPolicy) -> KindPolicy {
         let mut policy = policy.clone();
         if let Some(by_hand) = self.by_hand {
             policy.at_cap = if by_hand.make_room { AtCap::Rotate } else { AtCap::Refuse };
@@ -112,7 +112,7 @@ impl Run {
     fn begin(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, plan: &Plan) {
         let approved = match guard::check(plan, &self.guard_facts(step.ctx, policy, view)) {
             Ok(approved) => approved,
-            Err(violation) => return self.refuse(step, &violation),
+            Err(violation) => return self.begin_without_deletes(step, policy, view, plan, &violation),
         };
         self.looks = 0;
         self.phase = match approved.deletions() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 
-use super::super::guard;
-use super::super::plan::{self, Action, Plan};
+use super::super::guard::{self, Violation};
+use super::super::plan::{self, Action, Plan, When};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason, RunResult};
 use super::super::view::View;
@@ -88,15 +88,21 @@ impl Run {
             return self.prune_later(ctx, pruning, Want { servers, ..Want::default() });
         }
         let freeze = self.freeze(ctx, &view);
-        let passing = freeze.as_ref().is_some_and(|freeze| freeze.reason == Reason::ListingIncomplete);
+        let passing = freeze.as_ref().is_some_and(|freeze| matches!(freeze.reason, Reason::ListingIncomplete | Reason::Guard));
         if passing && in_time && self.look_again() {
             let newer = view.begun().after(Duration::from_nanos(1));
             return self.prune_later(ctx, pruning, Want { listing: Some(newer), ..Want::default() });
         }
         let plan = match pruning.plan {
-            Some(plan) if freeze.is_none() && !is_overdrawn(ctx, &plan) => plan,
+            Some(plan) if freeze.is_none() && !is_overdrawn(ctx, &plan) => {
+                // What has changed since drops the rest; in a new plan, the guard has to answer for that.
+                if plan.deletions(When::AfterCreate).any(|deletion| view.find(deletion.item.id) != Some(&deletion.item)) {
+                    return self.end(step, RunResult::Success, None);
+                }
+                plan
+            }
             _ => {
-                let plan = plan::after_create(&self.ground(ctx, policy, &view, freeze.as_ref()));
+                let plan = Self::planned(ctx, plan::after_create(&self.ground(ctx, policy, &view, freeze.as_ref())));
                 plan.problems
                     .iter()
                     .filter(|problem| !plan.pending.is_empty() || problem.reason != Reason::Fuse)
@@ -109,15 +115,9 @@ impl Run {
 
     /// Carries out the first of the remaining deletes, if the guard passes them all on this very listing.
     fn prune_by(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, mut plan: Plan) {
-        let changed = plan.actions.iter().any(|action| match action {
-            Action::Delete(deletion) => view.find(deletion.item.id) != Some(&deletion.item),
-            Action::Create(_) => true,
-        });
-        if plan.actions.is_empty() || changed {
-            return self.end(step, RunResult::Success, None);
-        }
         let approved = match guard::check(&plan, &self.guard_facts(step.ctx, policy, view)) {
-            Ok(approved) => approved,
+            Ok(approved) if approved.order().is_none() => approved,
+            Ok(_) => return self.refuse(step, &Violation { invariant: "I7", detail: "pruning makes no item".to_owned() }),
             Err(violation) => return self.refuse(step, &violation),
         };
         let [first, ..] = approved.deletions() else {

@@ -8,10 +8,13 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 
 use super::super::fact::{Fact, Target};
+use super::super::guard::Violation;
 use super::super::inventory::{Item, ItemId};
 use super::super::mark::Origin;
 use super::super::memory::TargetMemory;
 use super::super::plan::Order;
+#[cfg(test)]
+use super::super::plan::Plan;
 use super::super::policy::{KindPolicy, Wanted};
 use super::super::problem::{Problem, RunResult};
 use super::super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
@@ -70,6 +73,9 @@ pub struct Context<'a> {
     pub held: &'a BTreeMap<ItemId, Timestamp>,
     /// Whether leave to make an item is given.
     pub permit: bool,
+    /// A mistake of the planner's, made by a test.
+    #[cfg(test)]
+    pub mistake: Option<fn(&mut Plan)>,
 }
 
 /// What is known of a server besides its items.
@@ -85,7 +91,8 @@ pub struct ServerState<'a> {
     pub seen: Option<Mono>,
     /// Whether the provider tells the state of the servers.
     pub told: bool,
-    /// Why nothing may be deleted there for now, for a reason that outlasts this listing (an account-wide doubt, or too few clean listings).
+    /// Why nothing may be deleted there for now, for a reason that outlasts this listing (an account-wide doubt, a breach of an invariant, or too
+    /// few clean listings).
     pub freeze: Option<&'a Problem>,
 }
 
@@ -151,6 +158,8 @@ pub enum Effect {
     },
     /// Tell this.
     Tell(Fact),
+    /// The guard has refused a plan: nothing is deleted on the server for now.
+    Freeze(Violation),
     /// The item is no longer being made: leave to make one is given back.
     Release,
     /// The run is over.

@@ -109,6 +109,30 @@ fn a_change_between_intent_and_sending_drops_the_delete() {
 }
 
 #[test]
+fn what_a_newer_listing_no_longer_shows_drops_the_delete() {
+    let newer: [(&str, Vec<Item>); 3] = [
+        ("the other good ones are gone", without(&without(&without(&five(), 2), 3), 4)),
+        ("the item that was just made is not shown", some(4)),
+        ("the item itself looks different", with(&five()[1..], Item { server_name: "db-01".into(), ..ours(1, 99) })),
+    ];
+    for (what, shown) in newer {
+        let (mut story, told) = Story::pruning("last=4", &some(4));
+        assert_eq!(told[2], "intend after_create 1");
+        story.policy.as_mut().unwrap().min_keep = 2;
+        assert_eq!(story.show(&shown), [""; 0]);
+        assert_eq!(story.recorded()[0], "delete refused", "{what}");
+    }
+}
+
+#[test]
+fn room_that_has_come_by_itself_is_not_made() {
+    let mut story = Story::new("last=5");
+    assert_eq!(story.show(&some(5)), ["intend before_create 1"]);
+    assert_eq!(story.show(&without(&some(5), 3)), [""; 0], "somebody has deleted one");
+    assert_eq!(story.recorded(), ["delete refused", "intend create 1 of prod-web-20261121T120000Z"]);
+}
+
+#[test]
 fn a_listing_that_got_old_before_the_journal_answered_is_replaced() {
     let (mut story, _) = Story::pruning("last=4", &some(4));
     assert_eq!(story.pass(61).recorded(), ["delete refused"]);

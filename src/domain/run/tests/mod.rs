@@ -34,6 +34,7 @@ struct Story {
     /// When the state of the servers was last told, where it is at all.
     servers: Option<Mono>,
     permit: bool,
+    mistake: Option<fn(&mut crate::domain::plan::Plan)>,
     second: u64,
     next_op: OpId,
     recorded: Vec<OpId>,
@@ -84,6 +85,7 @@ impl Story {
             freeze: None,
             servers: None,
             permit: true,
+            mistake: None,
             second: 1000,
             next_op: OpId(10),
             recorded: Vec::new(),
@@ -136,6 +138,7 @@ impl Story {
             protected: &[],
             held: &NONE,
             permit: self.permit,
+            mistake: self.mistake,
         };
         let effects = self.run.step(&context, &mut self.next_op, event);
         let told = effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
@@ -196,6 +199,7 @@ impl Story {
                 None
             }
             Effect::Tell(_) => None,
+            Effect::Freeze(violation) => Some(format!("freeze {}", violation.invariant)),
             Effect::Release => Some("release".to_owned()),
             Effect::End(outcome) => {
                 assert!(self.ended.is_none() && self.in_flight.is_empty());
