@@ -70,7 +70,12 @@ impl Stage {
     }
 
     pub async fn with_rules(rules: Rules) -> Stage {
-        let config = EmulatorConfig { token: TOKEN.to_owned(), servers: ServersAccess::Missing, ..EmulatorConfig::with_rules(rules) };
+        Stage::with(EmulatorConfig::with_rules(rules)).await
+    }
+
+    /// A provider like this, with the token of all tests and without `GET /servers/`.
+    pub async fn with(config: EmulatorConfig) -> Stage {
+        let config = EmulatorConfig { token: TOKEN.to_owned(), servers: ServersAccess::Missing, ..config };
         let emulator = Emulator::start(config).await.unwrap();
         emulator.add_server(WEB.0, "web-01");
         let folder = tempfile::tempdir().unwrap();
@@ -148,6 +153,13 @@ impl Stage {
     /// A path in the folder of this test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Writes a text where it stays after the test, for a person to read. The file's name is given back.
+    pub fn keep(&self, name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("snapwarden-{name}-{}", self.port));
+        fs::write(&path, text).unwrap();
+        path
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
