@@ -8,6 +8,8 @@ mod commands;
 mod crashes;
 mod daemon;
 mod doubt;
+mod floods;
+mod full_disk;
 mod history;
 mod history_tests;
 mod kills;
