@@ -5,9 +5,11 @@
 
 mod canary;
 mod caps;
+mod clients;
 mod commands;
 mod crashes;
 mod daemon;
+mod damage;
 mod doubt;
 mod floods;
 mod full_disk;
