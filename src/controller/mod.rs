@@ -234,6 +234,9 @@ impl Controller {
             stopped: false,
             out: Vec::new(),
         };
+        if let Some(path) = &past.set_aside {
+            controller.account.set_aside(path, now);
+        }
         controller.resolve(now);
         controller
     }

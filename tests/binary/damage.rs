@@ -96,6 +96,11 @@ async fn a_daemon_with_a_damaged_journal_says_so_and_goes_on() {
     let seen = "restore_points{server=\"web-01\",server_id=\"1\",kind=\"snapshot\",policy=\"web\"}";
     stage.until("it knows its items again", || stage.metric(seen) == Some(3.0)).await;
     assert!(daemon.log().contains("the journal was damaged"), "{}", daemon.log());
+    let problem = "account_problem{reason=\"journal\"}";
+    assert_eq!(stage.metric(problem), Some(1.0));
+    daemon.terminate().await;
+    let daemon = stage.serve().await;
+    assert_eq!(stage.metric(problem), Some(0.0), "it is told once, by the process that found it");
     daemon.terminate().await;
     let outcome = stage.run_due().await;
     nothing_more_happened(&stage, &ids, &outcome, "after the daemon");
