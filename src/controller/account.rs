@@ -1,6 +1,7 @@
 //! What is known of the account as a whole: whether the provider answers, takes our token, and has our time.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ use super::{Command, Controller, Mode};
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 /// Throttling is told for this long after the last 429.
 const THROTTLED_SHOWN: Duration = Duration::from_secs(60);
+/// That a damaged journal was set aside at the start is told for this long.
+const SET_ASIDE_SHOWN: Duration = Duration::from_secs(24 * 3600);
 /// From this difference of the clocks on it is told (F57).
 const SKEW_WARN_SECONDS: f64 = 60.0;
 /// From this difference of the clocks on nothing is deleted (F57).
@@ -52,6 +55,8 @@ pub(super) struct AccountState {
     skews: VecDeque<f64>,
     /// Why the journal cannot be written.
     pub journal: Option<String>,
+    /// Where a damaged journal was put, and until when that is told.
+    set_aside: Option<(String, Mono)>,
     told: BTreeSet<AccountReason>,
 }
 
@@ -75,8 +80,15 @@ impl AccountState {
             throttled_until: None,
             skews: VecDeque::new(),
             journal: None,
+            set_aside: None,
             told: BTreeSet::new(),
         }
+    }
+
+    /// A journal was damaged, and lies there.
+    pub fn set_aside(&mut self, path: &Path, now: Now) {
+        self.set_aside =
+            Some((format!("it was damaged and lies at {}; a new one was begun", path.display()), now.mono.after(SET_ASIDE_SHOWN)));
     }
 
     pub fn verify_again(&mut self, verify: bool) {
@@ -179,7 +191,8 @@ impl AccountState {
             None if !AccountState::clock_is_set(wall) => list.push((AccountReason::ClockSkew, "the clock is not set".to_owned())),
             None => {}
         }
-        list.extend(self.journal.clone().map(|detail| (AccountReason::Journal, detail)));
+        let set_aside = self.set_aside.as_ref().filter(|(_, until)| *until > mono).map(|(detail, _)| detail.clone());
+        list.extend(self.journal.clone().or(set_aside).map(|detail| (AccountReason::Journal, detail)));
         let defects: Vec<String> = defects.collect();
         if !defects.is_empty() {
             list.push((AccountReason::ListingIncomplete, defects.join("; ")));
@@ -261,5 +274,24 @@ impl Controller {
             let why = self.account.refusal().unwrap_or("the provider does not answer").to_owned();
             self.abandon(Fatal::Provider(why));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_journal_is_told_for_a_day() {
+        let now = Now { wall: CLOCK_FLOOR, mono: Mono::default() };
+        let mut account = AccountState::new(false);
+        account.set_aside(Path::new("/there"), now);
+        let told = |account: &AccountState, later| account.problems(now.mono.after(later), std::iter::empty(), now.wall);
+        let problems = told(&account, SET_ASIDE_SHOWN / 2);
+        assert_eq!(problems.iter().map(|problem| problem.reason).collect::<Vec<_>>(), [AccountReason::Journal]);
+        assert!(problems[0].detail.contains("/there"));
+        assert!(told(&account, SET_ASIDE_SHOWN).is_empty());
+        account.journal = Some("full".to_owned());
+        assert_eq!(told(&account, Duration::ZERO).iter().map(|problem| &*problem.detail).collect::<Vec<_>>(), ["full"]);
     }
 }

@@ -240,6 +240,9 @@ impl Controller {
             #[cfg(test)]
             mistake: None,
         };
+        if let Some(path) = &past.set_aside {
+            controller.account.set_aside(path, now);
+        }
         controller.resolve(now);
         controller
     }

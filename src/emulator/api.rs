@@ -5,7 +5,7 @@ use hyper::Method;
 use jiff::Timestamp;
 
 use super::behaviour::{Behaviour, Deed, Lens, Stale};
-use super::item::{Refusal, later};
+use super::item::{Order, Refusal, later};
 use super::paths::Resource;
 use super::shelf::{Seen, View};
 use super::state::Account;
@@ -77,6 +77,19 @@ impl Request {
             Resource::ServerRestore(id) => Some(id),
             Resource::Servers | Resource::Me => None,
         }
+    }
+
+    /// What a create orders, as far as it can be read.
+    pub fn order(&self) -> Option<Order> {
+        match self.resource? {
+            Resource::Items(kind) if self.method == Method::POST => wire::order(kind, &self.body).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether it comes with this token.
+    pub fn carries(&self, token: &str) -> bool {
+        self.authorization.as_deref().and_then(|authorization| authorization.strip_prefix("Bearer ")).is_some_and(|sent| sent == token)
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
@@ -161,11 +174,10 @@ impl Api<'_> {
 
     fn authorize(&self, request: &Request) -> Result<(), Reply> {
         let refused = |text| Err(Reply::detail(401, text).header("www-authenticate", "Bearer".to_owned()));
-        let Some(authorization) = &request.authorization else {
+        if request.authorization.is_none() {
             return refused("Authentication credentials were not provided.");
-        };
-        let right = authorization.strip_prefix("Bearer ").is_some_and(|token| token == self.access.token);
-        if right && !self.access.refuses_token { Ok(()) } else { refused("Invalid token.") }
+        }
+        if request.carries(&self.access.token) && !self.access.refuses_token { Ok(()) } else { refused("Invalid token.") }
     }
 
     fn list(&mut self, kind: Kind, request: &Request, lens: &Lens) -> Result<Reply, Reply> {

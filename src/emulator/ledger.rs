@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::effect::{Effect, Maker};
 use super::faults::FaultId;
-use super::item::{Item, Refusal};
+use super::item::{Item, Order, Refusal};
 use super::paths;
 use crate::domain::inventory::{Kind, ServerId};
 
@@ -44,6 +44,10 @@ pub struct RequestRecord {
     pub kind: Option<Kind>,
     /// The server it is about, as far as the path, the query, the body or the item tell.
     pub server: Option<ServerId>,
+    /// What it orders, if it is a create that can be read.
+    pub order: Option<Order>,
+    /// Whether it came with the account's token.
+    pub authorized: bool,
     /// The fault that was applied to it.
     pub fault: Option<FaultId>,
     /// How it was answered.

@@ -12,7 +12,6 @@ use tokio::sync::futures::OwnedNotified;
 use super::api::{Access, Api, ListCache, Reply, Request};
 use super::behaviour::Behaviour;
 use super::book::FaultBook;
-use super::faults::FaultId;
 use super::ledger::{Answered, Ledger, RequestRecord};
 use super::server::EmulatorConfig;
 use super::state::Account;
@@ -91,7 +90,9 @@ impl Shared {
             None => (None, Behaviour::default()),
         };
         behaviour.lens.page_size = behaviour.lens.page_size.or(inner.page_size);
-        let seq = inner.ledger.begin(record(request, server, fault, now));
+        let authorized = request.carries(&inner.access.token);
+        let record = RequestRecord { server, authorized, fault, ..record(request, now) };
+        let seq = inner.ledger.begin(record);
         drop(inner);
         self.notify();
         (Pending { shared: Arc::clone(self), seq, answered: Answered::Gone }, behaviour)
@@ -158,7 +159,8 @@ impl Drop for Pending {
     }
 }
 
-fn record(request: &Request, server: Option<crate::domain::inventory::ServerId>, fault: Option<FaultId>, at: Timestamp) -> RequestRecord {
+/// What the request itself tells.
+fn record(request: &Request, at: Timestamp) -> RequestRecord {
     RequestRecord {
         seq: 0,
         at,
@@ -166,8 +168,10 @@ fn record(request: &Request, server: Option<crate::domain::inventory::ServerId>,
         path: request.path.clone(),
         query: request.query.clone(),
         kind: request.resource.and_then(super::paths::Resource::kind),
-        server,
-        fault,
+        server: None,
+        order: request.order(),
+        authorized: false,
+        fault: None,
         answered: Answered::Pending,
         answered_seq: None,
     }

@@ -17,6 +17,7 @@ use super::error::ProviderError;
 use super::exchange::{Code, Endpoint, Exchange, Method, Observer};
 use super::gate::Gate;
 use super::retry_after;
+use super::text::without_token;
 use super::token::TokenSource;
 use super::wire::read_message;
 use crate::clock::{Clock, Mono};
@@ -162,7 +163,7 @@ impl Api {
         };
         let begun = permit.begun();
         let mut heard = Heard::default();
-        let result = self.converse(request, token, reader, begun, &mut heard).await;
+        let result = self.converse(request, token.clone(), reader, begun, &mut heard).await.map_err(|error| without(&token, error));
         permit.finish(outcome(&result));
         let code = match &result {
             Ok(_) => heard.status.map_or(Code::Body, Code::Status),
@@ -231,6 +232,12 @@ impl Api {
         }
         ProviderError::from_status(status, pause, message)
     }
+}
+
+/// The error without the token that was sent: the provider's words may contain it.
+fn without(token: &HeaderValue, error: ProviderError) -> ProviderError {
+    let token = token.to_str().ok().and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+    if token.is_empty() { error } else { error.with_texts(|text| without_token(text, token)) }
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -160,6 +160,28 @@ impl ProviderError {
     }
 
     /// What a status that is no success of the call means. `message` is the provider's own text, already made safe.
+    /// The same error with its texts changed so.
+    pub(super) fn with_texts(mut self, change: impl Fn(&str) -> String) -> ProviderError {
+        match &mut self {
+            ProviderError::Token { what: text }
+            | ProviderError::Connect { what: text }
+            | ProviderError::Broken { what: text }
+            | ProviderError::Unreadable { what: text }
+            | ProviderError::Mismatch { what: text }
+            | ProviderError::Rejected { message: text, .. } => *text = change(text),
+            ProviderError::Timeout
+            | ProviderError::TooLarge { .. }
+            | ProviderError::Server { .. }
+            | ProviderError::Redirect { .. }
+            | ProviderError::Unauthorized
+            | ProviderError::Forbidden
+            | ProviderError::NotFound
+            | ProviderError::Busy { .. }
+            | ProviderError::Throttled { .. } => {}
+        }
+        self
+    }
+
     pub(super) fn from_status(status: u16, retry_after: Option<Duration>, message: String) -> ProviderError {
         match status {
             401 => ProviderError::Unauthorized,

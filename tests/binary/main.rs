@@ -3,11 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests, too, end a test by a panic")]
 
+mod canary;
 mod caps;
+mod clients;
 mod commands;
 mod crashes;
 mod daemon;
+mod damage;
 mod doubt;
+mod floods;
+mod full_disk;
+mod history;
+mod history_tests;
+mod kills;
 mod lists;
 mod refusals;
 mod runs;

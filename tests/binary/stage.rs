@@ -15,6 +15,8 @@ use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
 use snapwarden::emulator::{Effect, Emulator, EmulatorConfig, Item, Ledger, Maker, Rules, ServersAccess};
 use tempfile::TempDir;
 
+/// The program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_snapwarden");
 /// A token that must be seen nowhere but in requests to the provider.
 const TOKEN: &str = "vps_canary5e1f0c7d";
 /// How long anything may take. It is far more than enough; only a failing test reaches it.
@@ -70,7 +72,12 @@ impl Stage {
     }
 
     pub async fn with_rules(rules: Rules) -> Stage {
-        let config = EmulatorConfig { token: TOKEN.to_owned(), servers: ServersAccess::Missing, ..EmulatorConfig::with_rules(rules) };
+        Stage::with(EmulatorConfig::with_rules(rules)).await
+    }
+
+    /// A provider like this, with the token of all tests and without `GET /servers/`.
+    pub async fn with(config: EmulatorConfig) -> Stage {
+        let config = EmulatorConfig { token: TOKEN.to_owned(), servers: ServersAccess::Missing, ..config };
         let emulator = Emulator::start(config).await.unwrap();
         emulator.add_server(WEB.0, "web-01");
         let folder = tempfile::tempdir().unwrap();
@@ -150,15 +157,38 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// Writes a text where it stays after the test, for a person to read. The file's name is given back.
+    pub fn keep(&self, name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("snapwarden-{name}-{}", self.port));
+        fs::write(&path, text).unwrap();
+        path
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_snapwarden"));
+        let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(self.config()).args(arguments).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    /// The same, begun by this command line, which ends with what is to be run: `setsid`, `nice`, `sh -c '…; exec "$@"' sh`.
+    fn command_through(&self, through: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(through[0]);
+        command.args(&through[1..]).arg(PROGRAM).arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
         command
     }
 
     /// Runs a command to its end.
     pub async fn command_ends(&self, arguments: &[&str]) -> Outcome {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.ends(self.command(arguments)).await
+    }
+
+    /// Runs a command to its end, begun by another command line.
+    pub async fn command_ends_through(&self, through: &[&str], arguments: &[&str]) -> Outcome {
+        self.ends(self.command_through(through, arguments)).await
+    }
+
+    async fn ends(&self, mut command: Command) -> Outcome {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
         let code = Running { child, log: self.config() }.ends().await;
         let outcome = Outcome { code, stdout: stdout.await.unwrap(), stderr: stderr.await.unwrap() };
@@ -173,20 +203,37 @@ impl Stage {
 
     /// Starts a command and leaves it running. Its log goes to a file of the test's folder.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.spawn(self.command(arguments))
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
         let log = self.path(&format!("log-{}", free_port()));
-        let child = self.command(arguments).stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Running { child, log }
     }
 
     /// Starts the daemon and waits until it answers.
     pub async fn serve(&self) -> Running {
-        let mut daemon = self.start(&["serve"]);
+        self.answers(self.start(&["serve"])).await
+    }
+
+    /// Starts the daemon by another command line and waits until it answers.
+    pub async fn serve_through(&self, through: &[&str]) -> Running {
+        self.answers(self.spawn(self.command_through(through, &["serve"]))).await
+    }
+
+    async fn answers(&self, mut daemon: Running) -> Running {
         self.until("the daemon answers", || {
             assert!(daemon.child.try_wait().unwrap().is_none(), "the daemon ended: {}", daemon.log());
             self.get("/healthz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
         })
         .await;
         daemon
+    }
+
+    /// Where the daemon listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The daemon's answer to a GET, with its head; `None`: it does not listen.
@@ -278,6 +325,17 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The most memory that it ever had, in mebibytes.
+    pub fn memory_peak_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -301,11 +359,14 @@ impl Running {
         tokio::time::timeout(PATIENCE, waiting).await.expect("the process did not end")
     }
 
-    /// Ends it by SIGTERM, as a service manager does.
-    pub async fn terminate(self) {
+    /// Ends it by SIGTERM, as a service manager does. Its whole log is given back.
+    pub async fn terminate(self) -> String {
         self.signal(Signal::TERM);
         let log = self.log.clone();
-        assert_eq!(self.ends().await, Some(0), "{}", fs::read_to_string(log).unwrap());
+        let code = self.ends().await;
+        let log = fs::read_to_string(log).unwrap();
+        assert_eq!(code, Some(0), "{log}");
+        log
     }
 
     pub fn log(&self) -> String {

@@ -30,8 +30,20 @@ async fn the_ledger_orders_requests_effects_and_answers() {
     let effect = ledger.effects().next().unwrap();
     assert_eq!((effect.request, create.server, create.kind), (Some(create.seq), Some(ServerId(SERVER)), Some(Kind::Snapshot)));
     assert!(create.seq < effect.seq && Some(effect.seq) < create.answered_seq);
+    assert_eq!(create.order.map(|order| (order.name, order.server)), Some((Some("n".to_owned()), ServerId(SERVER))));
     assert_eq!(ledger.requests_by(&Method::GET, "/snapshots/").len(), 1);
     assert_eq!((ledger.writes(None).len(), ledger.most_pending(), ledger.overlapping_writes().len()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn the_ledger_tells_requests_without_the_token() {
+    let (emulator, client) = started().await;
+    client.get(LIST).await;
+    emulator.replace_token("vps_another");
+    client.post(LIST, &json!({"server_id": "seven"})).await;
+    let ledger = emulator.ledger();
+    let told: Vec<_> = ledger.requests().map(|request| (request.authorized, request.order.is_some())).collect();
+    assert_eq!(told, [(true, false), (false, false)]);
 }
 
 #[tokio::test]
