@@ -251,7 +251,10 @@ impl Controller {
 
     /// What is wrong with the account now.
     pub(super) fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
-        let defects = self.inventories.values().filter_map(|inventory| inventory.defect().map(str::to_owned));
+        // What is not listed any more, since no policy is for it, stands in nobody's way.
+        let kinds = self.kinds();
+        let listed = self.inventories.values().filter(|inventory| kinds.contains(&inventory.kind));
+        let defects = listed.filter_map(|inventory| inventory.defect().map(str::to_owned));
         self.account.problems(now.mono, defects, now.wall)
     }
 

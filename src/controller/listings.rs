@@ -13,6 +13,10 @@ use super::{Command, Controller, Mode};
 /// So many listings may follow each other more closely than `poll_every`, for somebody who waits; one more for each `poll_every` that passes.
 const URGENT_BURST: f64 = 4.0;
 
+/// An empty list, where items are known, is believed once all lists were empty for so long (F29). All that is deleted at once is rare, and to wait
+/// for it harms nobody; a filter or a permission that hides everything is not, and all that it hides would count as lost.
+const EMPTY_BELIEVED_AFTER: Duration = Duration::from_secs(15 * 60);
+
 /// The pauses after failed calls (F65).
 pub(super) const PAUSES: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(300) };
 
@@ -47,6 +51,8 @@ pub(super) struct Source {
     pub told: bool,
     /// What went wrong last.
     pub error: Option<ProviderError>,
+    /// Since when it has been empty although items are known.
+    empty_since: Option<Mono>,
 }
 
 impl Sources {
@@ -80,7 +86,17 @@ impl Source {
             settled: false,
             told: true,
             error: None,
+            empty_since: None,
         }
+    }
+
+    /// Whether a list begun at this time is suspiciously empty.
+    pub fn doubts_empty(&mut self, begun: Mono, empty_though_known: bool) -> bool {
+        if !empty_though_known {
+            self.empty_since = None;
+            return false;
+        }
+        begun.since(*self.empty_since.get_or_insert(begun)) < EMPTY_BELIEVED_AFTER
     }
 
     /// Somebody waits for a listing begun at `after` or later.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 use crate::domain::assess::{Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
-use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerListing, Status};
+use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, ServerListing, Status};
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
@@ -29,6 +29,9 @@ pub(super) const CLEAN_LISTINGS: u32 = 2;
 /// So many times in a row the list of servers must be refused, after it was told once, until it counts as not told: one odd answer must not
 /// take a fleet away.
 const UNTOLD_AFTER: u32 = 3;
+
+/// A restore is over by then (documented: 5 to 15 minutes).
+const RESTORE_TAKES_MAX: Duration = Duration::from_secs(3600);
 
 /// A server and kind that a policy is for.
 #[derive(Debug)]
@@ -106,13 +109,23 @@ impl Controller {
     pub(super) fn listed(&mut self, now: Now, kind: Kind, begun: Mono, reply: Reply<Listing>) {
         self.account.note(now, &reply);
         match reply.result {
-            Ok(listing) => {
+            Ok(mut listing) => {
+                let empty = listing.items.is_empty() && listing.opaque.is_empty() && self.knows_items(kind);
                 self.source(kind).succeeded();
+                if self.source(kind).doubts_empty(begun, empty) {
+                    listing.defects.push(Defect::Empty);
+                }
                 self.inventories.insert(kind, Inventory::new(listing, begun));
                 self.observe(now, kind);
             }
             Err(error) => self.listing_failed(now, kind, error),
         }
+    }
+
+    /// Whether items of a kind were there that are not known to be gone.
+    fn knows_items(&self, kind: Kind) -> bool {
+        let seen = self.inventories.get(&kind).is_some_and(|inventory| !inventory.items().is_empty() || inventory.defect().is_some());
+        seen || self.memory.knows_items(kind)
     }
 
     fn listing_failed(&mut self, now: Now, kind: Kind, error: ProviderError) {
@@ -183,6 +196,13 @@ impl Controller {
         for server in waiting {
             self.nudge(now, server);
         }
+    }
+
+    /// Whether a server is being restored, as far as is known: by the newest list of servers, and for an hour after it where none comes any more.
+    pub(super) fn is_restoring(&self, now: Now, server: ServerId) -> bool {
+        let told = self.fleet.members.get(&server).is_some_and(|member| member.restoring);
+        let seen = self.servers.as_ref().filter(|seen| !self.sources.servers.told && now.mono.since(seen.begun) < RESTORE_TAKES_MAX);
+        told || seen.is_some_and(|seen| seen.listing.servers.iter().any(|shown| shown.id == server && shown.is_restoring()))
     }
 
     /// Takes in what the newest listing shows of a target. `fresh`: it has just come.

@@ -178,7 +178,7 @@ impl Controller {
         if let Some(conflict) = &member.conflict {
             add(Reason::MatchConflict, conflict.clone());
         }
-        if member.restoring {
+        if self.is_restoring(now, key.0) {
             add(Reason::Restoring, "it is being restored; nothing is deleted there".to_owned());
         }
         if let Some(until) = member.paused_until.filter(|until| *until > now.wall) {

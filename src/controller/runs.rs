@@ -167,7 +167,7 @@ impl Controller {
             server: ServerState {
                 missing: member.is_some_and(|member| member.missing),
                 other_name: self.other_name(key),
-                restoring: member.is_some_and(|member| member.restoring),
+                restoring: self.is_restoring(now, key.0),
                 seen: self.servers.as_ref().map(|seen| seen.begun),
                 told: self.sources.servers.told,
                 freeze: state.and_then(|state| state.freeze.as_ref()),

@@ -129,6 +129,8 @@ pub enum Defect {
     PageMissing,
     /// One number occurs twice.
     DuplicateId(ItemId),
+    /// It is empty, although there are items that are not known to be gone (F29).
+    Empty,
 }
 
 impl fmt::Display for Defect {
@@ -137,6 +139,7 @@ impl fmt::Display for Defect {
             Defect::CountDiffers { count, arrived } => write!(f, "`count` says {count}, {arrived} arrived"),
             Defect::PageMissing => f.write_str("a page is missing"),
             Defect::DuplicateId(id) => write!(f, "number {id} occurs twice"),
+            Defect::Empty => f.write_str("it is empty, although items were there"),
         }
     }
 }

@@ -120,6 +120,12 @@ impl Memory {
         self.targets.iter().map(|(key, target)| (*key, target))
     }
 
+    /// Whether any target has items of this kind that are not known to be gone.
+    #[must_use]
+    pub fn knows_items(&self, kind: Kind) -> bool {
+        self.targets.iter().any(|((_, of), target)| *of == kind && !target.made.is_empty())
+    }
+
     /// The item of a delete that is not decided.
     #[must_use]
     pub fn item_of(&self, op: OpId) -> Option<ItemId> {

@@ -259,3 +259,52 @@ fn a_list_of_servers_that_is_refused_for_a_while_brings_the_fleet_back() {
     world.run_for(DAY);
     assert_eq!((world.calls("create"), world.controller.faults().len()), (2, 0));
 }
+
+#[test]
+fn an_empty_list_is_no_proof_that_an_item_vanished() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_until("2026-03-04T03:00:30Z");
+    assert_eq!(world.calls("create"), 4);
+    world.always(On::Lists, Trouble::Empty);
+    world.run_for(MINUTE * 12);
+    world.heal();
+    world.run_for(HOUR * 6);
+    assert_eq!((world.calls("create"), lost(&world)), (4, 0));
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}
+
+#[test]
+fn that_everything_was_deleted_is_believed_in_the_end() {
+    let mut world = World::new(&refreshed(&one("keep: {last: 3}, leave_free: 2")));
+    world.run_for(DAY * 4);
+    let there: Vec<ItemId> = world.items(Kind::Snapshot, 1).iter().map(|item| item.id).collect();
+    let now = world.true_now();
+    there.iter().for_each(|id| drop(world.twin.account.delete_by_hand(Kind::Snapshot, *id, now)));
+    world.run_for(MINUTE * 10);
+    assert_eq!((lost(&world), problems(&world)), (0, vec![Reason::ListingIncomplete]));
+    world.run_for(MINUTE * 20);
+    assert_eq!((lost(&world), problems(&world)), (3, vec![]));
+    world.run_for(DAY * 5);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}
+
+fn refreshed(yaml: &str) -> String {
+    yaml.replace("owner: prod", "owner: prod\nprovider: {refresh_every: 1m}")
+}
+
+#[test]
+fn a_restore_is_remembered_where_the_servers_are_not_told_any_more() {
+    let mut world = World::new(&one("keep: {last: 3}"));
+    world.run_until("2026-03-05T02:50:00Z");
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    world.run_for(MINUTE * 6);
+    assert_eq!(problems(&world), [Reason::Restoring]);
+    world.always(On::Servers, Trouble::Refused(Trouble::status(404)));
+    world.run_for(MINUTE * 20);
+    assert_eq!((world.calls("create"), world.calls("delete")), (5, 1));
+    // It cannot have taken as long as this.
+    world.run_for(HOUR * 30);
+    assert_eq!(problems(&world), []);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}
