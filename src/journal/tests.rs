@@ -128,6 +128,28 @@ fn what_was_taken_by_hand_does_not_hide_the_last_slot() {
 }
 
 #[test]
+fn a_run_by_hand_or_without_a_slot_does_not_hide_that_of_the_last_slot() {
+    both(|journal| {
+        let start = |run, trigger| {
+            let Record::RunStarted(start) = run_started(run, 1, 0) else { unreachable!() };
+            Record::RunStarted(RunStart { trigger, slot: start.slot.filter(|_| trigger == Trigger::Schedule), ..start })
+        };
+        for (run, trigger, result) in [
+            (1, Trigger::Schedule, RunResult::Success),
+            (2, Trigger::Schedule, RunResult::Blocked),
+            (3, Trigger::Command, RunResult::Success),
+            (4, Trigger::Hand, RunResult::Success),
+        ] {
+            journal.append(&[start(run, trigger), run_ended(run, result, 1)]).unwrap();
+        }
+        let loaded = old(journal);
+        assert_eq!(runs(&loaded), [1, 2, 3, 4]);
+        journal.prune(at(1_000_000)).unwrap();
+        assert_eq!(old(journal), loaded);
+    });
+}
+
+#[test]
 fn of_runs_the_newest_the_newest_success_and_the_interrupted_stay() {
     both(|journal| {
         for (run, result) in [(1, RunResult::Success), (2, RunResult::Success), (3, RunResult::Failure), (4, RunResult::Blocked)] {
