@@ -108,7 +108,7 @@ fn single_width(c: char) -> char {
 }
 
 /// Control characters, and those that turn the direction of writing.
-fn is_hostile(c: char) -> bool {
+pub(super) fn is_hostile(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -43,7 +43,7 @@ pub(super) fn is_secret(key: &str) -> bool {
     !HARMLESS.contains(&key.as_str()) && (TELLING.iter().any(|word| key.contains(word)) || is_misspelt(&key))
 }
 
-fn is_exact(key: &str) -> bool {
+pub(super) fn is_exact(key: &str) -> bool {
     EXACT.iter().any(|word| key.eq_ignore_ascii_case(word))
 }
 

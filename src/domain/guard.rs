@@ -301,6 +301,8 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod error;
 mod fold;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lock;
 mod memory;
 mod rows;
