@@ -263,7 +263,7 @@ impl Rows {
             if row.state == DeleteState::Intended || row.intent.at >= since {
                 matter.insert(*op);
             }
-            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate;
+            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate && !row.intent.extra;
             if let (true, Some(ended)) = (made_room, &row.ended) {
                 newest.offer((row.intent.subject.server, row.intent.subject.kind), ended.seq, *op);
             }

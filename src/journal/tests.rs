@@ -116,6 +116,20 @@ fn the_newest_of_each_sort_stays_by_order_not_by_clock() {
     });
 }
 
+/// The room that was made is a hole until something completes (I5); a failed item that goes before the next try makes none.
+#[test]
+fn an_extra_delete_does_not_hide_the_room_that_was_made() {
+    both(|journal| {
+        let Record::DeleteIntent(failed) = delete(2, 1, 11, DeleteWhen::BeforeCreate, 20) else { unreachable!() };
+        journal.append(&[delete(1, 1, 10, DeleteWhen::BeforeCreate, 0), delete_ended(1, DeleteEnd::Gone, 1)]).unwrap();
+        journal.append(&[Record::DeleteIntent(DeleteIntent { extra: true, ..failed }), delete_ended(2, DeleteEnd::Gone, 21)]).unwrap();
+        let loaded = old(journal);
+        assert_eq!(deletes(&loaded), [1]);
+        journal.prune(at(1_000_000)).unwrap();
+        assert_eq!(old(journal), loaded);
+    });
+}
+
 #[test]
 fn what_was_taken_by_hand_does_not_hide_the_last_slot() {
     both(|journal| {
