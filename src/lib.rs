@@ -8,6 +8,9 @@ pub mod config;
 pub mod controller;
 pub mod domain;
 pub mod emulator;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod provider;
 pub mod serve;

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("emulator", &["clock", "domain"]),
     ("controller", &["clock", "domain", "journal", "provider"]),
     ("telemetry", &["clock", "domain"]),
+    ("fuzzing", &["config", "domain", "journal", "provider"]),
     ("serve", &["clock", "config", "controller", "domain", "journal", "provider", "telemetry"]),
     ("simulate", &["clock", "config", "controller", "domain", "emulator", "journal", "provider", "telemetry"]),
     ("cli", &["clock", "config", "controller", "domain", "emulator", "journal", "provider", "serve", "simulate", "telemetry"]),

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Longer source lines are cut around the place that is meant.
 const LINE_SHOWN_MAX: usize = 120;
 
+/// Longer values are cut in messages.
+const SHOWN_MAX: usize = 60;
+
 /// Everything that is wrong, sorted by file and line. `Display` shows all of it, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -105,7 +108,7 @@ fn single_width(c: char) -> char {
 }
 
 /// Control characters, and those that turn the direction of writing.
-fn is_hostile(c: char) -> bool {
+pub(super) fn is_hostile(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
@@ -124,12 +127,15 @@ pub(super) fn printable(text: &str) -> String {
 
 /// A value in a message: in backticks, printable, and not too long.
 pub(super) fn quoted(text: &str) -> String {
-    const SHOWN_MAX: usize = 60;
-    let mut short: String = text.chars().take(SHOWN_MAX).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("`{}`", printable(&short))
+    let short = beginning(text);
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", printable(short))
+}
+
+/// As much of a value as a message shows.
+pub(super) fn beginning(text: &str) -> &str {
+    let end = text.char_indices().nth(SHOWN_MAX).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 #[cfg(test)]

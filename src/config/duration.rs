@@ -19,7 +19,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     let trimmed = text.trim();
     let problem = |why: &str, hint: String| Problem { message: format!("{} {why}", quoted(text)), hint: Some(hint) };
     if let Some(positive) = trimmed.strip_prefix('-') {
-        return Err(problem("is negative", format!("write `{}`", positive.trim().chars().take(20).collect::<String>())));
+        let hint = if is_duration(positive.trim()) { format!("write `{}`", positive.trim()) } else { "leave out the minus".to_owned() };
+        return Err(problem("is negative", hint));
     }
     if trimmed.ends_with(|c: char| c.is_ascii_digit()) {
         let hint = trimmed.parse().map_or_else(|_| "end it with a unit, as in `90s`, `20m`, `6h`, `7d`".to_owned(), unit_hint);
@@ -27,7 +28,9 @@ pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     }
     if let Some(unit) = units(trimmed).find(|unit| is_calendar_unit(unit)) {
         return Err(if unit == "M" {
-            problem("means months, which are refused", format!("write `{}` for minutes", trimmed.replace('M', "m")))
+            let minutes = trimmed.replace('M', "m");
+            let meant = if is_duration(&minutes) { &minutes } else { "20m" };
+            problem("means months, which are refused", format!("write `{meant}` for minutes"))
         } else {
             problem("counts months or years, which are refused", "count in days, as in `30d` or `400d`".to_owned())
         });
@@ -35,6 +38,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
     humantime::parse_duration(trimmed).map_err(|error| {
         problem(&format!("is not a duration: {error}"), "durations read like `90s`, `20m`, `6h`, `7d`, `1h 30m`".to_owned())
     })
+}
+
+/// Whether a value may be repeated in another form: as a short duration it is no secret, of which that form would not be hidden.
+fn is_duration(text: &str) -> bool {
+    text.len() <= 16 && humantime::parse_duration(text).is_ok()
 }
 
 /// What to write instead of a bare number.

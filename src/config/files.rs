@@ -166,10 +166,9 @@ fn read_text(path: &Path) -> io::Result<String> {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         io::Error::other(format!("line {line} is not UTF-8 text"))
     })?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    })
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    // To YAML a carriage return ends a line, alone too; places and masks count lines by `\n`.
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// The `*.yaml` files in `conf.d` beside the main file, by name. Hidden ones are editors' leftovers.

@@ -3,6 +3,7 @@
 //! The text is searched line by line, so that it also works for a file that is not valid YAML; the tree adds keys that were written in an unusual way. It
 //! rather hides too much than too little: only what a message shows is lost.
 
+use super::diagnostics::{beginning, printable};
 use super::tree::{Node, Span, Value};
 
 /// What stands in the place of a hidden value.
@@ -42,7 +43,7 @@ pub(super) fn is_secret(key: &str) -> bool {
     !HARMLESS.contains(&key.as_str()) && (TELLING.iter().any(|word| key.contains(word)) || is_misspelt(&key))
 }
 
-fn is_exact(key: &str) -> bool {
+pub(super) fn is_exact(key: &str) -> bool {
     EXACT.iter().any(|word| key.eq_ignore_ascii_case(word))
 }
 
@@ -70,6 +71,9 @@ impl Mask {
         if let Some(root) = tree {
             mask.walk(root, false);
         }
+        // Messages show values in these forms.
+        let told: Vec<String> = mask.secrets.iter().flat_map(|secret| [printable(secret), printable(beginning(secret))]).collect();
+        mask.secrets.extend(told);
         mask.secrets.retain(|secret| secret.len() >= SCRUBBED_LENGTH_MIN);
         mask.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         mask.secrets.dedup();

@@ -6,6 +6,8 @@
 mod diagnostics;
 mod duration;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod general;
 mod hooks;
 mod intern;

@@ -206,7 +206,8 @@ struct WholeMark<'a> {
 /// Reads a mark in the guard's own way.
 fn whole_mark(description: &str) -> Option<WholeMark<'_>> {
     let is_name = |text: &str| !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let time = |text: &str| text.parse::<Timestamp>().ok();
+    // A time that is written in another way than ours was not written by us.
+    let time = |text: &str| text.parse::<Timestamp>().ok().filter(|time| format!("{time}") == text);
     let words: Vec<&str> = description.strip_prefix(MARK)?.split(' ').collect();
     let (owner, kind, when, until) = match words[..] {
         [owner, kind, when] => (owner, kind, when, None),
@@ -323,6 +324,8 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

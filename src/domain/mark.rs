@@ -117,8 +117,10 @@ fn word_value<'a>(word: &'a str, key: &str) -> Option<&'a str> {
     value(word, key).filter(|text| is_word(text))
 }
 
+/// Only as [`Mark::description`] writes it: a time in another zone, or with parts left out, was not written by this program.
 fn time_value(word: &str, key: &str) -> Option<Timestamp> {
-    value(word, key)?.parse().ok()
+    let text = value(word, key)?;
+    text.parse().ok().filter(|time: &Timestamp| time.to_string() == text)
 }
 
 /// Whether a text may be an owner's or a policy's name: letters, digits, `_` and `-`, 1 to [`WORD_LENGTH_MAX`] of them.
@@ -197,6 +199,12 @@ mod tests {
             "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00Z until=",
             "snapwarden owner=prod  policy=web slot=2026-11-21T03:30:00Z",
             "snapwarden owner=pr/od policy=web slot=2026-11-21T03:30:00Z",
+            "snapwarden owner=prod policy=web slot=2026-11-21T03:30Z",
+            "snapwarden owner=prod policy=web slot=2026-11-21T04:30:00+01:00",
+            "snapwarden owner=prod policy=web slot=2026-11-21t03:30:00z",
+            "snapwarden owner=prod policy=web slot=2026-11-21T03:29:60Z",
+            "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00.000Z",
+            "snapwarden owner=prod by=hand at=2026-11-21T03:30:00Z until=20261205T033000Z",
         ] {
             assert_eq!(Mark::read(text), Reading::Damaged, "{text:?}");
         }

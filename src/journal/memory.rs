@@ -11,7 +11,7 @@ use super::{Journal, JournalError, Recall};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::problem::RunResult;
-use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed};
+use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed, Trigger};
 
 /// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
 #[derive(Debug, Clone, Default)]
@@ -263,7 +263,7 @@ impl Rows {
             if row.state == DeleteState::Intended || row.intent.at >= since {
                 matter.insert(*op);
             }
-            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate;
+            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate && !row.intent.extra;
             if let (true, Some(ended)) = (made_room, &row.ended) {
                 newest.offer((row.intent.subject.server, row.intent.subject.kind), ended.seq, *op);
             }
@@ -276,7 +276,8 @@ impl Rows {
         let (mut newest, mut newest_success) = (Newest::default(), Newest::default());
         let mut matter = BTreeSet::new();
         for (run, row) in &self.runs {
-            let target = (row.start.subject.server, row.start.subject.kind);
+            let by_hand = row.start.trigger == Trigger::Hand;
+            let target = (row.start.subject.server, row.start.subject.kind, by_hand, row.start.slot.is_none());
             match &row.ended {
                 None => drop(matter.insert(*run)),
                 Some(end) => {

@@ -6,6 +6,8 @@
 
 mod error;
 mod fold;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lock;
 mod memory;
 mod rows;
@@ -41,8 +43,10 @@ pub trait Recall {
     /// - creates and deletes that are undecided;
     /// - creates whose item is not known to be gone;
     /// - creates and deletes begun at `since` or later;
-    /// - for each server and kind, the newest completed create, of a slot and by hand apart, and the newest delete that made room;
-    /// - for each server and kind, the newest run that ended and the newest that succeeded, and every run without an end;
+    /// - for each server and kind, the newest completed create, of a slot and by hand apart, and the newest delete that made room
+    ///   without being extra;
+    /// - for each server and kind, the newest run that ended and the newest that succeeded, those of a slot, without one and by hand apart, and every
+    ///   run without an end;
     /// - when each target was first configured.
     ///
     /// "Newest" goes by the order in which things became durable, not by the clock, which may jump.

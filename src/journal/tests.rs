@@ -116,6 +116,20 @@ fn the_newest_of_each_sort_stays_by_order_not_by_clock() {
     });
 }
 
+/// The room that was made is a hole until something completes (I5); a failed item that goes before the next try makes none.
+#[test]
+fn an_extra_delete_does_not_hide_the_room_that_was_made() {
+    both(|journal| {
+        let Record::DeleteIntent(failed) = delete(2, 1, 11, DeleteWhen::BeforeCreate, 20) else { unreachable!() };
+        journal.append(&[delete(1, 1, 10, DeleteWhen::BeforeCreate, 0), delete_ended(1, DeleteEnd::Gone, 1)]).unwrap();
+        journal.append(&[Record::DeleteIntent(DeleteIntent { extra: true, ..failed }), delete_ended(2, DeleteEnd::Gone, 21)]).unwrap();
+        let loaded = old(journal);
+        assert_eq!(deletes(&loaded), [1]);
+        journal.prune(at(1_000_000)).unwrap();
+        assert_eq!(old(journal), loaded);
+    });
+}
+
 #[test]
 fn what_was_taken_by_hand_does_not_hide_the_last_slot() {
     both(|journal| {
@@ -124,6 +138,28 @@ fn what_was_taken_by_hand_does_not_hide_the_last_slot() {
         journal.append(&[create(1, 1, 0), accepted(1, 10, 0), completed(1, 1), gone(10, false, 2)]).unwrap();
         journal.append(&[Record::CreateIntent(by_hand), accepted(2, 20, 11), completed(2, 12), gone(20, false, 13)]).unwrap();
         assert_eq!(creates(&old(journal)), [1, 2]);
+    });
+}
+
+#[test]
+fn a_run_by_hand_or_without_a_slot_does_not_hide_that_of_the_last_slot() {
+    both(|journal| {
+        let start = |run, trigger| {
+            let Record::RunStarted(start) = run_started(run, 1, 0) else { unreachable!() };
+            Record::RunStarted(RunStart { trigger, slot: start.slot.filter(|_| trigger == Trigger::Schedule), ..start })
+        };
+        for (run, trigger, result) in [
+            (1, Trigger::Schedule, RunResult::Success),
+            (2, Trigger::Schedule, RunResult::Blocked),
+            (3, Trigger::Command, RunResult::Success),
+            (4, Trigger::Hand, RunResult::Success),
+        ] {
+            journal.append(&[start(run, trigger), run_ended(run, result, 1)]).unwrap();
+        }
+        let loaded = old(journal);
+        assert_eq!(runs(&loaded), [1, 2, 3, 4]);
+        journal.prune(at(1_000_000)).unwrap();
+        assert_eq!(old(journal), loaded);
     });
 }
 

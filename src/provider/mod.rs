@@ -9,6 +9,8 @@ mod budget;
 mod client;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod gather;
 mod http;

@@ -39,6 +39,34 @@ fn no_diagnostic_ever_shows_a_secret() {
     }
 }
 
+/// Another value that repeats it by an alias is shown cut, or with what a terminal obeys written out.
+#[test]
+fn a_secret_that_is_told_in_another_form_stays_hidden() {
+    let long = CANARY.repeat(8);
+    for (secret, shown) in [(long.clone(), &long[..50]), (format!("\"a\\e{CANARY}\""), "}CANARY")] {
+        let told = load_text(&format!("token: &a {secret}\nlisten: *a\n")).unwrap_err();
+        assert!(told.to_string().contains("is not an address and port"), "{told}");
+        assert!(!told.to_string().contains(shown), "{told}");
+    }
+    for secret in [format!("-{CANARY}"), "5M CANARY-M 1M".to_owned()] {
+        let told = load_text(&format!("token: &a {secret}\njournal: {{keep: *a}}\n")).unwrap_err();
+        assert!(!told.to_string().contains("CANARY-"), "{told}");
+    }
+}
+
+/// To YAML a carriage return alone ends a line, so it does in the places of errors, and in what is hidden.
+#[test]
+fn a_carriage_return_alone_ends_a_line() {
+    let places = |text: &str| -> Vec<(u32, u32, String)> {
+        let told = load_text(text).expect_err(text);
+        told.list().iter().filter_map(|told| told.place.clone()).map(|place| (place.line, place.column, place.source)).collect()
+    };
+    let told = load_text("a: 1\r\"tok\\u0065n\": 123456789\r").unwrap_err();
+    assert!(!told.to_string().contains("123456789"), "{told}");
+    let found = places("owner: prod\r\rolder: 1\r\n");
+    assert!(found.contains(&(3, 1, "older: 1".to_owned())), "{found:?}");
+}
+
 #[test]
 fn bombs_are_refused() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

@@ -107,6 +107,8 @@ fn i1_only_what_is_ours_or_adopted() {
     assert_eq!(text("snapwarden owner=test policy=web slot=2026-11-21T00:00:00Z"), Some("I1"));
     assert_eq!(text("snapwarden owner=prod policy=web slot=soon"), Some("I1"));
     assert_eq!(text("snapwarden owner=prod policy=web slot=2026-11-21T00:00:00Z and more"), Some("I1"));
+    assert_eq!(text("snapwarden owner=prod policy=web slot=2026-11-21T00:00Z"), Some("I1"));
+    assert_eq!(text("snapwarden owner=prod policy=web slot=2026-11-21T01:00:00+01:00"), Some("I1"));
     assert_eq!(text("snapwarden owner=prod by=hand at=2026-11-01T00:00:00Z until=2027-01-01T00:00:00Z"), Some("I1"));
     assert_eq!(text("snapwarden owner=prod by=hand at=2026-11-01T00:00:00Z until=2026-11-02T00:00:00Z"), None);
     assert_eq!(text("snapwarden owner=old policy=gone slot=2026-11-21T00:00:00Z"), None);

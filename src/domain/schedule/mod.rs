@@ -7,6 +7,8 @@
 mod due;
 mod expression;
 mod field;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod intervals;
 #[cfg(test)]
 mod reference;

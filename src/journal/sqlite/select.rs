@@ -22,14 +22,14 @@ const CREATES: &str = "state IN ('intended', 'accepted')
 const DELETES: &str = "state = 'intended'
     OR at >= ?1
     OR op IN (SELECT newest FROM (
-        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' GROUP BY server, kind))";
+        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' AND NOT extra GROUP BY server, kind))";
 
 /// The runs that matter.
 const RUNS: &str = "ended_seq IS NULL
     OR run IN (SELECT newest FROM (
-        SELECT run AS newest, max(ended_seq) FROM runs WHERE ended_seq IS NOT NULL GROUP BY server, kind))
+        SELECT run AS newest, max(ended_seq) FROM runs WHERE ended_seq IS NOT NULL GROUP BY server, kind, cause = 'hand', slot IS NULL))
     OR run IN (SELECT newest FROM (
-        SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind))";
+        SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind, cause = 'hand', slot IS NULL))";
 
 /// For each target, the newest slot that was missed. Times are texts of one length, so they sort as they run.
 const NEWEST_MISSED: &str = "slot = (SELECT max(other.slot) FROM missed AS other

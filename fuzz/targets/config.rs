@@ -1,0 +1,4 @@
+//! A text as the configuration.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| snapwarden::fuzzing::config(data));

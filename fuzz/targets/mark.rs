@@ -1,0 +1,4 @@
+//! A description.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| snapwarden::fuzzing::mark(data));
