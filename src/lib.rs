@@ -14,4 +14,5 @@ pub mod fuzzing;
 pub mod journal;
 pub mod provider;
 pub mod serve;
+pub mod simulate;
 pub mod telemetry;

@@ -250,7 +250,8 @@ impl Controller {
     }
 
     /// What is wrong with the account now.
-    pub(super) fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
+    #[must_use]
+    pub fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
         // What is not listed any more, since no policy is for it, stands in nobody's way.
         let kinds = self.kinds();
         let listed = self.inventories.values().filter(|inventory| kinds.contains(&inventory.kind));

@@ -187,6 +187,13 @@ impl Controller {
         problems
     }
 
+    /// What is wrong with each target now.
+    #[must_use]
+    pub fn problems(&self, now: Now) -> Vec<(TargetKey, Problem)> {
+        let of = |key: &TargetKey| self.problems_of(now, *key).into_iter().map(|problem| (*key, problem)).collect::<Vec<_>>();
+        self.targets.keys().flat_map(of).collect()
+    }
+
     /// What a run now would do for each target that is meant; nothing is changed. In the order of the targets.
     #[must_use]
     pub fn plans(&self, now: Now, select: &super::Select) -> Vec<TargetPlan> {

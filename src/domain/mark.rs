@@ -4,6 +4,8 @@
 //! replica in charge.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 use super::inventory::Kind;
 
@@ -120,7 +122,22 @@ fn word_value<'a>(word: &'a str, key: &str) -> Option<&'a str> {
 /// Only as [`Mark::description`] writes it: a time in another zone, or with parts left out, was not written by this program.
 fn time_value(word: &str, key: &str) -> Option<Timestamp> {
     let text = value(word, key)?;
-    text.parse().ok().filter(|time: &Timestamp| time.to_string() == text)
+    whole_second(text).or_else(|| text.parse().ok().filter(|time: &Timestamp| time.to_string() == text))
+}
+
+/// Reads `2026-11-21T03:30:00Z`, which almost every time in a mark looks like: each listing has one for each item.
+fn whole_second(text: &str) -> Option<Timestamp> {
+    let bytes: &[u8; 20] = text.as_bytes().try_into().ok()?;
+    let number = |from: usize, to: usize| -> Option<i16> {
+        bytes[from..to].iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i16::from(byte - b'0')))
+    };
+    let short = |from: usize| number(from, from + 2).and_then(|number| i8::try_from(number).ok());
+    let punctuation = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];
+    if punctuation.iter().any(|(place, sign)| bytes[*place] != *sign) {
+        return None;
+    }
+    let time = DateTime::new(number(0, 4)?, short(5)?, short(8)?, short(11)?, short(14)?, short(17)?, 0).ok()?;
+    Offset::UTC.to_timestamp(time).ok()
 }
 
 /// Whether a text may be an owner's or a policy's name: letters, digits, `_` and `-`, 1 to [`WORD_LENGTH_MAX`] of them.

@@ -1,0 +1,421 @@
+//! What the program may send, judged at the moment of sending by what it had been told: I4, I6 to I9, I11, I14 and I16 of failure-modes.
+//!
+//! It shares no code with the planner and the guard, and knows nothing of their reasons.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::landmark::Landmark;
+use crate::controller::{Input, Setup};
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::{Mark, Origin, Reading};
+use crate::domain::plan::Order;
+use crate::domain::policy::Selector;
+use crate::domain::record::{CreateEnd, CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
+use crate::emulator::{Account, Progress};
+use crate::journal::{CreateState, DeleteRow, DeleteState, Recollection};
+use crate::provider::ProviderError;
+
+/// A listing older than this is no ground for a delete; the rest is for the intent's way to the disk.
+const GROUND_AGE_MAX: Duration = Duration::from_secs(61);
+/// What was told of a restore so long ago says nothing any more.
+const RESTORE_TAKES_MAX: Duration = Duration::from_secs(3600);
+/// So many creates may be sent for one slot (contract §1).
+const CREATES_MAX: u32 = 3;
+
+/// What was sent for one mark.
+#[derive(Debug)]
+struct Sent {
+    /// Those that may have reached the provider.
+    count: u32,
+    at: Duration,
+    undecided: bool,
+}
+
+/// The newest listing of a kind that has come.
+#[derive(Debug)]
+struct Ground {
+    begun: Duration,
+    whole: bool,
+    unreadable: BTreeSet<ServerId>,
+    ids: Vec<ItemId>,
+    used: BTreeMap<ServerId, u64>,
+    /// It showed something else than what there was.
+    lie: bool,
+}
+
+/// What one machine has sent and was told.
+#[derive(Debug, Default)]
+pub(super) struct Conduct {
+    creates: BTreeMap<OpId, CreateIntent>,
+    deletes: BTreeMap<OpId, DeleteIntent>,
+    /// Runs that a person asked for: their slots are never late.
+    asked_for: BTreeSet<RunId>,
+    /// Durable intents whose operation was not sent.
+    unsent: BTreeSet<OpId>,
+    sent: BTreeMap<(ServerId, Kind, String), Sent>,
+    in_flight: BTreeMap<OpId, (ServerId, Kind, Option<String>)>,
+    undecided_deletes: BTreeMap<(ServerId, Kind), ItemId>,
+    grounds: BTreeMap<Kind, Ground>,
+    /// When the last two complete listings of a kind were begun.
+    whole_begun: BTreeMap<Kind, (Option<Duration>, Duration)>,
+    written: BTreeMap<ServerId, Duration>,
+    names: BTreeMap<ServerId, String>,
+    restoring: BTreeSet<ServerId>,
+    /// Items whose delete was sent.
+    deletes_sent: BTreeSet<(Kind, ItemId)>,
+    /// When the servers were last told.
+    told_servers: Duration,
+    /// Deletes that were answered with a doubt, or not at all.
+    doubtful_deletes: BTreeSet<OpId>,
+    /// Creates, the same.
+    doubtful_creates: BTreeSet<OpId>,
+    pub landmarks: BTreeSet<Landmark>,
+}
+
+/// When, and with what there is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub time: Duration,
+    pub wall: Timestamp,
+    /// The latest time that the wall clock has shown.
+    pub wall_max: Timestamp,
+    pub account: &'a Account,
+    pub setup: &'a Setup,
+}
+
+impl Conduct {
+    /// What the process knew is gone; what it has sent is still on its way.
+    pub fn process_died(&mut self) {
+        for (op, (.., create)) in std::mem::take(&mut self.in_flight) {
+            if create.is_some() { self.doubtful_creates.insert(op) } else { self.doubtful_deletes.insert(op) };
+        }
+        self.unsent.clear();
+        self.grounds.clear();
+        self.whole_begun.clear();
+        self.names.clear();
+        self.restoring.clear();
+    }
+
+    /// A process begins, and this is what it finds in the journal: some records were written although writing them was told to have failed.
+    pub fn began(&mut self, past: &Recollection) {
+        let open = |row: &&DeleteRow| row.state == DeleteState::Intended;
+        let undecided: BTreeSet<ItemId> = past.deletes.iter().filter(open).map(|row| row.intent.item).collect();
+        self.undecided_deletes.retain(|_, item| undecided.contains(item));
+        let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
+        let undecided: BTreeSet<&str> = open.map(|row| &*row.intent.description).collect();
+        for ((.., description), sent) in &mut self.sent {
+            sent.undecided &= undecided.contains(description.as_str());
+        }
+    }
+
+    /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
+    pub fn journal_lost(&mut self) -> Vec<String> {
+        self.undecided_deletes.clear();
+        let sent = std::mem::take(&mut self.sent);
+        sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
+    }
+
+    /// Records are durable. Returns what is wrong with them.
+    pub fn durable(&mut self, records: &[Record], grace: Duration) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for record in records {
+            match record {
+                Record::CreateIntent(intent) => {
+                    self.unsent.insert(intent.op);
+                    self.creates.insert(intent.op, intent.clone());
+                }
+                Record::DeleteIntent(intent) => {
+                    self.unsent.insert(intent.op);
+                    self.deletes.insert(intent.op, intent.clone());
+                }
+                Record::DeleteEnded { op, .. } => {
+                    if self.doubtful_deletes.remove(op) {
+                        self.landmarks.insert(Landmark::DeleteSettledByLooking);
+                    }
+                    if let Some(intent) = self.deletes.get(op) {
+                        self.undecided_deletes.remove(&(intent.subject.server, intent.subject.kind));
+                    }
+                }
+                Record::RunStarted(start) if start.trigger == Trigger::Command => drop(self.asked_for.insert(start.run)),
+                // Found by its mark.
+                Record::CreateAccepted { op, .. } => {
+                    let intent = self.creates.get(op);
+                    if !self.in_flight.contains_key(op) && self.doubtful_creates.remove(op) {
+                        self.landmarks.insert(Landmark::CreateFoundByMark);
+                    }
+                    let key = intent.map(|intent| (intent.subject.server, intent.subject.kind, intent.description.to_string()));
+                    key.and_then(|key| self.sent.get_mut(&key)).into_iter().for_each(|sent| sent.undecided = false);
+                }
+                Record::CreateEnded { op, how: CreateEnd::Absent, .. } => wrong.extend(self.proved_absent(*op, grace)),
+                _ => {}
+            }
+        }
+        wrong
+    }
+
+    /// A create in doubt counts as absent: two complete listings must have been begun long enough after the sending.
+    fn proved_absent(&mut self, op: OpId, grace: Duration) -> Option<String> {
+        let intent = self.creates.get(&op)?;
+        let key = (intent.subject.server, intent.subject.kind, intent.description.to_string());
+        let proven = self.whole_begun.get(&intent.subject.kind).and_then(|(before, _)| *before);
+        let sent = self.sent.get_mut(&key).filter(|sent| sent.undecided)?;
+        sent.undecided = false;
+        let looked = proven.is_some_and(|begun| begun >= sent.at + grace);
+        (!looked).then(|| format!("I7: {} counts as absent although it may have been taken", intent.description))
+    }
+
+    /// The durable intent of a delete.
+    pub fn delete_intent(&self, op: OpId) -> Option<&DeleteIntent> {
+        self.deletes.get(&op)
+    }
+
+    /// Whether an intent is durable whose operation was not sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Whether the newest listing of this kind showed something else than what there was.
+    pub fn was_lied_to(&self, kind: Kind) -> bool {
+        self.grounds.get(&kind).is_some_and(|ground| ground.lie)
+    }
+
+    /// Whether something was sent and not answered.
+    pub fn has_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Something has come.
+    pub fn told(&mut self, input: &Input, begun: Duration, time: Duration, lie: bool) {
+        match input {
+            Input::Listed(kind, _, reply) => {
+                let Ok(listing) = &reply.result else { return };
+                let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
+                let whole = listing.defects.is_empty() && !nameless;
+                let mut used: BTreeMap<ServerId, u64> = BTreeMap::new();
+                for item in listing.items.iter().filter(|item| !item.automatic) {
+                    *used.entry(item.server).or_default() += 1;
+                }
+                let ground = Ground {
+                    begun,
+                    whole,
+                    unreadable: listing.opaque.iter().filter_map(|opaque| opaque.server).collect(),
+                    ids: listing.items.iter().map(|item| item.id).collect(),
+                    used,
+                    lie,
+                };
+                self.grounds.insert(*kind, ground);
+                if whole {
+                    let last = self.whole_begun.get(kind).map(|(_, last)| *last);
+                    self.whole_begun.insert(*kind, (last, begun));
+                }
+            }
+            Input::Servers(_, reply) => {
+                if let Ok(listing) = &reply.result {
+                    self.told_servers = time;
+                    self.names = listing.servers.iter().map(|server| (server.id, server.name.to_string())).collect();
+                    self.restoring = listing.servers.iter().filter(|server| server.is_restoring()).map(|server| server.id).collect();
+                }
+            }
+            Input::Created(op, reply) => self.create_answered(*op, reply.result.as_ref().err(), time),
+            Input::Deleted(op, reply) => self.delete_answered(*op, reply.result.as_ref().err(), time),
+            _ => {}
+        }
+    }
+
+    fn create_answered(&mut self, op: OpId, error: Option<&ProviderError>, time: Duration) {
+        let Some((server, kind, Some(description))) = self.in_flight.remove(&op) else { return };
+        self.written.insert(server, time);
+        let key = (server, kind, description);
+        match error {
+            None => drop(self.sent.remove(&key)),
+            Some(error) if error.is_doubtful() => drop(self.doubtful_creates.insert(op)),
+            Some(error) => {
+                let unread = matches!(
+                    error,
+                    ProviderError::Connect { .. } | ProviderError::Throttled { .. } | ProviderError::Busy { .. } | ProviderError::Unauthorized
+                );
+                if let Some(sent) = self.sent.get_mut(&key) {
+                    sent.undecided = false;
+                    sent.count -= u32::from(unread && sent.count > 0);
+                }
+            }
+        }
+    }
+
+    fn delete_answered(&mut self, op: OpId, error: Option<&ProviderError>, time: Duration) {
+        if let Some((server, kind, _)) = self.in_flight.remove(&op) {
+            self.written.insert(server, time);
+            match error {
+                Some(error) if error.is_doubtful() => drop(self.doubtful_deletes.insert(op)),
+                Some(_) => drop(self.undecided_deletes.remove(&(server, kind))),
+                None => {}
+            }
+        }
+    }
+
+    /// A create is sent. Returns what is wrong with that.
+    pub fn create(&mut self, scene: Scene<'_>, op: OpId, server: ServerId, kind: Kind, order: &Order) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.unsent.remove(&op);
+        let intent = self.creates.get(&op);
+        match intent {
+            None => wrong.push(format!("I6: create {op} has no durable intent")),
+            Some(intent) if *intent.description != order.description || intent.subject.server != server => {
+                wrong.push(format!("I6: create {op} is not what its intent says"));
+            }
+            Some(intent) if !self.asked_for.contains(&intent.run) => wrong.extend(too_late(scene, intent)),
+            Some(_) => {}
+        }
+        if self.in_flight.values().any(|(on, _, description)| *on == server && description.is_some()) {
+            wrong.push(format!("F21: two creates on {server} at once"));
+        }
+        wrong.extend(self.at_the_cap(scene, server, kind));
+        let key = (server, kind, order.description.clone());
+        let sent = self.sent.entry(key).or_insert(Sent { count: 0, at: scene.time, undecided: false });
+        if sent.undecided {
+            wrong.push(format!("I7: {} is sent again although it may have been taken", order.description));
+        }
+        *sent = Sent { count: sent.count + 1, at: scene.time, undecided: true };
+        if sent.count > CREATES_MAX {
+            wrong.push(format!("F02: {} is sent for the {}th time", order.description, sent.count));
+        }
+        self.in_flight.insert(op, (server, kind, Some(order.description.clone())));
+        self.written.insert(server, scene.time);
+        self.forget_old(scene.time);
+        wrong
+    }
+
+    fn at_the_cap(&self, scene: Scene<'_>, server: ServerId, kind: Kind) -> Option<String> {
+        let Some(ground) = self.grounds.get(&kind) else {
+            return Some(format!("I9: a create on {server} without any listing"));
+        };
+        let used = ground.used.get(&server).copied().unwrap_or_default();
+        let cap = u64::from(scene.setup.wanted.limits.of(kind));
+        (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
+    }
+
+    /// A delete is sent. Returns what is wrong with that.
+    pub fn delete(&mut self, scene: Scene<'_>, op: OpId, kind: Kind, item: ItemId) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.unsent.remove(&op);
+        let Some(intent) = self.deletes.get(&op).filter(|intent| intent.item == item && intent.subject.kind == kind) else {
+            return vec![format!("I6, I8: delete {op} of {item} has no durable intent for that item")];
+        };
+        let server = intent.subject.server;
+        if *intent.config != *scene.setup.digest {
+            wrong.push(format!("I11: {item} goes by a configuration that is no longer in force"));
+        }
+        if self.in_flight.values().any(|(on, ..)| *on == server) {
+            wrong.push(format!("I2: {item} goes while something else is on its way to {server}"));
+        }
+        if let Some(other) = self.undecided_deletes.get(&(server, kind)).filter(|other| **other != item) {
+            wrong.push(format!("I8: {item} goes while the delete of {other} is undecided"));
+        }
+        wrong.extend(self.doubt(scene, server, kind, item));
+        wrong.extend(not_ours(scene, server, kind, item));
+        self.undecided_deletes.insert((server, kind), item);
+        if !self.deletes_sent.insert((kind, item)) {
+            self.landmarks.insert(Landmark::DeleteSentAgain);
+        }
+        self.in_flight.insert(op, (server, kind, None));
+        self.written.insert(server, scene.time);
+        wrong
+    }
+
+    /// I4: what was last told of the server must be whole and fresh.
+    fn doubt(&self, scene: Scene<'_>, server: ServerId, kind: Kind, item: ItemId) -> Option<String> {
+        let Some(ground) = self.grounds.get(&kind) else {
+            return Some(format!("I4: {item} goes without any listing"));
+        };
+        let age = scene.time.saturating_sub(ground.begun);
+        let doubt = if !ground.whole || ground.unreadable.contains(&server) {
+            "the last listing was not whole".to_owned()
+        } else if age > GROUND_AGE_MAX {
+            format!("the last listing is {} s old", age.as_secs())
+        } else if self.written.get(&server).is_some_and(|written| ground.begun < *written) {
+            "the last listing was begun before the last write".to_owned()
+        } else if !ground.ids.contains(&item) {
+            "the last listing does not show it".to_owned()
+        } else if self.restoring.contains(&server) && scene.time < self.told_servers + RESTORE_TAKES_MAX {
+            "the server is being restored".to_owned()
+        } else if self.other_name(scene.setup, server) {
+            "the server has another name".to_owned()
+        } else if !scene.setup.wanted.fuse.enabled {
+            "deletes are switched off".to_owned()
+        } else {
+            return None;
+        };
+        Some(format!("I4: {item} goes although {doubt}"))
+    }
+
+    fn other_name(&self, setup: &Setup, server: ServerId) -> bool {
+        let expected = setup.wanted.entries.iter().find_map(|entry| match &entry.selector {
+            Selector::Id { id, name } if *id == server => name.as_deref(),
+            _ => None,
+        });
+        expected.is_some_and(|expected| self.names.get(&server).is_some_and(|name| name != expected))
+    }
+
+    /// What was settled long ago is of no interest any more.
+    fn forget_old(&mut self, time: Duration) {
+        const OLD: Duration = Duration::from_secs(3 * 24 * 3600);
+        if self.creates.len() + self.deletes.len() > 4_000 {
+            self.sent.retain(|_, sent| sent.undecided || time < sent.at + OLD);
+            let (creates, deletes) = (self.creates.len() / 2, self.deletes.len() / 2);
+            // The oldest numbers are the lowest, and none of them is still to be sent.
+            self.creates = self.creates.split_off(&self.creates.keys().nth(creates).copied().unwrap_or(OpId(0)));
+            self.deletes = self.deletes.split_off(&self.deletes.keys().nth(deletes).copied().unwrap_or(OpId(0)));
+        }
+    }
+}
+
+/// A slot must have come, and must not have passed for longer than its policy makes up for.
+fn too_late(scene: Scene<'_>, intent: &CreateIntent) -> Option<String> {
+    /// A run that began in time may wait for leave, for a listing and for room.
+    const UNDER_WAY: Duration = Duration::from_secs(6 * 3600);
+    let Origin::Slot { policy, slot } = &intent.origin else { return None };
+    let policies = scene.setup.wanted.policies.iter();
+    let policy = policies.into_iter().find(|known| *known.policy == **policy && known.kind == intent.subject.kind)?;
+    let late = scene.wall.duration_since(*slot);
+    if scene.wall_max < *slot {
+        return Some(format!("I12: the slot {slot} has not come at {}", scene.wall));
+    }
+    let most = policy.catch_up + policy.splay + UNDER_WAY;
+    (late > SignedDuration::ZERO && late.unsigned_abs() > most).then(|| format!("I12: the slot {slot} has long passed at {}", scene.wall))
+}
+
+/// I1, by what is configured at this moment and what the item really is.
+fn not_ours(scene: Scene<'_>, server: ServerId, kind: Kind, item: ItemId) -> Option<String> {
+    let found = scene.account.item(kind, item)?;
+    let wanted = &scene.setup.wanted;
+    let told = found.name.as_deref().unwrap_or(&found.description);
+    let adopted = wanted.policies.iter().any(|policy| policy.kind == kind && policy.adopt.is_match(told) && !policy.protect.is_match(told));
+    let (ours, until) = match Mark::read(&found.description) {
+        Reading::Mark(mark) => (*mark.owner == *wanted.owner || wanted.former_owners.contains(&mark.owner), mark.until),
+        Reading::None => (adopted, None),
+        Reading::Damaged => (false, None),
+    };
+    let why = if found.server != server {
+        "belongs to another server"
+    } else if !ours {
+        "is not under our care"
+    } else if found.automatic {
+        "is the provider's own"
+    } else if until.is_some_and(|until| until > scene.wall) {
+        "is held"
+    } else if wanted.entries.iter().any(|entry| is_of(&entry.selector, server) && entry.protect_ids.contains(&item)) {
+        "is protected"
+    } else if !matches!(found.progress, Progress::Completed | Progress::Failed) {
+        "has not come to an end"
+    } else {
+        return None;
+    };
+    Some(format!("I1: {item} goes although it {why}"))
+}
+
+fn is_of(selector: &Selector, server: ServerId) -> bool {
+    matches!(selector, Selector::Id { id, .. } if *id == server)
+}

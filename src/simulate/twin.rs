@@ -1,0 +1,235 @@
+//! The provider as the controller sees it: the emulated account behind the port's replies, with troubles on demand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::chance::Chance;
+use super::trouble::{Call, Fault, Faults, Trouble};
+use crate::clock::Mono;
+use crate::controller::Input;
+use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerId, ServerListing, Status};
+use crate::domain::record::OpId;
+use crate::emulator::{self, Account, Fate, Order, Progress, Refusal, Seen, View};
+use crate::provider::{self, Deleted, ProviderError, Reply};
+
+/// The provider.
+#[derive(Debug)]
+pub struct Twin {
+    /// What there is.
+    pub account: Account,
+    /// Whose token is used.
+    pub email: String,
+    /// After this a client gives up waiting for an answer.
+    pub request_timeout: Duration,
+    /// The descriptions of creates that are, or were, carried out late.
+    pub late: BTreeSet<String>,
+    faults: Faults,
+}
+
+/// An answer to a call.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub input: Input,
+    /// How much longer than usual it takes.
+    pub delay: Duration,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+}
+
+impl Twin {
+    pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
+        let faults = Faults::new(chance);
+        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults }
+    }
+
+    /// From now on calls run into this. Of several faults that fit, the first decides.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Nothing goes wrong any more with calls to come.
+    pub fn heal(&mut self) {
+        self.faults.clear();
+    }
+
+    /// A call has arrived.
+    pub(super) fn perform(&mut self, call: &Call, op: OpId, begun: Mono, now: Timestamp) -> Answered {
+        self.account.advance(now);
+        let trouble = self.faults.pick(call, now);
+        let delay = match &trouble {
+            Some(Trouble::Refused(ProviderError::Timeout) | Trouble::Lost(ProviderError::Timeout) | Trouble::Late(_, ProviderError::Timeout)) => {
+                self.request_timeout
+            }
+            Some(Trouble::Slow(time)) => *time,
+            _ => Duration::ZERO,
+        };
+        let off = if let Some(Trouble::Dated(off)) = &trouble { *off } else { SignedDuration::ZERO };
+        let date = now.checked_add(off).ok();
+        let input = match call {
+            Call::List(kind) => Input::Listed(*kind, begun, Reply { result: self.list(*kind, trouble.as_ref(), now), date }),
+            Call::Servers => Input::Servers(begun, Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date }),
+            Call::Account => {
+                let account = provider::Account { email: Some(self.email.clone()), ..provider::Account::default() };
+                Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date })
+            }
+            Call::Create { server, kind, order } => {
+                let order = Order { kind: *kind, server: *server, name: order.name.clone(), description: order.description.clone() };
+                Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date })
+            }
+            Call::Delete { kind, item } => Input::Deleted(op, Reply { result: self.delete(*kind, *item, trouble.as_ref(), now), date }),
+        };
+        Answered { input, delay, trouble }
+    }
+
+    fn create(&mut self, order: &Order, trouble: Option<&Trouble>, now: Timestamp) -> Result<Item, ProviderError> {
+        let fate = if let Some(Trouble::Fate(fate)) = trouble { fate.clone() } else { Fate::default() };
+        match trouble {
+            Some(Trouble::Refused(error)) => return Err(error.clone()),
+            Some(Trouble::Late(after, error)) => {
+                self.late.insert(order.description.clone());
+                self.account.create_later(order.clone(), fate, later(now, *after));
+                return Err(error.clone());
+            }
+            _ => {}
+        }
+        let made = self.account.create(order, &fate, now).map(|item| self.item(&item, &item.progress));
+        match trouble {
+            Some(Trouble::Lost(error)) => Err(error.clone()),
+            Some(Trouble::Mixed) => Err(ProviderError::Mismatch { what: "simulated".to_owned() }),
+            _ => made.map_err(|why| refusal(&why)),
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, item: ItemId, trouble: Option<&Trouble>, now: Timestamp) -> Result<Deleted, ProviderError> {
+        match trouble {
+            Some(Trouble::Refused(error)) => return Err(error.clone()),
+            Some(Trouble::NoEffect) => return Ok(Deleted::Done),
+            Some(Trouble::Late(after, error)) => {
+                self.account.delete_later(kind, item, later(now, *after));
+                return Err(error.clone());
+            }
+            _ => {}
+        }
+        let done = self.account.delete(kind, item, now);
+        match trouble {
+            Some(Trouble::Lost(error)) => Err(error.clone()),
+            _ => Ok(if done.is_ok() { Deleted::Done } else { Deleted::WasGone }),
+        }
+    }
+
+    fn list(&self, kind: Kind, trouble: Option<&Trouble>, now: Timestamp) -> Result<Listing, ProviderError> {
+        if let Some(error) = refused(trouble) {
+            return Err(error);
+        }
+        let mut listing = match trouble {
+            Some(Trouble::Stale(by)) => self.listing(kind, View::AsOf(earlier(now, *by))),
+            Some(Trouble::Paged(by)) => self.paged(kind, View::AsOf(earlier(now, *by))),
+            _ => self.listing(kind, View::Present),
+        };
+        spoil(&mut listing, trouble);
+        Ok(listing)
+    }
+
+    fn listing(&self, kind: Kind, view: View) -> Listing {
+        let items = self.account.list(kind, None, view).iter().map(|seen| self.seen(seen)).collect();
+        Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
+    }
+
+    /// Two pages by offset. The defects are those that a client can notice: another `count`, and numbers that occur twice.
+    fn paged(&self, kind: Kind, first: View) -> Listing {
+        let (mut listing, second) = (self.listing(kind, first), self.listing(kind, View::Present));
+        let (then, now) = (listing.items.len(), second.items.len());
+        let half = then.div_ceil(2);
+        listing.items.truncate(half);
+        listing.items.extend(second.items.into_iter().skip(half));
+        let arrived = listing.items.len();
+        let count = then.max(now);
+        if then != arrived || now != arrived {
+            listing.defects.push(Defect::CountDiffers { count: count as u64, arrived: arrived as u64 });
+        }
+        listing.missing = count.saturating_sub(arrived) as u64;
+        let mut ids = BTreeSet::new();
+        let twice = listing.items.iter().map(|item| item.id).filter(|id| !ids.insert(*id));
+        let twice: Vec<Defect> = twice.map(Defect::DuplicateId).collect();
+        listing.defects.extend(twice);
+        listing
+    }
+
+    fn seen(&self, seen: &Seen<'_>) -> Item {
+        self.item(seen.item, seen.progress)
+    }
+
+    fn item(&self, item: &emulator::Item, progress: &Progress) -> Item {
+        Item {
+            id: item.id,
+            server: item.server,
+            server_name: self.account.server(item.server).map_or("", |server| &server.name).into(),
+            kind: item.kind,
+            name: item.name.as_deref().map(Into::into),
+            description: item.description.as_str().into(),
+            status: match progress {
+                Progress::InProgress => Status::InProgress,
+                Progress::Completed => Status::Completed,
+                Progress::Failed => Status::Failed,
+                Progress::Word(word) => Status::Unknown(word.as_str().into()),
+            },
+            created_at: item.created_at,
+            size_mb: item.size_mb,
+            automatic: item.automatic,
+        }
+    }
+
+    fn servers(&self) -> ServerListing {
+        let server = |server: &emulator::Server| Server {
+            id: server.id,
+            name: server.name.as_str().into(),
+            status: server.status.as_str().into(),
+        };
+        ServerListing { servers: self.account.servers().map(server).collect(), defects: Vec::new() }
+    }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn earlier(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+fn refused(trouble: Option<&Trouble>) -> Option<ProviderError> {
+    match trouble {
+        Some(Trouble::Refused(error) | Trouble::Lost(error)) => Some(error.clone()),
+        _ => None,
+    }
+}
+
+fn refusal(why: &Refusal) -> ProviderError {
+    match why {
+        Refusal::UnknownServer | Refusal::UnknownItem(_) => ProviderError::NotFound,
+        _ => ProviderError::Rejected { status: 400, message: why.to_string() },
+    }
+}
+
+fn spoil(listing: &mut Listing, trouble: Option<&Trouble>) {
+    match trouble {
+        Some(Trouble::Empty) => listing.items.clear(),
+        Some(Trouble::Incomplete) => {
+            let count = listing.items.len() as u64 + 1;
+            listing.items.pop();
+            let arrived = listing.items.len() as u64;
+            listing.missing = count - arrived;
+            listing.defects.push(Defect::CountDiffers { count, arrived });
+        }
+        Some(Trouble::Unreadable(server)) => {
+            let place = listing.items.iter().position(|item| item.server == ServerId(*server));
+            let gone = place.map(|place| listing.items.remove(place));
+            let id = gone.map(|item| item.id);
+            listing.opaque.push(Opaque { id, server: Some(ServerId(*server)), why: "simulated".to_owned() });
+        }
+        Some(Trouble::Nameless) => listing.opaque.push(Opaque { id: None, server: None, why: "simulated".to_owned() }),
+        _ => {}
+    }
+}

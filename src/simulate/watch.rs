@@ -1,0 +1,292 @@
+//! What happened at the provider, judged by what is really there: I1 to I3, I5, I7, I10 and I12 of failure-modes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::landmark::Landmark;
+use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::mark::{Mark, Reading};
+use crate::domain::policy::Wanted;
+use crate::domain::record::{DeleteIntent, DeleteWhen};
+use crate::emulator::{Account, Effect, Item, Maker, Progress};
+
+/// So long after a person has deleted something, too little may be left by a delete of ours that was decided before.
+const DISTURBED: SignedDuration = SignedDuration::from_hours(24);
+
+/// The account of one server and kind.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Completed items that we deleted.
+    deleted: u64,
+    /// Items of ours that completed.
+    completed: u64,
+    /// Runs that could use the fuse, and what it allowed in each.
+    allowed: u64,
+    /// Completed items that went to make room since an item of ours last completed.
+    holes: u32,
+    /// When a person last deleted something.
+    disturbed: Option<Timestamp>,
+}
+
+/// The true past of the account.
+#[derive(Debug)]
+pub struct Watch {
+    /// Everything that happened, where that is kept.
+    pub effects: Vec<(Timestamp, Effect)>,
+    /// What was refused.
+    pub refusals: u64,
+    pub(super) keeps: bool,
+    pub(super) late: BTreeSet<String>,
+    /// Those of them that a complete listing has not shown.
+    looked_for: BTreeSet<String>,
+    pub(super) landmarks: BTreeSet<Landmark>,
+    there: BTreeMap<(ServerId, Kind, ItemId), Item>,
+    wanted: Option<Wanted>,
+    adopted_once: bool,
+    slots: BTreeMap<(ServerId, Kind, Timestamp), Vec<ItemId>>,
+    tallies: BTreeMap<(ServerId, Kind), Tally>,
+    /// Deletes that were sent to make room, and extra ones.
+    announced: BTreeMap<(Kind, ItemId), (DeleteWhen, bool)>,
+    extras: VecDeque<Timestamp>,
+    /// Items that the program knows only by what the provider shows.
+    forgotten: BTreeSet<(Kind, ItemId)>,
+    /// So many daemons are at work at the same time, at most.
+    pub(super) daemons: u32,
+    breaches: Vec<String>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Watch {
+        Watch {
+            effects: Vec::new(),
+            refusals: 0,
+            keeps: true,
+            late: BTreeSet::new(),
+            looked_for: BTreeSet::new(),
+            landmarks: BTreeSet::new(),
+            there: BTreeMap::new(),
+            wanted: None,
+            adopted_once: false,
+            slots: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            announced: BTreeMap::new(),
+            extras: VecDeque::new(),
+            forgotten: BTreeSet::new(),
+            daemons: 1,
+            breaches: Vec::new(),
+        }
+    }
+
+    /// What is wanted from now on.
+    pub(super) fn wanted(&mut self, wanted: &Wanted) {
+        self.adopted_once |= wanted.policies.iter().any(|policy| !policy.adopt.texts().is_empty());
+        self.wanted = Some(wanted.clone());
+    }
+
+    /// A run began that may delete so many items without paying for them.
+    pub(super) fn run_began(&mut self, server: ServerId, kind: Kind, extra: u32) {
+        self.tallies.entry((server, kind)).or_default().allowed += u64::from(extra);
+    }
+
+    /// A complete listing is shown.
+    pub(super) fn looked(&mut self) {
+        if self.looked_for.len() < self.late.len() {
+            self.looked_for.extend(self.late.iter().cloned());
+        }
+    }
+
+    /// A delete is sent.
+    pub(super) fn announce(&mut self, intent: &DeleteIntent) {
+        self.announced.insert((intent.subject.kind, intent.item), (intent.when, intent.extra));
+    }
+
+    /// A day is not a day any more to the program.
+    pub(super) fn clock_stepped(&mut self) {
+        self.extras.clear();
+    }
+
+    /// What a starting process is owed, or takes itself to be owed, is not known to it after a loss of the journal.
+    pub(super) fn journal_lost(&mut self) {
+        for tally in self.tallies.values_mut() {
+            tally.allowed += 1;
+            tally.holes = 0;
+        }
+        self.extras.clear();
+        // A slot whose item is gone, or goes, may be filled again: neither the provider nor the journal knows of it.
+        let there = &self.there;
+        self.forgotten.extend(there.keys().map(|(_, kind, id)| (*kind, *id)));
+        for ((server, kind, _), ids) in &mut self.slots {
+            ids.retain(|id| there.contains_key(&(*server, *kind, *id)));
+        }
+    }
+
+    /// Takes in what has happened since the last call. Returns what is wrong with it.
+    pub(super) fn take(&mut self, account: &mut Account) -> Vec<String> {
+        for (at, effect) in account.take_effects() {
+            match &effect {
+                Effect::Created { item, by, .. } => self.created(item, *by),
+                Effect::Ended { item } => self.ended(item),
+                Effect::Deleted { item, by } => self.deleted(item, *by, at),
+                Effect::Refused { .. } => self.refusals += 1,
+                _ => {}
+            }
+            if self.keeps {
+                self.effects.push((at, effect));
+            }
+        }
+        std::mem::take(&mut self.breaches)
+    }
+
+    fn ended(&mut self, item: &Item) {
+        if item.progress == Progress::Completed && matches!(Mark::read(&item.description), Reading::Mark(_)) {
+            let tally = self.tallies.entry((item.server, item.kind)).or_default();
+            tally.completed += 1;
+            tally.holes = 0;
+        }
+        self.there.insert((item.server, item.kind, item.id), item.clone());
+    }
+
+    fn created(&mut self, item: &Item, by: Maker) {
+        if by == Maker::Api && self.looked_for.remove(&item.description) {
+            self.landmarks.insert(Landmark::CommitAfterWeLooked);
+        }
+        if let (Maker::Api, Some(slot)) = (by, slot_of(item)) {
+            let others = self.slots.entry((item.server, item.kind, slot)).or_default();
+            let there = &self.there;
+            let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.progress != Progress::Failed);
+            if others.iter().any(good) {
+                // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
+                if self.daemons == 1 && !self.late.contains(&item.description) {
+                    self.breaches.push(format!("I12: {} was made twice", item.description));
+                }
+            }
+            others.push(item.id);
+        }
+        if by == Maker::Hand {
+            // Somebody fills a slot that we had emptied for ourselves: then we are at the cap once more.
+            self.tallies.entry((item.server, item.kind)).or_default().holes = 0;
+        }
+        self.there.insert((item.server, item.kind, item.id), item.clone());
+    }
+
+    fn in_care(&self, item: &Item, at_any_time: bool) -> bool {
+        let Some(wanted) = &self.wanted else { return false };
+        match Mark::read(&item.description) {
+            Reading::Mark(mark) => *mark.owner == *wanted.owner || wanted.former_owners.contains(&mark.owner),
+            Reading::None if item.automatic => false,
+            Reading::None if at_any_time && self.adopted_once => true,
+            Reading::None => {
+                let told = item.name.as_deref().unwrap_or(&item.description);
+                let policies = wanted.policies.iter().filter(|policy| policy.kind == item.kind);
+                policies.into_iter().any(|policy| policy.adopt.is_match(told) && !policy.protect.is_match(told))
+            }
+            Reading::Damaged => false,
+        }
+    }
+
+    fn min_keep(&self, kind: Kind) -> usize {
+        let policies = self.wanted.iter().flat_map(|wanted| &wanted.policies).filter(|policy| policy.kind == kind);
+        policies.map(|policy| policy.min_keep).min().unwrap_or(1).max(1) as usize
+    }
+
+    fn deleted(&mut self, item: &Item, by: Maker, at: Timestamp) {
+        self.there.remove(&(item.server, item.kind, item.id));
+        let key = (item.server, item.kind);
+        if by != Maker::Api {
+            self.vacate(item);
+            self.tallies.entry(key).or_default().disturbed = Some(at);
+            return;
+        }
+        if item.automatic {
+            self.breaches.push(format!("I1: the automatic backup {} was deleted", item.id));
+        }
+        if !matches!(item.progress, Progress::Completed | Progress::Failed) {
+            self.breaches.push(format!("F55: {} was deleted while it was {}", item.id, item.progress.as_str()));
+        }
+        if !self.in_care(item, true) {
+            self.breaches.push(format!("I1: {} ({:?}) was deleted and is not under our care", item.id, item.description));
+        }
+        if self.forgotten.contains(&(item.kind, item.id)) {
+            self.vacate(item);
+        }
+        if item.progress == Progress::Failed {
+            self.vacate(item);
+            self.landmarks.insert(Landmark::FailedItemRemoved);
+            return;
+        }
+        let left = self.there.range((key.0, key.1, ItemId(0))..=(key.0, key.1, ItemId(u64::MAX))).map(|(_, other)| other);
+        let good: Vec<&Item> = left.filter(|other| other.progress == Progress::Completed && self.in_care(other, false)).collect();
+        let disturbed = self.tallies.get(&key).and_then(|tally| tally.disturbed).is_some_and(|time| at.duration_since(time) < DISTURBED);
+        if !disturbed && good.len() < self.min_keep(item.kind) {
+            self.breaches.push(format!("I2: {} was deleted, and only {} stay on {} ({})", item.id, good.len(), item.server, item.kind));
+        }
+        if !disturbed && good.iter().all(|other| (other.created_at, other.id) < (item.created_at, item.id)) {
+            self.breaches.push(format!("I3: {} was deleted, the newest on {} ({})", item.id, item.server, item.kind));
+        }
+        self.count_delete(item, at);
+    }
+
+    /// Its slot may be filled again.
+    fn vacate(&mut self, item: &Item) {
+        if let Some(ids) = slot_of(item).and_then(|slot| self.slots.get_mut(&(item.server, item.kind, slot))) {
+            ids.retain(|id| *id != item.id);
+        }
+    }
+
+    /// I5 and I10. Items that were there when the program came, and those of former policies, are paid for by the fuse.
+    fn count_delete(&mut self, item: &Item, at: Timestamp) {
+        let (when, extra) = self.announced.remove(&(item.kind, item.id)).unwrap_or((DeleteWhen::AfterCreate, false));
+        let tally = self.tallies.entry((item.server, item.kind)).or_default();
+        tally.deleted += 1;
+        // More than is paid for: the create that a hole was made for is still to come.
+        if tally.deleted > tally.completed + tally.allowed + u64::from(self.daemons) {
+            let (deleted, completed) = (tally.deleted, tally.completed);
+            self.breaches.push(format!("I10: {} is the {deleted}th delete there, with {completed} completed creates", item.id));
+        }
+        if when == DeleteWhen::BeforeCreate {
+            tally.holes += 1;
+            if tally.holes > self.daemons {
+                self.breaches.push(format!("I5: {} went to make room, the {}th without a completed create", item.id, tally.holes));
+            }
+        }
+        if extra {
+            self.extras.push_back(at);
+            self.extras.retain(|time| at.duration_since(*time) < SignedDuration::from_hours(24));
+            let most = self.wanted.as_ref().map_or(0, |wanted| wanted.fuse.extra_per_day) * self.daemons;
+            if self.extras.len() > most as usize {
+                self.breaches.push(format!("I10: {} is the {}th extra delete within a day", item.id, self.extras.len()));
+            }
+        }
+    }
+
+    /// What was made by us, where effects are kept.
+    #[must_use]
+    pub fn created_by_us(&self) -> Vec<&Item> {
+        let made = |effect: &Effect| matches!(effect, Effect::Created { by: Maker::Api, .. });
+        self.effects.iter().filter(|(_, effect)| made(effect)).filter_map(|(_, effect)| item_of(effect)).collect()
+    }
+
+    /// What was deleted by us, where effects are kept.
+    #[must_use]
+    pub fn deleted_by_us(&self) -> Vec<&Item> {
+        let gone = |effect: &Effect| matches!(effect, Effect::Deleted { by: Maker::Api, .. });
+        self.effects.iter().filter(|(_, effect)| gone(effect)).filter_map(|(_, effect)| item_of(effect)).collect()
+    }
+}
+
+fn item_of(effect: &Effect) -> Option<&Item> {
+    match effect {
+        Effect::Created { item, .. } | Effect::Deleted { item, .. } | Effect::Ended { item } => Some(item),
+        _ => None,
+    }
+}
+
+/// The slot in an item's mark.
+#[must_use]
+pub fn slot_of(item: &Item) -> Option<Timestamp> {
+    match Mark::read(&item.description) {
+        Reading::Mark(mark) => mark.slot(),
+        _ => None,
+    }
+}

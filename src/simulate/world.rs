@@ -1,0 +1,508 @@
+//! The world: one provider, one or more machines with the program, and a loop that lets happen what happens next.
+//!
+//! Everything follows from the seed and from what the caller does: no real time, no other chance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::chance::Chance;
+use super::conduct::Scene;
+use super::host::{Host, Mortality, Sending};
+use super::landmark::Landmark;
+use super::trouble::{Call, Fault, On, Trouble};
+use super::twin::Twin;
+use super::watch::{Watch, slot_of};
+use crate::clock::{Mono, Now};
+use crate::controller::{Command, Input, Mode, Setup, Unwritten};
+use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::record::{OpId, Record};
+use crate::emulator::{Account, Item, Progress};
+use crate::journal::{self, Journal, JournalError};
+
+/// How long a call is on its way, each half of it.
+const HALF_LATENCY: Duration = Duration::from_millis(50);
+/// How long the journal takes.
+const JOURNAL_LATENCY: Duration = Duration::from_millis(2);
+/// So many turns in a row without time passing are a busy loop.
+const SPIN_MAX: u32 = 2_000;
+
+/// Something that is to happen.
+#[derive(Debug)]
+enum Event {
+    Arrives(Asked),
+    Answered { host: usize, process: u64, begun: Duration, lie: bool, input: Box<Input> },
+    Durable { host: usize, process: u64, records: Vec<Record>, op: Option<OpId> },
+    Begins { host: usize },
+}
+
+/// A call, and who asked.
+#[derive(Debug)]
+struct Asked {
+    host: usize,
+    process: u64,
+    call: Call,
+    op: OpId,
+    /// When the controller began it, by the clock of its process.
+    begun: Mono,
+    sent: Duration,
+}
+
+/// The world.
+#[derive(Debug)]
+pub struct World {
+    /// The machines.
+    pub hosts: Vec<Host>,
+    /// The provider.
+    pub twin: Twin,
+    /// What happened there.
+    pub watch: Watch,
+    /// What was wrong with what happened, or with what the program did. Nothing happens any more after the first.
+    pub breaches: Vec<String>,
+    /// The interesting states that came about.
+    pub landmarks: BTreeSet<Landmark>,
+    /// A line for each thing that happens, where it is wanted.
+    pub story: Option<Vec<String>>,
+    /// Leaves out the turns in which a controller only looks at the clock.
+    pub skips_idle_turns: bool,
+    /// The true time that has passed.
+    time: Duration,
+    origin: Timestamp,
+    chance: Chance,
+    events: BTreeMap<(Duration, u64), Event>,
+    count: u64,
+}
+
+impl World {
+    /// One machine on this account.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn new(setup: Setup, mode: Mode, account: Account, origin: Timestamp, seed: u64) -> Result<World, JournalError> {
+        let mut chance = Chance::new(seed);
+        let faults = Chance::new(chance.below(u64::MAX));
+        let mut watch = Watch::new();
+        watch.wanted(&setup.wanted);
+        Ok(World {
+            twin: Twin::new(account, setup.request_timeout, faults),
+            hosts: vec![Host::new(setup, mode, Duration::ZERO, origin)?],
+            watch,
+            breaches: Vec::new(),
+            landmarks: BTreeSet::new(),
+            story: None,
+            skips_idle_turns: true,
+            time: Duration::ZERO,
+            origin,
+            chance,
+            events: BTreeMap::new(),
+            count: 0,
+        })
+    }
+
+    /// Another machine with the same configuration, and with a journal of its own. Returns its place.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn add_host(&mut self, mode: Mode) -> Result<usize, JournalError> {
+        let Some(first) = self.hosts.first() else { return Ok(0) };
+        let host = Host::new(first.setup.clone(), mode, self.time, self.origin)?;
+        self.hosts.push(host);
+        self.watch.daemons = self.hosts.len() as u32;
+        self.landmarks.insert(Landmark::TwoDaemons);
+        Ok(self.hosts.len() - 1)
+    }
+
+    /// How often a daemon dies.
+    pub fn set_mortality(&mut self, host: usize, mortality: Option<Mortality>) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.mortality = mortality;
+        }
+    }
+
+    /// The provider's time.
+    #[must_use]
+    pub fn true_now(&self) -> Timestamp {
+        self.origin.checked_add(self.time).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The time since the beginning.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.time
+    }
+
+    /// What the clocks of a machine show.
+    #[must_use]
+    pub fn now_at(&self, host: usize) -> Now {
+        let true_now = self.true_now();
+        self.hosts.get(host).map_or(Now { wall: true_now, mono: Mono(self.time) }, |host| host.now(self.time, true_now))
+    }
+
+    /// Adds a fault.
+    pub fn add_fault(&mut self, fault: Fault) {
+        self.note(|| format!("fault: {fault:?}"));
+        self.twin.fault(fault);
+    }
+
+    /// All calls, from now on and for so long, run into this.
+    pub fn trouble_for(&mut self, time: Duration, on: On, trouble: Trouble) {
+        let until = self.true_now().checked_add(time).unwrap_or(Timestamp::MAX);
+        self.add_fault(Fault::new(on, trouble).until(until));
+    }
+
+    /// An item that somebody else made.
+    pub fn add_item(&mut self, item: Item) -> ItemId {
+        let now = self.true_now();
+        self.twin.account.advance(now);
+        let id = self.twin.account.add_item(item, now);
+        self.note(|| format!("a person adds {id}"));
+        self.observe();
+        id
+    }
+
+    /// Somebody else deletes an item.
+    pub fn delete_by_hand(&mut self, kind: Kind, id: ItemId) {
+        let now = self.true_now();
+        self.twin.account.advance(now);
+        self.twin.account.delete_by_hand(kind, id, now);
+        self.note(|| format!("a person deletes {kind} {id}"));
+        self.observe();
+    }
+
+    /// The wall clock of a machine is set.
+    pub fn step_clock_of(&mut self, host: usize, by: SignedDuration) {
+        self.note(|| format!("the clock of {host} is set by {by:#}"));
+        self.landmarks.insert(if by < SignedDuration::ZERO { Landmark::ClockSetBack } else { Landmark::ClockSetForward });
+        self.watch.clock_stepped();
+        let time = self.time;
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.step_clock(by, time);
+        }
+    }
+
+    /// Time passes until this much of it has.
+    pub fn run_to(&mut self, end: Duration) {
+        while self.time < end && self.breaches.is_empty() {
+            self.turn(end);
+        }
+    }
+
+    /// The next thing happens; at the latest at `end`.
+    pub fn turn(&mut self, end: Duration) {
+        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let wake = self.hosts.iter().enumerate().filter_map(|(place, host)| Some((host.wake?, place))).min();
+        let next = event.into_iter().chain(wake.map(|(at, _)| at)).min().unwrap_or(end).min(end).max(self.time);
+        let stands_still = next == self.time;
+        self.time = next;
+        if event.is_some_and(|event| event <= next) {
+            if let Some((_, event)) = self.events.pop_first() {
+                self.happen(event);
+            }
+        } else if let Some((_, place)) = wake.filter(|(at, _)| *at <= next) {
+            self.check_spin(place, stands_still);
+            self.hand_to(place, Input::Tick);
+        }
+    }
+
+    fn check_spin(&mut self, place: usize, stands_still: bool) {
+        let now = self.true_now();
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        host.spin = if stands_still { host.spin + 1 } else { 0 };
+        if host.spin > SPIN_MAX || host.turns > 5_000 + self.time.as_secs() * 3 {
+            self.breaches.push(format!("I16: a busy loop at {now}: {} turns", host.turns));
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives(asked) => self.arrive(asked),
+            Event::Answered { host, process, begun, lie, input } if self.is_process(host, process) => {
+                self.note(|| format!("{host}: {}", told(&input)));
+                let time = self.time;
+                if let Some(host) = self.hosts.get_mut(host) {
+                    host.conduct.told(&input, begun, time, lie);
+                }
+                self.hand_to(host, *input);
+            }
+            Event::Durable { host, process, records, op } if self.is_process(host, process) => {
+                let result = self.write(host, records);
+                self.hand_to(host, Input::Appended(op, result));
+            }
+            Event::Begins { host } => self.begin(host),
+            Event::Answered { .. } | Event::Durable { .. } => {}
+        }
+    }
+
+    fn is_process(&self, host: usize, process: u64) -> bool {
+        self.hosts.get(host).is_some_and(|host| host.process == process)
+    }
+
+    fn write(&mut self, host: usize, records: Vec<Record>) -> Result<(), Unwritten> {
+        let Some(host) = self.hosts.get_mut(host) else { return Ok(()) };
+        match host.journal.append(&records) {
+            Ok(()) => {
+                let wrong = host.conduct.durable(&records, host.setup.request_timeout * 2);
+                self.landmarks.append(&mut host.conduct.landmarks);
+                self.breaches.extend(wrong);
+                self.landmarks.extend(records.iter().filter_map(Landmark::of_record));
+                Ok(())
+            }
+            Err(error) => Err(Unwritten { error, records }),
+        }
+    }
+
+    fn arrive(&mut self, asked: Asked) {
+        let now = self.true_now();
+        let Asked { host, process, call, op, begun, sent } = asked;
+        let answered = self.twin.perform(&call, op, begun, now);
+        self.note(|| format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}"))));
+        if let (Call::Create { order, .. }, Some(Trouble::Late(..))) = (&call, &answered.trouble) {
+            self.watch.late.insert(order.description.clone());
+        }
+        if matches!(call, Call::List(_)) && answered.trouble.is_none() {
+            self.watch.looked();
+        }
+        self.observe();
+        let lie = matches!(answered.trouble, Some(Trouble::Stale(_) | Trouble::Empty | Trouble::Paged(_) | Trouble::Incomplete | Trouble::Unreadable(_)));
+        let input = Box::new(answered.input);
+        self.push(HALF_LATENCY + answered.delay, Event::Answered { host, process, begun: sent, lie, input });
+    }
+
+    /// Takes in what has happened at the provider.
+    fn observe(&mut self) {
+        let breaches = self.watch.take(&mut self.twin.account);
+        self.landmarks.append(&mut self.watch.landmarks);
+        if !breaches.is_empty() {
+            let now = self.true_now();
+            self.breaches.extend(breaches.into_iter().map(|breach| format!("{now}: {breach}")));
+        }
+    }
+
+    fn push(&mut self, wait: Duration, event: Event) {
+        self.count += 1;
+        self.events.insert((self.time + wait, self.count), event);
+    }
+
+    /// Hands an input to a machine and carries out what comes of it.
+    pub fn hand_to(&mut self, place: usize, input: Input) {
+        let now = self.now_at(place);
+        let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
+        host.turns += 1;
+        host.controller.handle(now, input);
+        for command in host.controller.take_commands() {
+            let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
+            host.commands += 1;
+            let last = host.dies_after.filter(|(after, _)| *after == host.commands).map(|(_, sending)| sending);
+            let again = host.mortality;
+            let dies = last.or_else(|| self.fate(&command, again));
+            self.carry_out(place, command, dies);
+            if dies.is_some() {
+                self.kill(place, true);
+                if let (None, Some(mortality)) = (last, again) {
+                    let down = self.chance.between(Duration::from_secs(1), mortality.down_max);
+                    self.push(down, Event::Begins { host: place });
+                }
+                return;
+            }
+        }
+        let (time, skips) = (self.time, self.skips_idle_turns);
+        if let Some(host) = self.hosts.get_mut(place) {
+            host.sleep(time, now, skips);
+        }
+    }
+
+    /// Whether the process dies now.
+    fn fate(&mut self, command: &Command, mortality: Option<Mortality>) -> Option<Sending> {
+        let mortality = mortality?;
+        let writes = matches!(command, Command::Create { .. } | Command::Delete { .. } | Command::Append(_, Some(_)));
+        let dies = self.chance.one_in(if writes { mortality.writes } else { mortality.others });
+        dies.then(|| if self.chance.one_in(2) { Sending::Arrives } else { Sending::IsLost })
+    }
+
+    fn carry_out(&mut self, place: usize, command: Command, dies: Option<Sending>) {
+        let now = self.true_now();
+        let process = self.hosts.get(place).map_or(0, |host| host.process);
+        match command {
+            Command::Tell(fact) => {
+                self.note(|| format!("{place}: {fact:?}"));
+                self.landmarks.extend(Landmark::of_fact(&fact));
+                let keeps = self.watch.keeps;
+                if let Some(host) = self.hosts.get_mut(place).filter(|_| keeps) {
+                    host.facts.push((now, fact));
+                }
+            }
+            Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
+            Command::Stopped => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.stopped = true),
+            Command::Append(records, op) => {
+                self.runs_began(place, &records);
+                if dies == Some(Sending::Arrives) {
+                    drop(self.write(place, records));
+                } else {
+                    self.push(JOURNAL_LATENCY, Event::Durable { host: place, process, records, op });
+                }
+            }
+            Command::List(kind, begun) => self.send(place, "list", Call::List(kind), OpId(0), begun),
+            Command::Servers(begun) => self.send(place, "servers", Call::Servers, OpId(0), begun),
+            Command::Account => self.send(place, "account", Call::Account, OpId(0), Mono::default()),
+            Command::Create { op, server, kind, order } => {
+                self.judge(place, |conduct, scene| conduct.create(scene, op, server, kind, &order));
+                // Who has lost the journal and is shown something else than what there is cannot know better.
+                if self.hosts.get(place).is_some_and(|host| host.forgetful && host.conduct.was_lied_to(kind)) {
+                    self.watch.late.insert(order.description.clone());
+                }
+                if dies != Some(Sending::IsLost) {
+                    self.send(place, "create", Call::Create { server, kind, order }, op, Mono::default());
+                }
+            }
+            Command::Delete { op, kind, item } => {
+                self.judge(place, |conduct, scene| conduct.delete(scene, op, kind, item));
+                let intent = self.hosts.get(place).and_then(|host| host.conduct.delete_intent(op));
+                if let Some(intent) = intent {
+                    self.watch.announce(intent);
+                }
+                if dies != Some(Sending::IsLost) {
+                    self.send(place, "delete", Call::Delete { kind, item }, op, Mono::default());
+                }
+            }
+        }
+    }
+
+    fn runs_began(&mut self, place: usize, records: &[Record]) {
+        let extra = self.hosts.get(place).map_or(0, |host| host.setup.wanted.fuse.extra_per_server);
+        for record in records {
+            if let Record::RunStarted(start) = record {
+                self.watch.run_began(start.subject.server, start.subject.kind, extra);
+            }
+        }
+    }
+
+    fn judge(&mut self, place: usize, judge: impl FnOnce(&mut super::conduct::Conduct, Scene<'_>) -> Vec<String>) {
+        let (time, now) = (self.time, self.true_now());
+        let wall = self.now_at(place).wall;
+        self.twin.account.advance(now);
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        let wall_max = host.wall_max(now);
+        let scene = Scene { time, wall, wall_max, account: &self.twin.account, setup: &host.setup };
+        let wrong = judge(&mut host.conduct, scene);
+        self.breaches.extend(wrong.into_iter().map(|wrong| format!("{now}: {wrong}")));
+        self.observe();
+    }
+
+    fn send(&mut self, host: usize, name: &'static str, call: Call, op: OpId, begun: Mono) {
+        let sent = self.time;
+        let Some(sender) = self.hosts.get_mut(host) else { return };
+        *sender.calls.entry(name).or_default() += 1;
+        let process = sender.process;
+        self.push(HALF_LATENCY, Event::Arrives(Asked { host, process, call, op, begun, sent }));
+    }
+
+    /// The process of a machine dies. What it had sent goes on its way. `written`: of what was on its way to the journal, some arrived.
+    pub fn kill(&mut self, place: usize, written: bool) {
+        let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
+        let process = host.process;
+        if host.conduct.has_in_flight() {
+            self.landmarks.insert(Landmark::CrashInFlight);
+        }
+        let mine = |event: &Event| matches!(event, Event::Durable { host, process: of, .. } if *host == place && *of == process);
+        let pending: Vec<(Duration, u64)> = self.events.iter().filter(|(_, event)| mine(event)).map(|(key, _)| *key).collect();
+        let kept = if written { self.chance.below(pending.len() as u64 + 1) as usize } else { 0 };
+        for (index, key) in pending.iter().enumerate() {
+            if let Some(Event::Durable { records, .. }) = self.events.remove(key) {
+                if index < kept {
+                    drop(self.write(place, records));
+                } else {
+                    self.landmarks.insert(Landmark::CrashLosesAppend);
+                }
+            }
+        }
+        let making = Kind::ALL.iter().flat_map(|kind| self.twin.account.items(*kind));
+        let making = making.into_iter().any(|item| item.progress == Progress::InProgress && slot_of(item).is_some());
+        self.landmarks.extend(making.then_some(Landmark::CrashWhileMaking));
+        self.note(|| format!("{place}: the process dies"));
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        if host.conduct.has_unsent() {
+            self.landmarks.insert(Landmark::CrashBeforeSend);
+        }
+        host.die();
+    }
+
+    /// A process begins on a machine where none is.
+    pub fn begin(&mut self, place: usize) {
+        let (time, now) = (self.time, self.true_now());
+        self.twin.account.advance(now);
+        self.observe();
+        self.note(|| format!("{place}: a process begins"));
+        let Some(host) = self.hosts.get_mut(place).filter(|host| !host.up) else { return };
+        match host.begin(time, now) {
+            Ok(()) => self.hand_to(place, Input::Tick),
+            Err(error) => self.breaches.push(format!("{now}: the journal cannot be read: {error}")),
+        }
+    }
+
+    /// The journal of a machine is lost.
+    pub fn lose_journal(&mut self, place: usize) {
+        self.landmarks.insert(Landmark::JournalLost);
+        self.note(|| format!("{place}: the journal is lost"));
+        self.forget(place, journal::MemoryJournal::lose);
+    }
+
+    /// The last records of a machine's journal are torn off.
+    pub fn tear_journal(&mut self, place: usize, records: usize) {
+        self.landmarks.insert(Landmark::JournalTorn);
+        self.note(|| format!("{place}: {records} records are torn off the journal"));
+        self.forget(place, |journal| journal.tear(records));
+    }
+
+    fn forget(&mut self, place: usize, how: impl FnOnce(&journal::MemoryJournal)) {
+        if let Some(host) = self.hosts.get_mut(place) {
+            how(&host.journal);
+            host.forgetful = true;
+            self.watch.late.extend(host.conduct.journal_lost());
+        }
+        self.watch.journal_lost();
+    }
+
+    /// Another configuration for a machine.
+    pub fn reload_with(&mut self, place: usize, setup: Setup) {
+        self.note(|| format!("{place}: another configuration"));
+        self.watch.wanted(&setup.wanted);
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        if host.up && host.controller.is_busy() {
+            self.landmarks.insert(Landmark::ReloadMidRun);
+        }
+        host.setup = setup.clone();
+        self.hand_to(place, Input::Reload(Box::new(setup)));
+    }
+
+    /// Adds a line to the story.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.story.is_some() {
+            let line = format!("{} {}", self.true_now(), line());
+            self.story.iter_mut().for_each(|story| story.push(line.clone()));
+        }
+    }
+
+    /// Keeps nothing of what happened but counts, for long histories.
+    pub fn keep_nothing(&mut self) {
+        self.watch.keeps = false;
+    }
+}
+
+/// An answer in a few words.
+fn told(input: &Input) -> String {
+    match input {
+        Input::Listed(kind, _, reply) => match &reply.result {
+            Ok(listing) => format!("{} {kind}s listed, {} defects, {} opaque", listing.items.len(), listing.defects.len(), listing.opaque.len()),
+            Err(error) => format!("{kind}s not listed: {error}"),
+        },
+        Input::Created(op, reply) => match &reply.result {
+            Ok(item) => format!("create {op} answered: {}", item.id),
+            Err(error) => format!("create {op} answered: {error}"),
+        },
+        Input::Deleted(op, reply) => format!("delete {op} answered: {:?}", reply.result),
+        Input::Servers(_, reply) => format!("servers: {:?}", reply.result.as_ref().map(|listing| listing.servers.len())),
+        Input::Account(reply) => format!("account: {:?}", reply.result.as_ref().map(|_| ())),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Simulated histories: every fault, every crash, for weeks within milliseconds. `docs/reliability.md` tells what is promised and how to replay.
+
+mod calm;
+mod pairs;
+mod plans;
+mod seeds;
+mod story;
