@@ -284,7 +284,11 @@ impl Account {
 
     fn happen(&mut self, due: Due, at: Timestamp) {
         match due {
-            Due::End(kind, id, progress) => self.end(kind, id, progress, at),
+            // What was ended by hand before stays as it is.
+            Due::End(kind, id, progress) if self.item(kind, id).is_some_and(|item| item.progress == Progress::InProgress) => {
+                self.end(kind, id, progress, at);
+            }
+            Due::End(..) => {}
             Due::Expire(kind, id) if self.item(kind, id).is_some() => drop(self.delete_by(kind, id, Maker::Plan, at)),
             Due::Expire(..) => {}
             Due::RestoreEnds(id) => self.restore_ends(id, at),

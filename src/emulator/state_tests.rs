@@ -185,3 +185,12 @@ proptest! {
         prop_assert_eq!(told, there);
     }
 }
+
+#[test]
+fn what_was_ended_by_hand_stays_so() {
+    let mut account = account();
+    let id = account.create(&order(Kind::Snapshot), &Fate::default(), at(0)).unwrap().id;
+    assert!(account.end_by_hand(Kind::Snapshot, id, Progress::Failed, at(10)));
+    account.advance(at(3600));
+    assert_eq!(account.item(Kind::Snapshot, id).unwrap().progress, Progress::Failed);
+}

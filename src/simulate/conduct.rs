@@ -90,7 +90,11 @@ impl Conduct {
     /// What the process knew is gone; what it has sent is still on its way.
     pub fn process_died(&mut self) {
         for (op, (.., create)) in std::mem::take(&mut self.in_flight) {
-            if create.is_some() { self.doubtful_creates.insert(op) } else { self.doubtful_deletes.insert(op) };
+            if create.is_some() {
+                self.doubtful_creates.insert(op)
+            } else {
+                self.doubtful_deletes.insert(op)
+            };
         }
         self.unsent.clear();
         self.grounds.clear();
@@ -118,9 +122,8 @@ impl Conduct {
         sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
     }
 
-    /// Records are durable. Returns what is wrong with them.
-    pub fn durable(&mut self, records: &[Record], grace: Duration) -> Vec<String> {
-        let mut wrong = Vec::new();
+    /// Records are durable.
+    pub fn durable(&mut self, records: &[Record]) {
         for record in records {
             match record {
                 Record::CreateIntent(intent) => {
@@ -131,6 +134,16 @@ impl Conduct {
                     self.unsent.insert(intent.op);
                     self.deletes.insert(intent.op, intent.clone());
                 }
+                _ => {}
+            }
+        }
+    }
+
+    /// The program has decided this, durable or not. Returns what is wrong with it.
+    pub fn decided(&mut self, records: &[Record], grace: Duration) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for record in records {
+            match record {
                 Record::DeleteEnded { op, .. } => {
                     if self.doubtful_deletes.remove(op) {
                         self.landmarks.insert(Landmark::DeleteSettledByLooking);
@@ -235,7 +248,10 @@ impl Conduct {
             Some(error) => {
                 let unread = matches!(
                     error,
-                    ProviderError::Connect { .. } | ProviderError::Throttled { .. } | ProviderError::Busy { .. } | ProviderError::Unauthorized
+                    ProviderError::Connect { .. }
+                        | ProviderError::Throttled { .. }
+                        | ProviderError::Busy { .. }
+                        | ProviderError::Unauthorized
                 );
                 if let Some(sent) = self.sent.get_mut(&key) {
                     sent.undecided = false;

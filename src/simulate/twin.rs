@@ -59,9 +59,9 @@ impl Twin {
         self.account.advance(now);
         let trouble = self.faults.pick(call, now);
         let delay = match &trouble {
-            Some(Trouble::Refused(ProviderError::Timeout) | Trouble::Lost(ProviderError::Timeout) | Trouble::Late(_, ProviderError::Timeout)) => {
-                self.request_timeout
-            }
+            Some(
+                Trouble::Refused(ProviderError::Timeout) | Trouble::Lost(ProviderError::Timeout) | Trouble::Late(_, ProviderError::Timeout),
+            ) => self.request_timeout,
             Some(Trouble::Slow(time)) => *time,
             _ => Duration::ZERO,
         };
@@ -69,7 +69,9 @@ impl Twin {
         let date = now.checked_add(off).ok();
         let input = match call {
             Call::List(kind) => Input::Listed(*kind, begun, Reply { result: self.list(*kind, trouble.as_ref(), now), date }),
-            Call::Servers => Input::Servers(begun, Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date }),
+            Call::Servers => {
+                Input::Servers(begun, Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date })
+            }
             Call::Account => {
                 let account = provider::Account { email: Some(self.email.clone()), ..provider::Account::default() };
                 Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date })
@@ -182,11 +184,8 @@ impl Twin {
     }
 
     fn servers(&self) -> ServerListing {
-        let server = |server: &emulator::Server| Server {
-            id: server.id,
-            name: server.name.as_str().into(),
-            status: server.status.as_str().into(),
-        };
+        let server =
+            |server: &emulator::Server| Server { id: server.id, name: server.name.as_str().into(), status: server.status.as_str().into() };
         ServerListing { servers: self.account.servers().map(server).collect(), defects: Vec::new() }
     }
 }

@@ -242,9 +242,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(host) else { return Ok(()) };
         match host.journal.append(&records) {
             Ok(()) => {
-                let wrong = host.conduct.durable(&records, host.setup.request_timeout * 2);
-                self.landmarks.append(&mut host.conduct.landmarks);
-                self.breaches.extend(wrong);
+                host.conduct.durable(&records);
                 self.landmarks.extend(records.iter().filter_map(Landmark::of_record));
                 Ok(())
             }
@@ -256,7 +254,9 @@ impl World {
         let now = self.true_now();
         let Asked { host, process, call, op, begun, sent } = asked;
         let answered = self.twin.perform(&call, op, begun, now);
-        self.note(|| format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}"))));
+        self.note(|| {
+            format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}")))
+        });
         if let (Call::Create { order, .. }, Some(Trouble::Late(..))) = (&call, &answered.trouble) {
             self.watch.late.insert(order.description.clone());
         }
@@ -264,7 +264,10 @@ impl World {
             self.watch.looked();
         }
         self.observe();
-        let lie = matches!(answered.trouble, Some(Trouble::Stale(_) | Trouble::Empty | Trouble::Paged(_) | Trouble::Incomplete | Trouble::Unreadable(_)));
+        let lie = matches!(
+            answered.trouble,
+            Some(Trouble::Stale(_) | Trouble::Empty | Trouble::Paged(_) | Trouble::Incomplete | Trouble::Unreadable(_))
+        );
         let input = Box::new(answered.input);
         self.push(HALF_LATENCY + answered.delay, Event::Answered { host, process, begun: sent, lie, input });
     }
@@ -335,7 +338,7 @@ impl World {
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
             Command::Stopped => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.stopped = true),
             Command::Append(records, op) => {
-                self.runs_began(place, &records);
+                self.decided(place, &records);
                 if dies == Some(Sending::Arrives) {
                     drop(self.write(place, records));
                 } else {
@@ -368,7 +371,12 @@ impl World {
         }
     }
 
-    fn runs_began(&mut self, place: usize, records: &[Record]) {
+    fn decided(&mut self, place: usize, records: &[Record]) {
+        if let Some(host) = self.hosts.get_mut(place) {
+            let wrong = host.conduct.decided(records, host.setup.request_timeout * 2);
+            self.landmarks.append(&mut host.conduct.landmarks);
+            self.breaches.extend(wrong);
+        }
         let extra = self.hosts.get(place).map_or(0, |host| host.setup.wanted.fuse.extra_per_server);
         for record in records {
             if let Record::RunStarted(start) = record {
@@ -493,7 +501,9 @@ impl World {
 fn told(input: &Input) -> String {
     match input {
         Input::Listed(kind, _, reply) => match &reply.result {
-            Ok(listing) => format!("{} {kind}s listed, {} defects, {} opaque", listing.items.len(), listing.defects.len(), listing.opaque.len()),
+            Ok(listing) => {
+                format!("{} {kind}s listed, {} defects, {} opaque", listing.items.len(), listing.defects.len(), listing.opaque.len())
+            }
             Err(error) => format!("{kind}s not listed: {error}"),
         },
         Input::Created(op, reply) => match &reply.result {

@@ -54,9 +54,8 @@ fn breach(world: &World) -> Option<String> {
 
 fn targets<'a>(world: &'a World, plan: &'a Plan) -> impl Iterator<Item = (ServerId, Kind, Duration, usize)> + 'a {
     let servers = world.twin.account.servers().filter(|server| server.name.starts_with("web-"));
-    servers.flat_map(|server| {
-        Kind::ALL.into_iter().filter_map(|kind| plan.wants(kind).map(|(period, keep)| (server.id, kind, period, keep)))
-    })
+    servers
+        .flat_map(|server| Kind::ALL.into_iter().filter_map(|kind| plan.wants(kind).map(|(period, keep)| (server.id, kind, period, keep))))
 }
 
 /// A server without a fresh restore point.

@@ -93,7 +93,10 @@ pub fn at(place: usize) -> Vec<&'static Plan> {
 
 /// Puts one together.
 pub fn plan(place: usize, zone: &str, snapshots: &(&str, u64, usize), backups: &(&str, u64, usize), entries: &str) -> Plan {
-    let mut yaml = format!("owner: prod\nprovider: {{refresh_every: 40m, poll_every: 45s}}\ntimezone: {zone}\npolicies:\n  web:\n    snapshots: {{{}}}\n", snapshots.0);
+    let mut yaml = format!(
+        "owner: prod\nprovider: {{refresh_every: 40m, poll_every: 45s}}\ntimezone: {zone}\npolicies:\n  web:\n    snapshots: {{{}}}\n",
+        snapshots.0
+    );
     if !backups.0.is_empty() {
         yaml.push_str(&format!("    backups: {{{}}}\n", backups.0));
     }

@@ -87,6 +87,7 @@ fn whatever_went_wrong_all_is_well_in_the_end() {
     tally.tell(count);
     assert!(tally.failed.is_empty(), "{} of {count} histories failed", tally.failed.len());
     let least = LANDMARK_MIN * count / 10_000;
-    let seldom: Vec<_> = Landmark::ALL.iter().filter(|landmark| tally.landmarks.get(landmark.as_str()).copied().unwrap_or_default() < least).collect();
+    let seldom: Vec<_> =
+        Landmark::ALL.iter().filter(|landmark| tally.landmarks.get(landmark.as_str()).copied().unwrap_or_default() < least).collect();
     assert!(seldom.is_empty(), "hardly ever reached: {seldom:?}");
 }
