@@ -242,15 +242,7 @@ fn check_no_doubt(facts: &Facts<'_>) -> Result<(), Violation> {
 /// I2 and I3: at least `min_keep` completed items stay, and the newest of them among these.
 fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
     let goes = |id: ItemId| deletions.iter().any(|deletion| deletion.item.id == id);
-    let free = |item: &Item| {
-        let held = facts.held.get(&item.id).copied().max(whole_mark(&item.description).and_then(|mark| mark.until));
-        held.is_none_or(|until| until <= facts.now) && !facts.protected.contains(&item.id)
-    };
-    let in_time = |item: &Item| item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5);
-    let good = || {
-        let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
-        complete.filter(|item| under_our_care(item, facts) && in_time(item) && free(item))
-    };
+    let good = || good_items(facts);
     if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
         return Ok(());
     }
@@ -258,6 +250,17 @@ fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Vio
     ensure(left >= facts.policy.min_keep.max(1) as usize, "I2", || format!("only {left} restore points would stay"))?;
     let newest = good().max_by_key(|item| (item.created_at, item.id));
     ensure(newest.is_some_and(|item| !goes(item.id)), "I3", || "the newest restore point would go".to_owned())
+}
+
+/// Restore points under our care that nothing protects.
+fn good_items<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Item> {
+    let free = |item: &Item| {
+        let held = facts.held.get(&item.id).copied().max(whole_mark(&item.description).and_then(|mark| mark.until));
+        held.is_none_or(|until| until <= facts.now) && !facts.protected.contains(&item.id)
+    };
+    let in_time = |item: &Item| item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5);
+    let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
+    complete.filter(move |item| under_our_care(item, facts) && in_time(item) && free(item))
 }
 
 /// I10: the fuse.
@@ -284,7 +287,9 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     let (used, cap) = slots(facts);
     ensure(used >= cap, "I5", || format!("room is made although only {used} of {cap} slots are used"))?;
     let good = deletion.item.status == Status::Completed;
-    ensure(!good || facts.rooms_made == 0, "I5", || "room was made before, and nothing has completed since".to_owned())?;
+    let counts: u64 = facts.policy.keep.rules().map(|(_, count)| u64::from(count)).sum();
+    let surplus = good_items(facts).count() as u64 > counts;
+    ensure(!good || facts.rooms_made == 0 || surplus, "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
     let mut unfinished =
         newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, facts));

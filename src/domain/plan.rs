@@ -300,9 +300,6 @@ fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usi
     if let Some(index) = now.iter().position(|row| row.failed) {
         return Ok((index, "makes room: it failed".to_owned()));
     }
-    if ground.room_made {
-        return Err("room was made before, and nothing has completed since".to_owned());
-    }
     let judged = now.iter().filter(|row| row.judged).count();
     let Some(newest) = now.iter().rposition(|row| row.judged) else {
         return Err("none of them is under our care".to_owned());
@@ -312,8 +309,16 @@ fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usi
     }
     let dropped =
         |rows: &[Row<'_>]| rows.iter().position(|row| row.judged && row.verdict == Verdict::Delete).filter(|found| *found != newest);
+    // A hole that others have filled stays unpaid. What retention drops anyway may go all the same, as an extra one, as long as more are there than it
+    // could ever keep: else one item too many would block every run to come.
+    if ground.room_made && judged as u64 <= ground.policy.keep.sum() {
+        return Err("room was made before, and nothing has completed since".to_owned());
+    }
     if let Some(index) = dropped(now) {
         return Ok((index, format!("makes room: {}", now[index].reasons.join("; "))));
+    }
+    if ground.room_made {
+        return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some(index) = dropped(next) {
         return Ok((index, format!("makes room: with the new one, {}", next[index].reasons.join("; "))));

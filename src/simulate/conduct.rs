@@ -28,6 +28,7 @@ const CREATES_MAX: u32 = 3;
 /// What was sent for one mark.
 #[derive(Debug)]
 struct Sent {
+    op: OpId,
     /// Those that may have reached the provider.
     count: u32,
     at: Duration,
@@ -63,6 +64,8 @@ pub(super) struct Conduct {
     whole_begun: BTreeMap<Kind, (Option<Duration>, Duration)>,
     written: BTreeMap<ServerId, Duration>,
     names: BTreeMap<ServerId, String>,
+    /// The names in the newest listings, where the servers may not be told any more.
+    listed_names: BTreeMap<ServerId, String>,
     restoring: BTreeSet<ServerId>,
     /// Items whose delete was sent.
     deletes_sent: BTreeSet<(Kind, ItemId)>,
@@ -100,6 +103,7 @@ impl Conduct {
         self.grounds.clear();
         self.whole_begun.clear();
         self.names.clear();
+        self.listed_names.clear();
         self.restoring.clear();
     }
 
@@ -174,7 +178,7 @@ impl Conduct {
         let intent = self.creates.get(&op)?;
         let key = (intent.subject.server, intent.subject.kind, intent.description.to_string());
         let proven = self.whole_begun.get(&intent.subject.kind).and_then(|(before, _)| *before);
-        let sent = self.sent.get_mut(&key).filter(|sent| sent.undecided)?;
+        let sent = self.sent.get_mut(&key).filter(|sent| sent.undecided && sent.op == op)?;
         sent.undecided = false;
         let looked = proven.is_some_and(|begun| begun >= sent.at + grace);
         (!looked).then(|| format!("I7: {} counts as absent although it may have been taken", intent.description))
@@ -219,6 +223,7 @@ impl Conduct {
                     used,
                     lie,
                 };
+                self.listed_names.extend(listing.items.iter().map(|item| (item.server, item.server_name.to_string())));
                 self.grounds.insert(*kind, ground);
                 if whole {
                     let last = self.whole_begun.get(kind).map(|(_, last)| *last);
@@ -290,11 +295,11 @@ impl Conduct {
         }
         wrong.extend(self.at_the_cap(scene, server, kind));
         let key = (server, kind, order.description.clone());
-        let sent = self.sent.entry(key).or_insert(Sent { count: 0, at: scene.time, undecided: false });
+        let sent = self.sent.entry(key).or_insert(Sent { op, count: 0, at: scene.time, undecided: false });
         if sent.undecided {
             wrong.push(format!("I7: {} is sent again although it may have been taken", order.description));
         }
-        *sent = Sent { count: sent.count + 1, at: scene.time, undecided: true };
+        *sent = Sent { op, count: sent.count + 1, at: scene.time, undecided: true };
         if sent.count > CREATES_MAX {
             wrong.push(format!("F02: {} is sent for the {}th time", order.description, sent.count));
         }
@@ -372,7 +377,8 @@ impl Conduct {
             Selector::Id { id, name } if *id == server => name.as_deref(),
             _ => None,
         });
-        expected.is_some_and(|expected| self.names.get(&server).is_some_and(|name| name != expected))
+        let agrees = |names: &BTreeMap<ServerId, String>, expected: &str| names.get(&server).is_none_or(|name| name == expected);
+        expected.is_some_and(|expected| !agrees(&self.names, expected) && !agrees(&self.listed_names, expected))
     }
 
     /// What was settled long ago is of no interest any more.

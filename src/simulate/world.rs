@@ -16,8 +16,10 @@ use super::twin::Twin;
 use super::watch::{Watch, slot_of};
 use crate::clock::{Mono, Now};
 use crate::controller::{Command, Input, Mode, Setup, Unwritten};
+use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind};
-use crate::domain::record::{OpId, Record};
+use crate::domain::problem::OpResult;
+use crate::domain::record::{CreateEnd, OpId, Record};
 use crate::emulator::{Account, Item, Progress};
 use crate::journal::{self, Journal, JournalError};
 
@@ -330,6 +332,11 @@ impl World {
             Command::Tell(fact) => {
                 self.note(|| format!("{place}: {fact:?}"));
                 self.landmarks.extend(Landmark::of_fact(&fact));
+                if let Fact::CreateDecided { op, item: None, result: OpResult::Failure, .. } = &fact {
+                    // Its record may have to wait for the journal.
+                    let record = Record::CreateEnded { op: OpId(*op), how: CreateEnd::Absent, error: None, at: now };
+                    self.decided(place, &[record]);
+                }
                 let keeps = self.watch.keeps;
                 if let Some(host) = self.hosts.get_mut(place).filter(|_| keeps) {
                     host.facts.push((now, fact));

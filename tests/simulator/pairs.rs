@@ -172,6 +172,7 @@ fn play(room: bool, faults: &[&Atom], tells: bool) -> (World, Option<String>) {
             befall(&mut world, what, &mut plan, small);
         }
     }
+    world.hosts[0].dies_after = None;
     story::heal(&mut world, 1);
     let wrong = calm::comes(&mut world, plan);
     (world, wrong)

@@ -247,9 +247,11 @@ fn i5_one_hole() {
     let full = Scene::new("last=4", five());
     let two = vec![delete(&five()[0], When::BeforeCreate), extra(&five()[1], When::BeforeCreate), Action::Create(order())];
     assert_eq!(broken(&full, two), Some("I5"));
-    let again = Scene { room_made: true, ..Scene::new("last=4", five()) };
+    let again = Scene { room_made: true, ..Scene::new("last=5", five()) };
     let extra_room = vec![extra(&five()[0], When::BeforeCreate), Action::Create(order())];
-    assert_eq!(broken(&again, extra_room), Some("I5"));
+    assert_eq!(broken(&again, extra_room.clone()), Some("I5"));
+    let surplus = Scene { room_made: true, ..Scene::new("last=4", five()) };
+    assert_eq!(broken(&surplus, extra_room), None, "there are more than could ever be kept");
     for status in [Status::InProgress, Status::Unknown("odd".into())] {
         let mut items = five();
         items[4].status = status;

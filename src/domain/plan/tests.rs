@@ -120,7 +120,8 @@ fn a_failed_one_goes_first_even_the_newest() {
 
 #[test]
 fn room_is_not_made_twice_but_a_failed_one_may_go_as_an_extra() {
-    let mut scene = Scene::new("last=4", five());
+    let mut scene = Scene::new("last=5", five());
+    scene.policy.leave_free = 0;
     scene.room_made = true;
     assert!(blocked(&scene).1.ends_with("room was made before, and nothing has completed since"));
     let mut items = five();
@@ -130,6 +131,16 @@ fn room_is_not_made_twice_but_a_failed_one_may_go_as_an_extra() {
     assert_eq!(actions(&plan), ["before_create 3!", "create"]);
     scene.allowance.extra_day = 0;
     assert_eq!(blocked(&scene).0, Reason::Fuse);
+}
+
+#[test]
+fn where_others_filled_the_hole_only_what_retention_drops_anyway_makes_room_again() {
+    let scene = Scene { room_made: true, ..Scene::new("last=3", five()) };
+    assert_eq!(actions(&before(&scene))[..2], ["before_create 1!", "create"]);
+    let mut items = five();
+    items[0] = foreign(1, 99);
+    items[1] = foreign(2, 98);
+    assert!(blocked(&Scene { room_made: true, ..Scene::new("last=3", items) }).1.ends_with("nothing has completed since"));
 }
 
 #[test]

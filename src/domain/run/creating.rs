@@ -72,6 +72,11 @@ impl Run {
     pub(super) fn create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, event: Event) {
         let op = creating.op;
         match (&mut creating.stage, event) {
+            // While the intent was on its way a newer listing may have come.
+            (Stage::Recording, Event::Recorded(recorded)) if recorded == op && self.is_full(step.ctx) => {
+                self.end_create(step, op, CreateEnd::NotSent, "a newer listing shows no free slot");
+                self.plan_at(step.ctx.now.mono);
+            }
             (Stage::Recording, Event::Recorded(recorded)) if recorded == op => {
                 let name = self.order.name.clone().unwrap_or_else(|| self.order.description.clone());
                 let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);
@@ -91,6 +96,12 @@ impl Run {
             (Stage::Doubt { .. }, _) => self.settle_create(step, creating),
             _ => self.phase = Phase::Creating(creating),
         }
+    }
+
+    /// Whether the newest listing shows that no slot is free (I9).
+    fn is_full(&self, ctx: &Context<'_>) -> bool {
+        let cap = u64::from(ctx.wanted.limits.of(self.target.kind));
+        ctx.inventory.is_some_and(|inventory| inventory.of(self.target.server).used() >= cap)
     }
 
     /// The provider has taken the order, or it was found by its mark: its id is written down before anything else (F07).

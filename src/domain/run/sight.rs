@@ -1,17 +1,24 @@
 //! What a run sees: the view it may plan on, why nothing may be deleted, and what planner and guard are told.
 
+use jiff::SignedDuration;
+
 use crate::clock::Mono;
 
 use super::super::assess::Knowledge;
 use super::super::guard;
 use super::super::inventory::{Item, Status};
-use super::super::mark::{Mark, Reading};
+use super::super::mark::{Mark, Origin, Reading};
 use super::super::memory::Undecided;
 use super::super::plan::{Allowance, Ground};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason};
 use super::super::view::View;
 use super::{Context, Run, count};
+
+/// So far the clocks here and there may be apart while anything is deleted (F57).
+const SKEW_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// A room that is made for an item by hand is made at most so long after the time in its mark.
+const HAND_TO_INTENT_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Run {
     /// What the newest listing shows of the server, if it was begun at `after` or later.
@@ -68,12 +75,17 @@ impl Run {
         Knowledge { made: &ctx.memory.made, protected: ctx.protected, held: ctx.held }
     }
 
-    /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03),
-    /// or made by another replica. Its slot then is that of the run which made the room, or a later one.
+    /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03), made
+    /// by another replica, or told in records that were torn off. Its slot, or its time if it was made by hand, then is that of the run which made the
+    /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing.
     fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
         let paid = |item: &Item| match Mark::read(&item.description) {
             Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => {
-                mark.slot().is_some_and(|slot| ctx.memory.room_for.is_some_and(|room| slot >= room))
+                let of = match mark.origin {
+                    Origin::Slot { slot, .. } => slot,
+                    Origin::Hand { at } => at + HAND_TO_INTENT_MAX,
+                };
+                ctx.memory.room_for.is_some_and(|room| of >= room && room.duration_since(item.created_at) <= SKEW_MAX)
             }
             _ => false,
         };

@@ -284,3 +284,11 @@ fn one_made_by_hand_prunes_nothing_and_makes_room_only_where_asked_to() {
     story.created(coming(Status::InProgress));
     assert_eq!(story.show(&with(&some(4), coming(Status::Completed))), ["completed", "release", "end success"]);
 }
+
+#[test]
+fn a_newer_listing_without_a_free_slot_stops_a_create_that_is_being_written_down() {
+    let mut story = Story::new("last=4");
+    story.show(&some(4));
+    assert_eq!(story.show(&some(5)), [""; 0]);
+    assert_eq!(story.recorded(), ["create not_sent", "intend before_create 1"]);
+}

@@ -1,6 +1,7 @@
 //! Deletes: their answers, the look at what they did, and what drops them.
 
 use super::*;
+use crate::domain::mark::Mark;
 use crate::domain::testing::foreign;
 
 /// A run whose first prune, of item 1 of four, was sent.
@@ -228,6 +229,35 @@ fn room_that_no_create_has_paid_for_is_not_made_twice() {
     story.created(coming(Status::InProgress));
     let told = story.show(&with(&some(5)[1..], coming(Status::Completed)));
     assert_eq!(told, ["completed", "release", "intend after_create 2 extra"], "the create has paid for the room");
+}
+
+/// A run of the last slot made room among five, and its create was refused; then the hole is filled by this item, and the next run comes.
+fn after_the_hole_was_filled_by(mark: &Mark, hours: i64) -> Vec<String> {
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    story.deleted();
+    story.show(&some(5)[1..]);
+    story.recorded();
+    story.create_fails(SetbackKind::Refused);
+    let memory = std::mem::replace(&mut story, Story::new("last=5")).memory;
+    story.memory = memory;
+    let item = Item { description: mark.description().into(), ..crate::domain::testing::ours(99, hours) };
+    story.pass(10).show(&with(&some(5)[1..], item))
+}
+
+#[test]
+fn an_item_by_hand_that_completed_unnoticed_has_paid_for_the_room() {
+    let hand = Mark { owner: "prod".into(), origin: Origin::Hand { at: now() }, until: None };
+    assert_eq!(after_the_hole_was_filled_by(&hand, 0), ["intend before_create 2"]);
+    let before = Mark { origin: Origin::Hand { at: now() - Duration::from_secs(3600) }, ..hand };
+    assert_eq!(after_the_hole_was_filled_by(&before, 0), ["end blocked cap_full"]);
+}
+
+#[test]
+fn an_item_of_a_slot_to_come_that_was_there_before_pays_for_nothing() {
+    let ahead = crate::domain::testing::slot_mark(now() + Duration::from_secs(20 * 3600));
+    assert_eq!(after_the_hole_was_filled_by(&ahead, 4), ["end blocked cap_full"]);
 }
 
 #[test]
