@@ -69,15 +69,17 @@ impl fmt::Display for Diagnostics {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.file.display().to_string()))?;
+        // Names out of the file stand in messages and hints.
+        let message = printable(&self.message);
         match &self.place {
-            None => write!(f, ": {}", self.message)?,
+            None => write!(f, ": {message}")?,
             Some(place) => {
-                write!(f, ":{}:{}: {}", place.line, place.column, self.message)?;
+                write!(f, ":{}:{}: {message}", place.line, place.column)?;
                 place.draw(f)?;
             }
         }
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+            Some(hint) => write!(f, "\nhint: {}", printable(hint)),
             None => Ok(()),
         }
     }
@@ -145,6 +147,13 @@ mod tests {
     fn diagnostic(column: u32, source: &str) -> Diagnostic {
         let place = Place { line: 12, column, source: source.to_owned() };
         Diagnostic { file: "a.yaml".into(), place: Some(place), message: "no".into(), hint: Some("yes".into()) }
+    }
+
+    #[test]
+    fn names_in_messages_are_shown_printable() {
+        let message = "`policy a\t\u{1b}[31m` must be a map".to_owned();
+        let told = Diagnostic { file: "a.yaml".into(), place: None, message, hint: Some("give `a\u{202e}` a value".to_owned()) };
+        assert_eq!(told.to_string(), "a.yaml: `policy a\\u{9}\\u{1b}[31m` must be a map\nhint: give `a\\u{202e}` a value");
     }
 
     #[test]
