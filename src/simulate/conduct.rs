@@ -223,7 +223,11 @@ impl Conduct {
                     used,
                     lie,
                 };
-                self.listed_names.extend(listing.items.iter().map(|item| (item.server, item.server_name.to_string())));
+                for item in &listing.items {
+                    if self.listed_names.get(&item.server).is_none_or(|name| **name != *item.server_name) {
+                        self.listed_names.insert(item.server, item.server_name.to_string());
+                    }
+                }
                 self.grounds.insert(*kind, ground);
                 if whole {
                     let last = self.whole_begun.get(kind).map(|(_, last)| *last);
