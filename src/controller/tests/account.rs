@@ -3,9 +3,9 @@
 use crate::domain::fact::Fact;
 use crate::domain::problem::AccountReason;
 use crate::provider::ProviderError;
+use crate::simulate::{On, Trouble};
 
 use super::super::{Fatal, Mode, Request, Select, What};
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -14,7 +14,7 @@ fn verified() -> String {
 }
 
 fn problems(world: &World) -> Vec<AccountReason> {
-    world.controller.report(world.now()).account.iter().map(|problem| problem.reason).collect()
+    world.report().account.iter().map(|problem| problem.reason).collect()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn the_account_is_asked_for_again_after_failures() {
         let mut world = World::new(&verified());
         world.fault(On::Account, 1..=3, Trouble::Refused(error));
         world.run_for(MINUTE * 10);
-        assert!(world.controller.report(world.now()).observed);
+        assert!(world.report().observed);
     }
 }
 
@@ -56,13 +56,13 @@ fn the_account_is_asked_for_again_after_failures() {
 fn a_refused_token_stops_the_calls_and_is_tried_again() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_for(HOUR);
-    let before: u64 = world.calls.values().sum();
+    let before = world.all_calls();
     world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
     world.run_for(HOUR * 3);
-    let calls = world.calls.values().sum::<u64>() - before;
+    let calls = world.all_calls() - before;
     assert!(calls <= 3 * 12 + 12, "{calls}");
     assert_eq!(problems(&world), [AccountReason::Auth]);
-    assert!(!world.controller.report(world.now()).provider_up);
+    assert!(!world.report().provider_up);
     world.heal();
     world.run_for(MINUTE * 30);
     assert_eq!(world.watch.created_by_us().len(), 1);
@@ -111,7 +111,7 @@ fn a_mended_token_is_tried_at_once_after_a_reload() {
     world.always(On::Account, Trouble::Refused(Trouble::status(404)));
     world.reload(&one("keep: {last: 4}"));
     world.run_for(MINUTE / 2);
-    assert!(world.controller.report(world.now()).observed);
+    assert!(world.report().observed);
     assert!(problems(&world).is_empty());
 }
 

@@ -7,14 +7,13 @@ use jiff::SignedDuration;
 
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
+use crate::simulate::{On, Trouble, slot_of};
 
-use super::twin::{On, Trouble};
-use super::watch::slot_of;
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
 fn missed(world: &World) -> Vec<u64> {
-    world.facts.iter().filter_map(|(_, fact)| if let Fact::Missed { count, .. } = fact { Some(*count) } else { None }).collect()
+    world.host().facts.iter().filter_map(|(_, fact)| if let Fact::Missed { count, .. } = fact { Some(*count) } else { None }).collect()
 }
 
 #[test]
@@ -53,7 +52,7 @@ fn of_a_new_target_nothing_was_missed() {
     // The journal knows when the target was configured first: one slot has passed since.
     assert_eq!(missed(&world), [1]);
     let mut world = World::new(&one("keep: {last: 4}, catch_up: 0s"));
-    world.journal.lose();
+    world.lose_journal(0);
     world.restart(HOUR * 12);
     world.run_for(HOUR);
     assert!(missed(&world).is_empty());
@@ -84,7 +83,6 @@ fn a_clock_set_back_repeats_nothing() {
     world.step_clock(SignedDuration::from_hours(24));
     world.run_for(HOUR * 4);
     assert!(world.watch.created_by_us().len() >= before + 4);
-    assert!(world.watch.twins.is_empty());
     let slots: BTreeSet<_> = world.watch.created_by_us().iter().filter_map(|item| slot_of(item)).collect();
     assert_eq!(slots.len(), world.watch.created_by_us().len());
     assert_eq!(missed(&world).iter().sum::<u64>(), 22, "what passed while the clock was behind");
@@ -146,10 +144,9 @@ fn schedules_of_seconds() {
     world.run_for(MINUTE * 10);
     let made = world.watch.created_by_us().len();
     assert!((60..=121).contains(&made), "{made}");
-    assert_eq!(world.watch.refused(), 0);
+    assert_eq!(world.watch.refusals, 0);
     assert!(world.items(Kind::Snapshot, 1).len() <= 5);
-    assert!(world.watch.twins.is_empty());
-    assert!(world.turns < 20_000, "{}", world.turns);
+    assert!(world.host().turns < 20_000, "{}", world.host().turns);
 }
 
 #[test]
