@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
+use crate::domain::problem::RunResult;
 use crate::simulate::{On, Trouble, slot_of};
 
+use super::super::{Request, Select, What};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -41,6 +43,48 @@ fn what_passed_in_a_long_downtime_is_counted_once() {
     world.run_for(DAY);
     assert_eq!(missed(&world), [10]);
     assert_eq!(world.watch.created_by_us().len(), 3);
+}
+
+/// Asks for a run, and lets its end become durable.
+fn ask(world: &mut World, what: What) {
+    let report = world.ask(Request { id: 1, select: Select::default(), what });
+    assert_eq!(report.targets[0].result, RunResult::Success, "{report:?}");
+    world.run_for(MINUTE);
+}
+
+fn take() -> What {
+    What::Take { label: None, keep_for: None, make_room: false }
+}
+
+#[test]
+fn a_run_that_was_asked_for_hides_no_slot_that_was_run() {
+    for what in [take(), What::Run { due: false }] {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_for(DAY * 4);
+        ask(&mut world, what);
+        world.restart(MINUTE);
+        world.run_for(HOUR);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![], 5));
+        world.run_for(DAY);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![], 6));
+    }
+}
+
+#[test]
+fn a_run_that_was_asked_for_opens_no_earlier_slot_where_the_clock_is_set_back() {
+    for what in [take(), What::Run { due: false }] {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_until("2026-03-03T12:00:00Z");
+        // The slot of the fourth passes while no process is there.
+        world.restart(DAY);
+        world.run_until("2026-03-05T03:30:00Z");
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![1], 4));
+        ask(&mut world, what);
+        world.step_clock(SignedDuration::from_hours(-24));
+        world.restart(MINUTE);
+        world.run_for(HOUR * 12);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![1], 5));
+    }
 }
 
 #[test]
