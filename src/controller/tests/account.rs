@@ -7,7 +7,7 @@ use crate::simulate::{On, Trouble};
 
 use super::super::{Fatal, Mode, Request, Select, What};
 use super::world::World;
-use super::{DAY, HOUR, MINUTE, one};
+use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn verified() -> String {
     one("keep: {last: 3}").replace("owner: prod", "owner: prod\nprovider: {account: ops@example.org}")
@@ -86,6 +86,17 @@ fn throttling_is_honoured_and_told() {
     assert_eq!(world.watch.created_by_us().len(), 1);
     assert!(problems(&world).is_empty());
     assert_eq!(world.told(|fact| matches!(fact, Fact::AccountProblemCleared { reason: AccountReason::Throttled })), 1);
+}
+
+#[test]
+fn that_throttling_is_over_is_told_when_it_is() {
+    let mut world = World::new(&refreshed_seldom(&one("keep: {last: 3}")));
+    world.fault(On::Lists, 1..=1, Trouble::Refused(Trouble::status(429)));
+    world.run_for(HOUR);
+    let told = |is: fn(&Fact) -> bool| world.host().facts.iter().find(|(_, fact)| is(fact)).unwrap().0;
+    let raised = told(|fact| matches!(fact, Fact::AccountProblemRaised { reason: AccountReason::Throttled, .. }));
+    let cleared = told(|fact| matches!(fact, Fact::AccountProblemCleared { reason: AccountReason::Throttled }));
+    assert_eq!(cleared.duration_since(raised).unsigned_abs(), MINUTE);
 }
 
 #[test]
