@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// What the tests of the shell may use besides: a world to work in. In files of their own, called `tests.rs`, `…_tests.rs` or in a folder `tests`.
-const TESTS_MAY_USE: (&str, &[&str]) = ("controller", &["config", "emulator"]);
+const TESTS_MAY_USE: (&str, &[&str]) = ("controller", &["config", "emulator", "simulate"]);
 
 /// Crates that only one module knows, so that another could take their place.
 const AT_HOME: &[(&str, &str)] = &[

@@ -179,6 +179,12 @@ impl AccountState {
         self.refused.as_ref().map(|(_, detail)| detail.as_str())
     }
 
+    /// When the next of the problems that pass by themselves is over.
+    pub fn next_over(&self, mono: Mono) -> Option<Mono> {
+        let set_aside = self.set_aside.as_ref().map(|(_, until)| *until);
+        self.throttled_until.into_iter().chain(set_aside).filter(|until| *until > mono).min()
+    }
+
     /// What is wrong with the account now.
     fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
         let mut list: Vec<(AccountReason, String)> = self.refused.clone().into_iter().collect();

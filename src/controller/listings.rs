@@ -109,7 +109,7 @@ impl Source {
     }
 
     /// When the next call is to be begun; none while one is in flight, or if nobody needs one.
-    fn due(&self, now: Mono, poll_every: Duration, refresh_every: Option<Duration>) -> Option<Mono> {
+    fn due(&self, poll_every: Duration, refresh_every: Option<Duration>) -> Option<Mono> {
         if self.in_flight.is_some() {
             return None;
         }
@@ -118,8 +118,8 @@ impl Source {
         // A failed call is tried again after its pause, whoever asked for it.
         let again = (self.failures > 0).then_some(self.not_before);
         let wanted = self.wanted.map(|after| {
-            let urgent = self.urgent && self.credit_at(now, poll_every) >= 1.0;
-            if urgent { after } else { last.after(poll_every).max(after) }
+            let allowed = if self.urgent { self.next_credit(poll_every) } else { last.after(poll_every) };
+            allowed.max(after)
         });
         let due = refresh.into_iter().chain(again).chain(wanted).min()?;
         Some(due.max(self.not_before))
@@ -128,6 +128,11 @@ impl Source {
     fn credit_at(&self, now: Mono, poll_every: Duration) -> f64 {
         let polls = now.since(self.credited).as_secs_f64() / poll_every.as_secs_f64().max(0.001);
         (self.credit + polls).min(URGENT_BURST)
+    }
+
+    /// When the credit is enough for a call.
+    fn next_credit(&self, poll_every: Duration) -> Mono {
+        self.credited.after(poll_every.mul_f64((1.0 - self.credit).clamp(0.0, 1.0)))
     }
 
     fn begin(&mut self, now: Mono, poll_every: Duration) {
@@ -177,7 +182,7 @@ impl Controller {
             return;
         }
         let (poll, refresh) = (self.setup.poll_every, self.refresh());
-        let is_due = |source: &Source| source.due(now.mono, poll, refresh).is_some_and(|due| due <= now.mono);
+        let is_due = |source: &Source| source.due(poll, refresh).is_some_and(|due| due <= now.mono);
         if is_due(&self.sources.servers) {
             self.sources.servers.begin(now.mono, poll);
             self.out.push(Command::Servers(now.mono));
@@ -191,7 +196,7 @@ impl Controller {
     }
 
     /// When the next call is due.
-    pub(super) fn next_call(&self, now: Now) -> Option<Mono> {
+    pub(super) fn next_call(&self) -> Option<Mono> {
         if self.stopping {
             return None;
         }
@@ -207,7 +212,7 @@ impl Controller {
         };
         let sources = self.sources.all();
         let listed = sources.iter().enumerate().filter(|(index, _)| wanted(*index));
-        listed.filter_map(|(_, source)| source.due(now.mono, poll, refresh)).min()
+        listed.filter_map(|(_, source)| source.due(poll, refresh)).min()
     }
 
     fn refresh(&self) -> Option<Duration> {

@@ -287,7 +287,8 @@ impl Controller {
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
-        let by_mono = wakes.into_iter().chain(self.next_call(now)).chain(self.next_retry()).chain(self.outbox.again());
+        let by_mono = wakes.into_iter().chain(self.next_call()).chain(self.next_retry()).chain(self.outbox.again());
+        let by_mono = by_mono.chain(self.account.next_over(now.mono));
         by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
     }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use snapwarden::simulate::Landmark;
+use snapwarden::simulate::{Host, Landmark, World};
 
 use crate::story::{self, Told};
 
@@ -14,6 +14,8 @@ use crate::story::{self, Told};
 const SEEDS: u64 = 20_000;
 /// So many histories in 10,000 must come to each landmark.
 const LANDMARK_MIN: u64 = 100;
+/// So many are played with every look at the clock.
+const FULL_SEEDS: u64 = 100;
 
 /// What came of many histories.
 #[derive(Debug, Default)]
@@ -90,4 +92,18 @@ fn whatever_went_wrong_all_is_well_in_the_end() {
     let seldom: Vec<_> =
         Landmark::ALL.iter().filter(|landmark| tally.landmarks.get(landmark.as_str()).copied().unwrap_or_default() < least).collect();
     assert!(seldom.is_empty(), "hardly ever reached: {seldom:?}");
+}
+
+/// The histories leave out the turns in which the program only looks at the clock. With them, the same happens at the provider.
+#[test]
+fn idle_turns_change_nothing() {
+    let turns = |world: &World| world.hosts.iter().map(|host: &Host| host.turns).sum::<u64>();
+    for seed in 0..number("SEEDS").unwrap_or(FULL_SEEDS) {
+        let without = story::play_in(seed, |world| world.skips_idle_turns = true).world;
+        let with = story::play_in(seed, |world| world.skips_idle_turns = false).world;
+        let both = without.watch.effects.iter().zip(&with.watch.effects);
+        assert_eq!(both.into_iter().find(|(one, other)| one != other), None, "seed {seed}");
+        assert_eq!(without.watch.effects.len(), with.watch.effects.len(), "seed {seed}");
+        assert!(!with.watch.created_by_us().is_empty() && turns(&with) > turns(&without), "seed {seed}");
+    }
 }

@@ -37,10 +37,13 @@ pub struct Story {
 
 /// Plays the history of this seed. `tells`: with a line for each thing that happens.
 pub fn play(seed: u64, tells: bool) -> Told {
+    play_in(seed, |world| world.story = tells.then(Vec::new))
+}
+
+/// The same, in a world that is prepared by this.
+pub fn play_in(seed: u64, prepare: impl FnOnce(&mut World)) -> Told {
     let mut story = Story::new(seed);
-    if tells {
-        story.world.story = Some(Vec::new());
-    }
+    prepare(&mut story.world);
     story.go_wrong();
     heal(&mut story.world, SERVERS);
     let wrong = calm::comes(&mut story.world, story.plan);

@@ -3,18 +3,18 @@
 use crate::domain::fact::Fact;
 use crate::domain::problem::AccountReason;
 use crate::provider::ProviderError;
+use crate::simulate::{On, Trouble};
 
 use super::super::{Fatal, Mode, Request, Select, What};
-use super::twin::{On, Trouble};
 use super::world::World;
-use super::{DAY, HOUR, MINUTE, one};
+use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn verified() -> String {
     one("keep: {last: 3}").replace("owner: prod", "owner: prod\nprovider: {account: ops@example.org}")
 }
 
 fn problems(world: &World) -> Vec<AccountReason> {
-    world.controller.report(world.now()).account.iter().map(|problem| problem.reason).collect()
+    world.report().account.iter().map(|problem| problem.reason).collect()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn the_account_is_asked_for_again_after_failures() {
         let mut world = World::new(&verified());
         world.fault(On::Account, 1..=3, Trouble::Refused(error));
         world.run_for(MINUTE * 10);
-        assert!(world.controller.report(world.now()).observed);
+        assert!(world.report().observed);
     }
 }
 
@@ -56,13 +56,13 @@ fn the_account_is_asked_for_again_after_failures() {
 fn a_refused_token_stops_the_calls_and_is_tried_again() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_for(HOUR);
-    let before: u64 = world.calls.values().sum();
+    let before = world.all_calls();
     world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
     world.run_for(HOUR * 3);
-    let calls = world.calls.values().sum::<u64>() - before;
+    let calls = world.all_calls() - before;
     assert!(calls <= 3 * 12 + 12, "{calls}");
     assert_eq!(problems(&world), [AccountReason::Auth]);
-    assert!(!world.controller.report(world.now()).provider_up);
+    assert!(!world.report().provider_up);
     world.heal();
     world.run_for(MINUTE * 30);
     assert_eq!(world.watch.created_by_us().len(), 1);
@@ -89,6 +89,17 @@ fn throttling_is_honoured_and_told() {
 }
 
 #[test]
+fn that_throttling_is_over_is_told_when_it_is() {
+    let mut world = World::new(&refreshed_seldom(&one("keep: {last: 3}")));
+    world.fault(On::Lists, 1..=1, Trouble::Refused(Trouble::status(429)));
+    world.run_for(HOUR);
+    let told = |is: fn(&Fact) -> bool| world.host().facts.iter().find(|(_, fact)| is(fact)).unwrap().0;
+    let raised = told(|fact| matches!(fact, Fact::AccountProblemRaised { reason: AccountReason::Throttled, .. }));
+    let cleared = told(|fact| matches!(fact, Fact::AccountProblemCleared { reason: AccountReason::Throttled }));
+    assert_eq!(cleared.duration_since(raised).unsigned_abs(), MINUTE);
+}
+
+#[test]
 fn another_account_in_a_reload_is_verified_first() {
     let mut world = World::new(&verified());
     world.run_for(HOUR);
@@ -111,7 +122,7 @@ fn a_mended_token_is_tried_at_once_after_a_reload() {
     world.always(On::Account, Trouble::Refused(Trouble::status(404)));
     world.reload(&one("keep: {last: 4}"));
     world.run_for(MINUTE / 2);
-    assert!(world.controller.report(world.now()).observed);
+    assert!(world.report().observed);
     assert!(problems(&world).is_empty());
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
 use crate::domain::problem::{Reason, RunResult};
+use crate::simulate::{On, Trouble};
 
 use super::super::Input;
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn problems(world: &World) -> Vec<Reason> {
-    world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect()
+    world.report().targets[0].problems.iter().map(|problem| problem.reason).collect()
 }
 
 #[test]
@@ -69,7 +69,6 @@ fn reloads_in_the_middle_of_runs_lose_nothing() {
     world.reload(&yaml(3));
     world.settle();
     world.run_for(DAY * 3);
-    assert!(world.watch.twins.is_empty());
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
     assert_eq!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Failure | RunResult::Blocked, .. })), 0);
 }
@@ -85,7 +84,7 @@ fn a_server_that_leaves_in_the_middle_of_a_run_keeps_what_it_has() {
     world.run_for(DAY * 2);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
     let failed = world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Failure, .. }));
-    assert_eq!(failed, 0, "{:#?}", world.facts.last());
+    assert_eq!(failed, 0, "{:#?}", world.host().facts.last());
 }
 
 #[test]
@@ -107,19 +106,17 @@ fn a_stop_drains_and_the_next_process_goes_on() {
         world.run_for(Duration::from_millis(steps * 20));
         world.hand(Input::Stop);
         let (creates, deletes) = (world.calls("create"), world.calls("delete"));
-        assert!(world.run_until_that(MINUTE, |world| world.stopped), "not stopped");
-        let turns = world.turns;
+        assert!(world.run_until_that(MINUTE, |world| world.host().stopped), "not stopped");
+        let turns = world.host().turns;
         world.run_for(MINUTE * 10);
-        assert!(world.turns - turns < 60, "a stopped controller wakes up {} times", world.turns - turns);
+        assert!(world.host().turns - turns < 60, "a stopped controller wakes up {} times", world.host().turns - turns);
         // The exchange whose intent was being written may still be made; nothing is begun after it.
         assert!(world.calls("create") + world.calls("delete") <= creates + deletes + 1);
-        world.stopped = false;
         world.restart(MINUTE);
         world.run_for(DAY + HOUR);
         world.settle();
         assert_eq!(world.watch.created_by_us().len(), 7);
         assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
-        assert!(world.watch.twins.is_empty());
     }
 }
 
@@ -129,11 +126,10 @@ fn a_stop_waits_for_the_answer_that_is_on_its_way() {
     world.fault(On::Creates, 1..=1, Trouble::Lost(crate::provider::ProviderError::Timeout));
     assert!(world.run_until_that(DAY, |world| world.calls("create") == 1));
     world.hand(Input::Stop);
-    assert!(!world.stopped);
-    let turns = world.turns;
-    assert!(world.run_until_that(MINUTE, |world| world.stopped));
-    assert!(world.turns - turns < 20, "{}", world.turns - turns);
-    world.stopped = false;
+    assert!(!world.host().stopped);
+    let turns = world.host().turns;
+    assert!(world.run_until_that(MINUTE, |world| world.host().stopped));
+    assert!(world.host().turns - turns < 20, "{}", world.host().turns - turns);
     world.restart(MINUTE);
     world.run_for(HOUR);
     assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (1, 1));
@@ -145,9 +141,9 @@ fn a_run_that_ends_while_stopping_does_not_keep_the_loop_busy() {
     world.always(On::Creates, Trouble::Refused(Trouble::status(400)));
     assert!(world.run_until_that(DAY, |world| world.calls("create") == 1));
     world.hand(Input::Stop);
-    let turns = world.turns;
+    let turns = world.host().turns;
     world.run_for(MINUTE);
-    assert!(world.stopped && world.turns - turns < 10, "{}", world.turns - turns);
+    assert!(world.host().stopped && world.host().turns - turns < 10, "{}", world.host().turns - turns);
 }
 
 #[test]
@@ -156,7 +152,7 @@ fn a_pause_holds_and_ends_by_itself() {
     world.run_for(DAY * 3);
     assert_eq!(world.calls("create"), 0);
     assert_eq!(problems(&world), [Reason::Paused]);
-    let next = world.controller.report(world.now()).targets[0].next_run_at;
+    let next = world.report().targets[0].next_run_at;
     assert_eq!(next.unwrap().to_string(), "2026-03-05T03:00:00Z");
     world.run_for(DAY * 2);
     assert_eq!(world.calls("create"), 1);
@@ -178,21 +174,21 @@ fn a_server_that_two_patterns_name_is_left_alone() {
 fn right_after_a_restart_the_report_is_whole() {
     let mut world = World::new(&one("keep: {last: 5}, leave_free: 0"));
     world.run_for(DAY * 2);
-    let before = world.controller.report(world.now()).targets[0].clone();
+    let before = world.report().targets[0].clone();
     world.restart(MINUTE);
-    let fresh = world.controller.report(world.now());
+    let fresh = world.report();
     assert!(!fresh.observed);
     assert_eq!(fresh.targets[0].last_success_at, before.last_success_at);
     assert_eq!(fresh.targets[0].next_run_at, before.next_run_at);
     assert_eq!(fresh.targets[0].overdue_after, before.overdue_after);
     world.run_for(MINUTE);
-    let seen = world.controller.report(world.now());
+    let seen = world.report();
     assert!(seen.observed && seen.provider_up);
     assert_eq!(seen.targets[0].seen, before.seen);
-    world.journal.lose();
+    world.lose_journal(0);
     world.restart(MINUTE);
     world.run_for(MINUTE);
-    let rebuilt = world.controller.report(world.now()).targets[0].clone();
+    let rebuilt = world.report().targets[0].clone();
     // By the provider: the newest item of ours, which was begun some minutes before its run ended well.
     assert_eq!(rebuilt.last_success_at.unwrap().to_string()[..16], *"2026-03-02T03:00");
     assert_eq!(rebuilt.overdue_after.unwrap(), before.overdue_after.unwrap());

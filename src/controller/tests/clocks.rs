@@ -7,14 +7,15 @@ use jiff::SignedDuration;
 
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
+use crate::domain::problem::RunResult;
+use crate::simulate::{On, Trouble, slot_of};
 
-use super::twin::{On, Trouble};
-use super::watch::slot_of;
+use super::super::{Request, Select, What};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
 fn missed(world: &World) -> Vec<u64> {
-    world.facts.iter().filter_map(|(_, fact)| if let Fact::Missed { count, .. } = fact { Some(*count) } else { None }).collect()
+    world.host().facts.iter().filter_map(|(_, fact)| if let Fact::Missed { count, .. } = fact { Some(*count) } else { None }).collect()
 }
 
 #[test]
@@ -44,6 +45,48 @@ fn what_passed_in_a_long_downtime_is_counted_once() {
     assert_eq!(world.watch.created_by_us().len(), 3);
 }
 
+/// Asks for a run, and lets its end become durable.
+fn ask(world: &mut World, what: What) {
+    let report = world.ask(Request { id: 1, select: Select::default(), what });
+    assert_eq!(report.targets[0].result, RunResult::Success, "{report:?}");
+    world.run_for(MINUTE);
+}
+
+fn take() -> What {
+    What::Take { label: None, keep_for: None, make_room: false }
+}
+
+#[test]
+fn a_run_that_was_asked_for_hides_no_slot_that_was_run() {
+    for what in [take(), What::Run { due: false }] {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_for(DAY * 4);
+        ask(&mut world, what);
+        world.restart(MINUTE);
+        world.run_for(HOUR);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![], 5));
+        world.run_for(DAY);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![], 6));
+    }
+}
+
+#[test]
+fn a_run_that_was_asked_for_opens_no_earlier_slot_where_the_clock_is_set_back() {
+    for what in [take(), What::Run { due: false }] {
+        let mut world = World::new(&one("keep: {last: 3}"));
+        world.run_until("2026-03-03T12:00:00Z");
+        // The slot of the fourth passes while no process is there.
+        world.restart(DAY);
+        world.run_until("2026-03-05T03:30:00Z");
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![1], 4));
+        ask(&mut world, what);
+        world.step_clock(SignedDuration::from_hours(-24));
+        world.restart(MINUTE);
+        world.run_for(HOUR * 12);
+        assert_eq!((missed(&world), world.watch.created_by_us().len()), (vec![1], 5));
+    }
+}
+
 #[test]
 fn of_a_new_target_nothing_was_missed() {
     let mut world = World::new(&one("keep: {last: 4}, catch_up: 0s"));
@@ -53,7 +96,7 @@ fn of_a_new_target_nothing_was_missed() {
     // The journal knows when the target was configured first: one slot has passed since.
     assert_eq!(missed(&world), [1]);
     let mut world = World::new(&one("keep: {last: 4}, catch_up: 0s"));
-    world.journal.lose();
+    world.lose_journal(0);
     world.restart(HOUR * 12);
     world.run_for(HOUR);
     assert!(missed(&world).is_empty());
@@ -84,7 +127,6 @@ fn a_clock_set_back_repeats_nothing() {
     world.step_clock(SignedDuration::from_hours(24));
     world.run_for(HOUR * 4);
     assert!(world.watch.created_by_us().len() >= before + 4);
-    assert!(world.watch.twins.is_empty());
     let slots: BTreeSet<_> = world.watch.created_by_us().iter().filter_map(|item| slot_of(item)).collect();
     assert_eq!(slots.len(), world.watch.created_by_us().len());
     assert_eq!(missed(&world).iter().sum::<u64>(), 22, "what passed while the clock was behind");
@@ -146,10 +188,9 @@ fn schedules_of_seconds() {
     world.run_for(MINUTE * 10);
     let made = world.watch.created_by_us().len();
     assert!((60..=121).contains(&made), "{made}");
-    assert_eq!(world.watch.refused(), 0);
+    assert_eq!(world.watch.refusals, 0);
     assert!(world.items(Kind::Snapshot, 1).len() <= 5);
-    assert!(world.watch.twins.is_empty());
-    assert!(world.turns < 20_000, "{}", world.turns);
+    assert!(world.host().turns < 20_000, "{}", world.host().turns);
 }
 
 #[test]

@@ -26,12 +26,12 @@ fn night(yaml: &str, servers: u64) -> (u64, u64, World) {
     }
     let mut world = World::on(yaml, account, Mode::Daemon);
     world.run_until("2026-03-01T02:59:00Z");
-    let before: u64 = world.calls.values().sum();
+    let before = world.all_calls();
     let lists = world.calls("list") + world.calls("servers");
     world.run_for(HOUR);
     let lists = world.calls("list") + world.calls("servers") - lists;
     assert_eq!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Success, .. })) as u64, servers);
-    let calls = world.calls.values().sum::<u64>() - before;
+    let calls = world.all_calls() - before;
     (lists, calls, world)
 }
 
@@ -65,9 +65,9 @@ fn an_idle_daemon_wakes_twice_a_minute_at_most() {
     let mut world = World::new(NIGHT);
     world.skips_idle_turns = false;
     world.run_for(HOUR);
-    let (turns, calls) = (world.turns, world.calls.values().sum::<u64>());
+    let (turns, calls) = (world.host().turns, world.all_calls());
     world.run_for(HOUR);
     // A refresh of two lists takes two turns each five minutes.
-    assert!(world.turns - turns <= 120 + 24 + 4, "{}", world.turns - turns);
-    assert_eq!(world.calls.values().sum::<u64>() - calls, 24);
+    assert!(world.host().turns - turns <= 120 + 24 + 4, "{}", world.host().turns - turns);
+    assert_eq!(world.all_calls() - calls, 24);
 }

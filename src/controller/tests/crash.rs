@@ -5,10 +5,9 @@ use std::time::Duration;
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::emulator::{Effect, Maker, Progress};
+use crate::simulate::{On, Sending, Trouble, slot_of};
 
-use super::twin::{On, Trouble};
-use super::watch::slot_of;
-use super::world::{Sending, World};
+use super::world::World;
 use super::{MINUTE, one, refreshed_seldom};
 
 /// Runs for four days, then dies after the `crash`-th command of the fifth day; returns the world on the eighth day, or none where that day has fewer.
@@ -16,13 +15,12 @@ fn crashed(yaml: &str, crash: u64, sending: Sending, lost: bool, prepare: impl F
     let mut world = World::new(yaml);
     world.run_until("2026-03-06T02:59:59Z");
     prepare(&mut world);
-    world.dies_after = Some((world.commands + crash, sending));
-    world.run_for(MINUTE * 20);
-    if !world.died {
+    world.host_mut().dies_after = Some((world.host().commands + crash, sending));
+    if !world.run_until_that(MINUTE * 20, |world| !world.host().up) {
         return None;
     }
     if lost {
-        world.journal.lose();
+        world.lose_journal(0);
     }
     world.restart(Duration::from_secs(20));
     world.run_until("2026-03-08T12:00:00Z");
@@ -39,8 +37,8 @@ fn check(world: &World, keep: usize, what: &str) {
     assert_eq!(items.len(), keep, "{what}: {items:#?}");
     assert!(items.iter().all(|item| item.progress == Progress::Completed), "{what}");
     assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. } | Fact::GuardRefused { .. })), 0, "{what}");
-    assert_eq!(world.watch.refused(), 0, "{what}");
-    let report = world.controller.report(world.now());
+    assert_eq!(world.watch.refusals, 0, "{what}");
+    let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{what}: {:?}", report.targets[0].problems);
 }
 

