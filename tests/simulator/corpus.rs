@@ -1,0 +1,21 @@
+//! Histories that once found something. See `docs/reliability.md`.
+
+use crate::story;
+
+/// Which seed, and what it found.
+const SEEDS: &[(u64, &str)] = &[
+    (61, "a list that was empty for more than a minute ended runs, and items were made again"),
+    (221, "deletes went on during a restore, once the list of servers was refused"),
+    (352, "what was wrong with a list stood for ever, once no policy was for its kind"),
+    (750, "a hole that another daemon had filled blocked every run, with more items there than are ever kept"),
+    (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
+    (13_453, "an item by hand did not pay for the room that was made for it"),
+    (17_967, "items of slots to come paid for each room, so that it was made again and again"),
+];
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    for (seed, what) in SEEDS {
+        assert_eq!(story::play(*seed, false).wrong, None, "seed {seed}: {what}");
+    }
+}
