@@ -2,13 +2,16 @@
 
 mod app;
 mod check;
+mod completions;
 mod demo;
 mod exit;
+mod man;
 mod output;
 mod plan;
 pub mod retention;
 mod run;
 pub mod schedule;
+mod schema;
 mod select;
 mod serve;
 mod session;
@@ -25,17 +28,9 @@ use crate::clock::{Clock, SystemClock};
 
 use exit::{Exit, Failure};
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0    done (for serve also after SIGTERM)
-  1    a run failed or was blocked, at least in part
-  2    wrong usage or configuration
-  3    the provider cannot be reached, or refuses the token or the account
-  130  interrupted";
-
 /// Takes and retires VPS.org server snapshots and backups by policy
 #[derive(Debug, Parser)]
-#[command(name = "snapwarden", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "snapwarden", version, about, after_help = exit::after_help(), max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -72,6 +67,9 @@ enum Command {
     Retention(retention::RetentionArgs),
     /// Watch the daemon work on an emulated provider with three servers; needs no configuration
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+    Schema(schema::SchemaArgs),
 }
 
 /// Runs the program with the arguments of this process.
@@ -117,6 +115,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
         Command::Status(args) => app::block_on(status::status(&common, &args)),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
+        Command::Schema(args) => schema::schema(&args),
     }
 }
 

@@ -17,6 +17,7 @@ mod history;
 mod history_tests;
 mod kills;
 mod lists;
+mod printed;
 mod refusals;
 mod runs;
 mod stage;
