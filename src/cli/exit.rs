@@ -103,6 +103,11 @@ pub(super) fn stderr_has_color() -> bool {
     has_color(&std::io::stderr())
 }
 
+/// Whether stdout is a terminal that wants colour.
+pub(super) fn stdout_has_color() -> bool {
+    has_color(&std::io::stdout())
+}
+
 fn has_color(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod demo;
 mod exit;
+mod history;
 mod man;
 mod output;
 mod plan;
@@ -63,6 +64,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show each server's restore points, slots, last success, next run, and what is wrong
     Status(status::StatusArgs),
+    History(history::HistoryArgs),
     Schedule(schedule::ScheduleArgs),
     Retention(retention::RetentionArgs),
     /// Watch the daemon work on an emulated provider with three servers; needs no configuration
@@ -114,6 +116,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Take(args) => app::block_on(run::take(&common, &args)),
         Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
         Command::Status(args) => app::block_on(status::status(&common, &args)),
+        Command::History(args) => history::history(&common, &args),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

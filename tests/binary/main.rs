@@ -14,6 +14,7 @@ mod doubt;
 mod floods;
 mod full_disk;
 mod history;
+mod history_command;
 mod history_tests;
 mod kills;
 mod lists;

@@ -17,7 +17,7 @@ async fn helps(stage: &Stage) -> Vec<(String, String)> {
     for name in names.filter(|name| *name != "help") {
         helps.push((name.to_owned(), stage.command_ends(&[name, "--help"]).await.exits(0).stdout));
     }
-    assert!(helps.len() >= 12, "{whole}");
+    assert!(helps.len() >= 13, "{whole}");
     helps
 }
 
@@ -38,8 +38,8 @@ async fn bash_completes_commands_and_options() {
         let output = Command::new("bash").args(["--norc", "-c", &line]).arg(stage.path("completions")).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
-    assert_eq!(completed("snapwarden stat", 1), "status");
-    assert_eq!(completed("snapwarden schedule --ti", 2), "--timezone");
+    assert_eq!(completed("snapwarden hist", 1), "history");
+    assert_eq!(completed("snapwarden history --si", 2), "--since");
     assert_eq!(completed("snapwarden plan --kind s", 3), "snapshot");
 }
 
