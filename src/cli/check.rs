@@ -28,10 +28,11 @@ pub(super) async fn check(common: &Common, args: &CheckArgs) -> Result<Exit, Fai
     let wanted = &app.config.wanted;
     let policies: BTreeSet<&str> = wanted.policies.iter().map(|policy| &*policy.policy).collect();
     output::write(&format!(
-        "the configuration is right: {}, {}, {}\n",
+        "the configuration is right: {}, {}, {}; text {}\n",
         output::count(app.config.sources.len(), "file", "files"),
         output::count(policies.len(), "policy", "policies"),
         output::count(wanted.entries.len(), "server entry", "server entries"),
+        app.config.digest,
     ))?;
     if args.online { online(&app).await } else { Ok(Exit::Done) }
 }

@@ -19,6 +19,20 @@ pub(super) enum Exit {
     Interrupted,
 }
 
+/// What the exit codes mean, in the words for people.
+pub(super) const EXIT_CODES: [(u8, &str); 5] = [
+    (0, "done (for serve also after SIGTERM)"),
+    (1, "a run failed or was blocked, at least in part"),
+    (2, "wrong usage or configuration"),
+    (3, "the provider cannot be reached, or refuses the token or the account"),
+    (130, "interrupted"),
+];
+
+/// The exit codes as they stand under `--help`.
+pub(super) fn after_help() -> String {
+    EXIT_CODES.iter().fold("Exit codes:".to_owned(), |text, (code, meaning)| format!("{text}\n  {code:<3}  {meaning}"))
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
@@ -86,7 +100,16 @@ impl Failure {
 
 /// Whether stderr is a terminal that wants colour.
 pub(super) fn stderr_has_color() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    has_color(&std::io::stderr())
+}
+
+/// Whether stdout is a terminal that wants colour.
+pub(super) fn stdout_has_color() -> bool {
+    has_color(&std::io::stdout())
+}
+
+fn has_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether nobody reads the output any more (`| head`): no failure.

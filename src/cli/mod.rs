@@ -2,13 +2,17 @@
 
 mod app;
 mod check;
+mod completions;
 mod demo;
 mod exit;
+mod history;
+mod man;
 mod output;
 mod plan;
 pub mod retention;
 mod run;
 pub mod schedule;
+mod schema;
 mod select;
 mod serve;
 mod session;
@@ -25,17 +29,9 @@ use crate::clock::{Clock, SystemClock};
 
 use exit::{Exit, Failure};
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0    done (for serve also after SIGTERM)
-  1    a run failed or was blocked, at least in part
-  2    wrong usage or configuration
-  3    the provider cannot be reached, or refuses the token or the account
-  130  interrupted";
-
 /// Takes and retires VPS.org server snapshots and backups by policy
 #[derive(Debug, Parser)]
-#[command(name = "snapwarden", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "snapwarden", version, about, after_help = exit::after_help(), max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -68,10 +64,14 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show each server's restore points, slots, last success, next run, and what is wrong
     Status(status::StatusArgs),
+    History(history::HistoryArgs),
     Schedule(schedule::ScheduleArgs),
     Retention(retention::RetentionArgs),
     /// Watch the daemon work on an emulated provider with three servers; needs no configuration
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+    Schema(schema::SchemaArgs),
 }
 
 /// Runs the program with the arguments of this process.
@@ -116,7 +116,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Take(args) => app::block_on(run::take(&common, &args)),
         Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
         Command::Status(args) => app::block_on(status::status(&common, &args)),
+        Command::History(args) => history::history(&common, &args),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
+        Command::Schema(args) => schema::schema(&args),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the commands write to stdout: JSON, and tables for people.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use crate::domain::fact::Target;
+use crate::domain::record::Subject;
 use crate::telemetry::printable;
 
 use super::exit::{Exit, Failure};
@@ -20,6 +22,21 @@ pub(super) struct ServerJson {
 impl From<&Target> for ServerJson {
     fn from(target: &Target) -> ServerJson {
         ServerJson { id: target.server.0, name: Some(target.server_name.to_string()).filter(|name| !name.is_empty()) }
+    }
+}
+
+impl From<&Subject> for ServerJson {
+    fn from(subject: &Subject) -> ServerJson {
+        ServerJson { id: subject.server.0, name: Some(subject.server_name.to_string()).filter(|name| !name.is_empty()) }
+    }
+}
+
+impl fmt::Display for ServerJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.id),
+            None => write!(f, "{}", self.id),
+        }
     }
 }
 
@@ -39,35 +56,80 @@ pub(super) fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// How a line stands out on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Color {
+    /// Something failed.
+    Red,
+    /// Somebody should look.
+    Yellow,
+    /// A line of headings.
+    Bold,
+}
+
+impl Color {
+    fn start(self) -> &'static str {
+        match self {
+            Color::Red => "\x1b[31m",
+            Color::Yellow => "\x1b[33m",
+            Color::Bold => "\x1b[1m",
+        }
+    }
+}
+
 /// Lines of cells, each column as wide as its widest cell; two spaces between them.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    cells: Vec<String>,
+    color: Option<Color>,
 }
 
 impl Table {
     /// With a line of headings.
     pub fn new(headings: &[&str]) -> Table {
-        Table { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+        let mut table = Table::default();
+        table.row_in(Some(Color::Bold), headings);
+        table
     }
 
     /// Adds a line. What comes from outside is made safe to print.
     pub fn row<S: AsRef<str>>(&mut self, cells: &[S]) {
-        self.rows.push(cells.iter().map(|cell| printable(cell.as_ref()).into_owned()).collect());
+        self.row_in(None, cells);
+    }
+
+    /// Adds a line that stands out where colours are shown.
+    pub fn row_in<S: AsRef<str>>(&mut self, color: Option<Color>, cells: &[S]) {
+        let cells = cells.iter().map(|cell| printable(cell.as_ref()).into_owned()).collect();
+        self.rows.push(Row { cells, color });
     }
 
     /// The text.
     pub fn render(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            text.push_str(cells.join("  ").trim_end());
-            text.push('\n');
-        }
-        text
+        self.lines().map(|(line, _)| line + "\n").collect()
+    }
+
+    /// The text for a terminal that wants colours.
+    pub fn render_in_color(&self) -> String {
+        let line = |(line, color): (String, Option<Color>)| match color {
+            Some(color) => format!("{}{line}\x1b[0m\n", color.start()),
+            None => line + "\n",
+        };
+        self.lines().map(line).collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (String, Option<Color>)> {
+        let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        self.rows.iter().map(move |row| {
+            let cells: Vec<String> = row.cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            (cells.join("  ").trim_end().to_owned(), row.color)
+        })
     }
 }
 

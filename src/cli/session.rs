@@ -105,7 +105,7 @@ impl<P: Provider> Session<P> {
 
     /// Writes what is still to be written.
     pub async fn close(self) -> Result<(), Failure> {
-        drop(self.driver);
+        self.driver.close().await;
         self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))
     }
 }

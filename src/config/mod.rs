@@ -42,6 +42,10 @@ use report::{Field, Report};
 use servers::Servers;
 use tree::{Key, Node, Span, Value};
 
+/// The JSON Schema (draft 2020-12) of the main file, for editors; `$defs/conf_d` is that of a file in `conf.d`. It says of the shape what [`load`] says, and
+/// `tests/config/schema.rs` holds the two together.
+pub const SCHEMA: &str = include_str!("../../config/snapwarden.schema.json");
+
 /// Reads the file at `path` and every `*.yaml` in `conf.d` beside it.
 ///
 /// `at` is only used to measure how far apart the times of a schedule are; any recent time will do.

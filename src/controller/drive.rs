@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Now};
 use crate::domain::fact::Fact;
@@ -33,6 +34,7 @@ pub struct Driver<P> {
     ports: Ports<P>,
     inputs: mpsc::UnboundedSender<Input>,
     records: mpsc::UnboundedSender<(Vec<Record>, Option<OpId>)>,
+    writer: JoinHandle<()>,
 }
 
 /// What whoever drives has to know of.
@@ -49,8 +51,15 @@ impl<P: Provider> Driver<P> {
     pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, mpsc::UnboundedReceiver<Input>) {
         let (inputs, received) = mpsc::unbounded_channel();
         let (records, to_write) = mpsc::unbounded_channel();
-        tokio::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
-        (Driver { controller, ports, inputs, records }, received)
+        let writer = tokio::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
+        (Driver { controller, ports, inputs, records, writer }, received)
+    }
+
+    /// Hands over to the journal what it has not got yet. Only then it may be closed: the last outcomes are among it.
+    pub async fn close(self) {
+        drop(self.records);
+        // It ends by itself; a panic in it has been told.
+        drop(self.writer.await);
     }
 
     /// The time.

@@ -127,6 +127,7 @@ impl<P: Provider> Daemon<P> {
             self.prune_journal();
         }
         self.parts.health.set_not_ready("stopping");
+        self.parts.driver.close().await;
         ending.unwrap_or(Ending::Drained)
     }
 

@@ -5,7 +5,9 @@
 mod bad;
 mod good;
 mod hostile;
+mod schema;
 mod several_files;
+mod shape;
 mod token;
 
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ mod clocks;
 mod cost;
 mod crash;
 mod doubt;
+mod driving;
 mod guards;
 mod journal;
 mod listing;

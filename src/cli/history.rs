@@ -1,0 +1,374 @@
+//! `snapwarden history`: what was done, from the journal.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::controller::{Select, ServerPattern};
+use crate::domain::mark::Origin;
+use crate::domain::policy::Globs;
+use crate::domain::record::{RunId, SlotsMissed, Subject, Trigger};
+use crate::journal::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, JournalError, JournalReader, Recall, RunRow};
+
+use super::Common;
+use super::app::{App, before};
+use super::exit::{Exit, Failure, stdout_has_color};
+use super::output::{self, Color, ServerJson, Table};
+use super::select::{SelectArgs, duration};
+
+/// At most so many creates, deletes, runs and missed slots each, the newest; a few hundred bytes every one.
+const ROWS_MAX: usize = 50_000;
+
+/// As much of a digest as people need to tell two policy texts apart.
+const DIGEST_SHOWN: usize = 8;
+
+/// Show what was done: runs, creates, deletes with their reasons, missed slots
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Reads the journal, also beside a running daemon, and asks the provider nothing.
+
+Examples:
+  snapwarden history --since 30d --server web-01
+  snapwarden history --json | jq '.entries[] | select(.do == \"delete\" and .item.id == 801)'
+
+`text` is the digest of the configuration by which something was done; `snapwarden check` tells that of a file.")]
+pub(super) struct HistoryArgs {
+    /// Only what began then or later: so long ago (7d), or a time (RFC 3339)
+    #[arg(long, value_name = "DURATION|TIME", default_value = "7d", value_parser = since)]
+    since: Since,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    select: SelectArgs,
+}
+
+/// Where a history begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Ago(jiff::SignedDuration),
+    At(Timestamp),
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(Since::At(time));
+    }
+    let ago = duration(text).map_err(|error| format!("neither a time such as 2026-11-21T03:30:00Z nor a duration such as 7d: {error}"))?;
+    jiff::SignedDuration::try_from(ago).map(Since::Ago).map_err(|error| error.to_string())
+}
+
+#[derive(Serialize)]
+struct HistoryJson<'e> {
+    since: String,
+    config: &'e str,
+    entries: &'e [Entry],
+}
+
+/// Something that was done, or was not.
+#[derive(Debug, Serialize)]
+struct Entry {
+    #[serde(rename = "at", serialize_with = "rfc3339")]
+    at: Timestamp,
+    r#do: &'static str,
+    server: ServerJson,
+    kind: &'static str,
+    policy: String,
+    run: Option<u64>,
+    trigger: Option<&'static str>,
+    result: &'static str,
+    ended_at: Option<String>,
+    error: Option<String>,
+    #[serde(flatten)]
+    details: Details,
+    /// The place in the order in which things became durable.
+    #[serde(skip)]
+    seq: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Details {
+    Run { slot: Option<String>, problems: Vec<ProblemJson> },
+    Create { item: ItemJson, description: String, slot: Option<String>, attempt: u32, config: String, gone: Option<GoneJson> },
+    Delete { item: ItemJson, reason: String, when: &'static str, extra: bool, config: String },
+    Missed { slot: String, count: u64 },
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemJson {
+    reason: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemJson {
+    id: Option<u64>,
+    name: Option<String>,
+    created_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GoneJson {
+    at: String,
+    by: &'static str,
+}
+
+fn rfc3339<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+pub(super) fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, Failure> {
+    let app = App::load(common)?;
+    let asked = match args.since {
+        Since::Ago(ago) => before(app.clock.now().wall, ago),
+        Since::At(time) => time,
+    };
+    let rows = read(&app, &filter(&args.select.select(), asked)?)?;
+    let since = complete_since(&rows, asked);
+    if since > asked {
+        eprintln!("warning: there is more than is shown; it is complete since {since}; narrow it by --since, --server, --policy or --kind");
+    }
+    let mut entries = entries(rows);
+    entries.retain(|entry| entry.at >= since);
+    if args.json {
+        output::json(&HistoryJson { since: since.to_string(), config: &app.config.digest, entries: &entries })?;
+    } else {
+        output::write(&text(&entries, since, stdout_has_color()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn read(app: &App, filter: &HistoryFilter) -> Result<HistoryRows, Failure> {
+    match JournalReader::open(&app.state()).and_then(|mut journal| journal.history(filter)) {
+        Err(error @ JournalError::Missing { .. }) => {
+            eprintln!("warning: failed to {error}: nothing was done yet, or `state` is another folder");
+            Ok(HistoryRows::default())
+        }
+        Err(error) => {
+            let denied = matches!(error, JournalError::Denied { .. });
+            let hint = denied.then(|| "run this as the user that the daemon runs as, or as root".to_owned());
+            Err(Failure::of(Exit::Failed, &error).hint(hint))
+        }
+        Ok(rows) => Ok(rows),
+    }
+}
+
+fn filter(select: &Select, since: Timestamp) -> Result<HistoryFilter, Failure> {
+    let mut filter = HistoryFilter { since: Some(since), kinds: select.kinds.clone(), ..HistoryFilter::all(ROWS_MAX) };
+    filter.policies = select.policies.iter().map(|policy| policy.as_str().into()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for server in &select.servers {
+        match server {
+            ServerPattern::Id(id) => filter.servers.push(*id),
+            ServerPattern::Name(globs) => names.extend(globs.texts().iter().map(String::as_str)),
+        }
+    }
+    filter.server_names = Globs::new(&names).map_err(|error| Failure::new(Exit::Usage, format!("snapwarden: {error}")))?;
+    Ok(filter)
+}
+
+/// From when on nothing is left out: a list that is full may lack something from before its oldest row.
+fn complete_since(rows: &HistoryRows, asked: Timestamp) -> Timestamp {
+    let full = |length: usize, oldest: Option<Timestamp>| oldest.filter(|_| length >= ROWS_MAX);
+    let oldest = [
+        full(rows.creates.len(), rows.creates.iter().map(|row| row.intent.at).min()),
+        full(rows.deletes.len(), rows.deletes.iter().map(|row| row.intent.at).min()),
+        full(rows.runs.len(), rows.runs.iter().map(|row| row.start.at).min()),
+        full(rows.missed.len(), rows.missed.iter().map(|row| row.at).min()),
+    ];
+    oldest.into_iter().flatten().fold(asked, Timestamp::max)
+}
+
+/// The rows as entries, the newest last.
+fn entries(rows: HistoryRows) -> Vec<Entry> {
+    let triggers: BTreeMap<RunId, Trigger> = rows.runs.iter().map(|row| (row.start.run, row.start.trigger)).collect();
+    let trigger = |run: RunId| triggers.get(&run).map(|trigger| trigger.as_str());
+    let mut entries: Vec<Entry> = rows.runs.iter().map(of_run).collect();
+    entries.extend(rows.creates.into_iter().map(|row| of_create(&row, trigger(row.intent.run))));
+    entries.extend(rows.deletes.into_iter().map(|row| of_delete(&row, trigger(row.intent.run))));
+    entries.extend(rows.missed.iter().map(of_missed));
+    entries.sort_by_key(|entry| (entry.at, entry.seq));
+    entries
+}
+
+fn of(subject: &Subject, r#do: &'static str, at: Timestamp, seq: u64, result: &'static str, details: Details) -> Entry {
+    Entry {
+        at,
+        r#do,
+        server: subject.into(),
+        kind: subject.kind.as_str(),
+        policy: subject.policy.to_string(),
+        run: None,
+        trigger: None,
+        result,
+        ended_at: None,
+        error: None,
+        details,
+        seq,
+    }
+}
+
+fn of_run(row: &RunRow) -> Entry {
+    let (start, ended) = (&row.start, row.ended.as_ref());
+    let problems = ended.map_or(&[][..], |end| &end.problems).iter();
+    let problems = problems.map(|problem| ProblemJson { reason: problem.reason.as_str(), detail: problem.detail.clone() }).collect();
+    let result = ended.map_or("unfinished", |end| end.result.as_str());
+    let details = Details::Run { slot: start.slot.map(|slot| slot.to_string()), problems };
+    Entry {
+        run: Some(start.run.0),
+        trigger: Some(start.trigger.as_str()),
+        ended_at: ended.map(|end| end.at.to_string()),
+        error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
+        ..of(&start.subject, "run", start.at, row.seq, result, details)
+    }
+}
+
+fn of_create(row: &CreateRow, trigger: Option<&'static str>) -> Entry {
+    let (intent, ended) = (&row.intent, row.ended.as_ref());
+    let slot = match &intent.origin {
+        Origin::Slot { slot, .. } => Some(slot.to_string()),
+        Origin::Hand { .. } => None,
+    };
+    let details = Details::Create {
+        item: ItemJson { id: row.item.map(|item| item.0), name: intent.name.as_deref().map(str::to_owned), created_at: None },
+        description: intent.description.to_string(),
+        slot,
+        attempt: intent.attempt,
+        config: intent.config.to_string(),
+        gone: row.gone.map(|gone| GoneJson { at: gone.at.to_string(), by: if gone.ours { "us" } else { "others" } }),
+    };
+    Entry {
+        run: Some(intent.run.0),
+        trigger,
+        ended_at: ended.map(|end| end.at.to_string()),
+        error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
+        ..of(&intent.subject, "create", intent.at, row.seq, row.state.as_str(), details)
+    }
+}
+
+fn of_delete(row: &DeleteRow, trigger: Option<&'static str>) -> Entry {
+    let (intent, ended) = (&row.intent, row.ended.as_ref());
+    let details = Details::Delete {
+        item: ItemJson {
+            id: Some(intent.item.0),
+            name: intent.item_name.as_deref().map(str::to_owned),
+            created_at: Some(intent.item_created_at.to_string()),
+        },
+        reason: intent.reason.to_string(),
+        when: intent.when.as_str(),
+        extra: intent.extra,
+        config: intent.config.to_string(),
+    };
+    Entry {
+        run: Some(intent.run.0),
+        trigger,
+        ended_at: ended.map(|end| end.at.to_string()),
+        error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
+        ..of(&intent.subject, "delete", intent.at, row.seq, row.state.as_str(), details)
+    }
+}
+
+fn of_missed(missed: &SlotsMissed) -> Entry {
+    let details = Details::Missed { slot: missed.slot.to_string(), count: missed.count };
+    of(&missed.subject, "missed", missed.at, 0, "missed", details)
+}
+
+fn text(entries: &[Entry], since: Timestamp, color: bool) -> String {
+    if entries.is_empty() {
+        return format!("nothing was done since {since}\n");
+    }
+    let mut table = Table::new(&["TIME", "SERVER", "KIND", "WHAT", "ITEM", "RESULT", "WHY"]);
+    for entry in entries {
+        let cells = [
+            entry.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            entry.server.to_string(),
+            entry.kind.to_owned(),
+            entry.r#do.to_owned(),
+            item(&entry.details),
+            entry.result.replace('_', " "),
+            why(entry),
+        ];
+        table.row_in(color_of(entry.result), &cells);
+    }
+    if color { table.render_in_color() } else { table.render() }
+}
+
+fn color_of(result: &str) -> Option<Color> {
+    match result {
+        "failure" | "failed" | "refused" | "ineffective" | "absent" | "not_sent" => Some(Color::Red),
+        "blocked" | "missed" | "intended" | "unfinished" => Some(Color::Yellow),
+        _ => None,
+    }
+}
+
+/// The item's number and name.
+fn item(details: &Details) -> String {
+    let (Details::Create { item, .. } | Details::Delete { item, .. }) = details else { return "-".to_owned() };
+    let id = item.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+    item.name.as_ref().map_or(id.clone(), |name| format!("{id} {name}"))
+}
+
+/// What it was done for, who set it off, and by which text of which policy; last what went wrong, which may be long.
+fn why(entry: &Entry) -> String {
+    let slot = |slot: &Option<String>| slot.as_ref().map_or_else(|| "by hand".to_owned(), |slot| format!("slot {slot}"));
+    let (what, config) = match &entry.details {
+        Details::Run { slot: Some(slot), .. } => (format!("slot {slot}"), None),
+        Details::Run { slot: None, .. } => ("no slot".to_owned(), None),
+        Details::Create { slot: of, attempt, config, .. } => {
+            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            (slot(of) + &again, Some(config))
+        }
+        Details::Delete { reason, config, .. } => (reason.clone(), Some(config)),
+        Details::Missed { slot, count: 1 } => (format!("slot {slot}"), None),
+        Details::Missed { slot, count } => (format!("{count} slots, the newest {slot}"), None),
+    };
+    let mut by: Vec<String> = entry.trigger.map(str::to_owned).into_iter().collect();
+    by.push(format!("policy {}", entry.policy));
+    by.extend(config.map(|digest| format!("text {}", digest.get(..DIGEST_SHOWN).unwrap_or(digest))));
+    let mut why = format!("{what} ({})", by.join(", "));
+    if let Details::Create { gone: Some(GoneJson { at, by: "others" }), .. } = &entry.details {
+        why.push_str(&format!("; gone since {at}, not through snapwarden"));
+    }
+    if let Details::Run { problems, .. } = &entry.details {
+        problems.iter().for_each(|problem| why.push_str(&format!("; {}: {}", problem.reason, problem.detail)));
+    }
+    if let Some(error) = &entry.error {
+        why.push_str(&format!("; {error}"));
+    }
+    why
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_begins_so_long_ago_or_at_a_time() {
+        assert_eq!(since("7d"), Ok(Since::Ago(jiff::SignedDuration::from_hours(168))));
+        assert_eq!(since("2026-11-21T03:30:00+01:00"), Ok(Since::At("2026-11-21T02:30:00Z".parse().unwrap())));
+        for wrong in ["", "5M", "yesterday", "2026-11-21", "2026-11-21T03:30:00", "0s", "-7d"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    fn missed(count: usize, oldest: i64) -> Vec<SlotsMissed> {
+        let subject = Subject {
+            server: crate::domain::inventory::ServerId(1),
+            server_name: "web".into(),
+            kind: crate::domain::inventory::Kind::Snapshot,
+            policy: "web".into(),
+        };
+        let at = |index: usize| Timestamp::from_second(oldest + i64::try_from(count - index).unwrap()).unwrap();
+        (1..=count).map(|index| SlotsMissed { subject: subject.clone(), slot: at(index), count: 1, at: at(index) }).collect()
+    }
+
+    #[test]
+    fn a_list_that_is_full_says_from_when_on_it_is_complete() {
+        let asked = Timestamp::from_second(100).unwrap();
+        let rows = |missed| HistoryRows { missed, ..HistoryRows::default() };
+        assert_eq!(complete_since(&rows(missed(ROWS_MAX - 1, 5000)), asked), asked);
+        assert_eq!(complete_since(&rows(missed(ROWS_MAX, 5000)), asked), Timestamp::from_second(5000).unwrap());
+    }
+}
