@@ -1,5 +1,7 @@
 //! Simulated histories: every fault, every crash, for weeks within milliseconds. `docs/reliability.md` tells what is promised and how to replay.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests, too, end a test by a panic")]
+
 mod calm;
 mod corpus;
 mod pairs;
