@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::landmark::Landmark;
+use super::sequence::{Sequence, passed_over};
 use crate::controller::{Input, Setup};
-use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::inventory::{ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
@@ -42,6 +43,7 @@ struct Ground {
     whole: bool,
     unreadable: BTreeSet<ServerId>,
     ids: Vec<ItemId>,
+    complete: BTreeSet<ItemId>,
     used: BTreeMap<ServerId, u64>,
     /// It showed something else than what there was.
     lie: bool,
@@ -75,6 +77,7 @@ pub(super) struct Conduct {
     doubtful_deletes: BTreeSet<OpId>,
     /// Creates, the same.
     doubtful_creates: BTreeSet<OpId>,
+    sequence: Sequence,
     pub landmarks: BTreeSet<Landmark>,
 }
 
@@ -100,6 +103,7 @@ impl Conduct {
             };
         }
         self.unsent.clear();
+        self.sequence.process_died();
         self.grounds.clear();
         self.whole_begun.clear();
         self.names.clear();
@@ -122,6 +126,7 @@ impl Conduct {
     /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
     pub fn journal_lost(&mut self) -> Vec<String> {
         self.undecided_deletes.clear();
+        self.sequence.forget();
         let sent = std::mem::take(&mut self.sent);
         sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
     }
@@ -144,9 +149,11 @@ impl Conduct {
     }
 
     /// The program has decided this, durable or not. Returns what is wrong with it.
-    pub fn decided(&mut self, records: &[Record], grace: Duration) -> Vec<String> {
+    pub fn decided(&mut self, scene: Scene<'_>, records: &[Record]) -> Vec<String> {
+        let grace = scene.setup.request_timeout * 2;
         let mut wrong = Vec::new();
         for record in records {
+            wrong.extend(self.sequence.decided(scene, record, &self.creates));
             match record {
                 Record::DeleteEnded { op, .. } => {
                     if self.doubtful_deletes.remove(op) {
@@ -220,6 +227,7 @@ impl Conduct {
                     whole,
                     unreadable: listing.opaque.iter().filter_map(|opaque| opaque.server).collect(),
                     ids: listing.items.iter().map(|item| item.id).collect(),
+                    complete: listing.items.iter().filter(|item| item.status == Status::Completed).map(|item| item.id).collect(),
                     used,
                     lie,
                 };
@@ -297,6 +305,7 @@ impl Conduct {
         if self.in_flight.values().any(|(on, _, description)| *on == server && description.is_some()) {
             wrong.push(format!("F21: two creates on {server} at once"));
         }
+        wrong.extend(self.sequence.being_made(scene, server, &self.creates));
         wrong.extend(self.at_the_cap(scene, server, kind));
         let key = (server, kind, order.description.clone());
         let sent = self.sent.entry(key).or_insert(Sent { op, count: 0, at: scene.time, undecided: false });
@@ -341,6 +350,9 @@ impl Conduct {
         }
         wrong.extend(self.doubt(scene, server, kind, item));
         wrong.extend(not_ours(scene, server, kind, item));
+        if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
+            wrong.extend(passed_over(scene, &ground.complete, found));
+        }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {
             self.landmarks.insert(Landmark::DeleteSentAgain);

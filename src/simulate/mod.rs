@@ -9,6 +9,7 @@ mod chance;
 mod conduct;
 mod host;
 mod landmark;
+mod sequence;
 mod trouble;
 mod twin;
 mod watch;

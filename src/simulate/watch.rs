@@ -163,10 +163,6 @@ impl Watch {
             }
             others.push(item.id);
         }
-        if by == Maker::Hand {
-            // Somebody fills a slot that we had emptied for ourselves: then we are at the cap once more.
-            self.tallies.entry((item.server, item.kind)).or_default().holes = 0;
-        }
         self.there.insert((item.server, item.kind, item.id), item.clone());
     }
 

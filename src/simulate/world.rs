@@ -379,10 +379,9 @@ impl World {
     }
 
     fn decided(&mut self, place: usize, records: &[Record]) {
+        self.judge(place, |conduct, scene| conduct.decided(scene, records));
         if let Some(host) = self.hosts.get_mut(place) {
-            let wrong = host.conduct.decided(records, host.setup.request_timeout * 2);
             self.landmarks.append(&mut host.conduct.landmarks);
-            self.breaches.extend(wrong);
         }
         let extra = self.hosts.get(place).map_or(0, |host| host.setup.wanted.fuse.extra_per_server);
         for record in records {
