@@ -113,6 +113,8 @@ impl Watch {
             tally.holes = 0;
         }
         self.extras.clear();
+        // Of a delete that is still on its way the program knows nothing any more, so it cannot take the hole for its own.
+        self.announced.clear();
         // A slot whose item is gone, or goes, may be filled again: neither the provider nor the journal knows of it.
         let there = &self.there;
         self.forgotten.extend(there.keys().map(|(_, kind, id)| (*kind, *id)));
