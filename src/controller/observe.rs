@@ -324,7 +324,7 @@ impl Controller {
 /// Items that the journal knows as unfinished and that are not.
 fn finished(rows: &[Row<'_>], memory: &TargetMemory) -> Vec<(OpId, Status)> {
     let ended = rows.iter().filter(|row| matches!(row.item.status, Status::Completed | Status::Failed));
-    ended.filter_map(|row| Some((*memory.unfinished.get(&row.item.id)?, row.item.status.clone()))).collect()
+    ended.filter_map(|row| Some((memory.unfinished.get(&row.item.id)?.op, row.item.status.clone()))).collect()
 }
 
 impl TargetState {

@@ -181,13 +181,17 @@ impl Controller {
             }
             None => {}
         }
-        let state = self.targets.get(&key)?;
-        let young = |created: Timestamp| now.wall.duration_since(created).unsigned_abs() < state.policy.stuck_after;
-        let unfinished = &state.summary.as_ref()?.unfinished;
-        let (item, created) = *unfinished.iter().find(|(item, created)| !state.given_up.contains(item) && young(*created))?;
-        let op: Option<OpId> = self.memory.get(key)?.unfinished.get(&item).copied();
-        let age = now.wall.duration_since(created).unsigned_abs();
-        Some(Resume::Waiting { op, item, age })
+        let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
+        let inventory = self.inventories.get(&key.1)?.of(key.0);
+        let for_slot = |item: &ItemId| memory.made.get(item).is_some_and(|origin| origin.slot().is_some());
+        // What a list does not show that is stale, or not whole, is being made all the same.
+        let unseen = memory.unfinished.iter().filter(|(item, _)| for_slot(item) && inventory.find(**item).is_none());
+        let unfinished = state.summary.as_ref()?.unfinished.iter().copied().chain(unseen.map(|(item, accepted)| (*item, accepted.at)));
+        let age = |since: Timestamp| now.wall.duration_since(since).unsigned_abs();
+        let mut young = unfinished.filter(|(item, since)| !state.given_up.contains(item) && age(*since) < state.policy.stuck_after);
+        let (item, since) = young.next()?;
+        let op: Option<OpId> = memory.unfinished.get(&item).map(|accepted| accepted.op);
+        Some(Resume::Waiting { op, item, age: age(since) })
     }
 
     /// A run has ended: when its slot may be tried again, and what it waited for in vain.

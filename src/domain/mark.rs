@@ -32,6 +32,17 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// The slot it satisfies; none for an item made by hand.
+    #[must_use]
+    pub fn slot(&self) -> Option<Timestamp> {
+        match self {
+            Origin::Slot { slot, .. } => Some(*slot),
+            Origin::Hand { .. } => None,
+        }
+    }
+}
+
 /// What the description of an item of ours says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -71,10 +82,7 @@ impl Mark {
     /// The slot it satisfies; none for an item made by hand.
     #[must_use]
     pub fn slot(&self) -> Option<Timestamp> {
-        match self.origin {
-            Origin::Slot { slot, .. } => Some(slot),
-            Origin::Hand { .. } => None,
-        }
+        self.origin.slot()
     }
 
     /// Reads a description. Only a whole mark counts: the known keys in their order, nothing before, between or after.

@@ -37,7 +37,7 @@ pub struct TargetMemory {
     /// Items made by us that are not known to be gone, with their origin.
     pub made: BTreeMap<ItemId, Origin>,
     /// Those of them that have neither completed nor failed yet.
-    pub unfinished: BTreeMap<ItemId, OpId>,
+    pub unfinished: BTreeMap<ItemId, Accepted>,
     /// Creates and deletes that may have been sent and are not decided.
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
@@ -56,7 +56,18 @@ pub struct TargetMemory {
     pub problems: Vec<Problem>,
     /// Up to this slot, missed ones have been counted.
     pub accounted: Option<Timestamp>,
+    /// The newest of the deletes that made room and are unpaid.
+    last_room: Option<OpId>,
     slots: BTreeMap<Timestamp, SlotMemory>,
+}
+
+/// A create whose item was accepted and is being made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which create.
+    pub op: OpId,
+    /// When its item became known.
+    pub at: Timestamp,
 }
 
 /// What is remembered of one slot.
@@ -147,7 +158,7 @@ impl Memory {
         match record {
             Record::CreateIntent(intent) => self.create_intent(intent),
             Record::DeleteIntent(intent) => self.delete_intent(intent),
-            Record::CreateAccepted { op, item, .. } => self.accepted(*op, *item),
+            Record::CreateAccepted { op, item, at } => self.accepted(*op, *item, *at),
             Record::CreateCompleted { op, .. } => self.completed(*op),
             Record::CreateEnded { op, how, .. } => self.create_ended(*op, *how),
             Record::DeleteEnded { op, how, .. } => self.delete_ended(*op, *how),
@@ -190,13 +201,13 @@ impl Memory {
         }
     }
 
-    fn accepted(&mut self, op: OpId, item: ItemId) {
+    fn accepted(&mut self, op: OpId, item: ItemId, at: Timestamp) {
         let Some((key, Op::Create { origin, item: known })) = self.ops.get_mut(&op) else { return };
         *known = Some(item);
         let (key, origin) = (*key, origin.clone());
         let target = self.entry(key);
         target.undecided.remove(&op);
-        target.unfinished.insert(item, op);
+        target.unfinished.insert(item, Accepted { op, at });
         if let Origin::Slot { slot, .. } = origin {
             target.slot_mut(slot).done = true;
         }
@@ -206,7 +217,10 @@ impl Memory {
     fn completed(&mut self, op: OpId) {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        (target.rooms_made, target.room_for) = (0, None);
+        // One that was ordered before the room was made pays for nothing, however late its completion is seen.
+        if target.last_room.is_none_or(|room| op > room) {
+            (target.rooms_made, target.room_for, target.last_room) = (0, None, None);
+        }
         if let Some(item) = item {
             target.unfinished.remove(&item);
         }
@@ -240,7 +254,7 @@ impl Memory {
                 target.forget(item);
                 if makes_room {
                     target.rooms_made = target.rooms_made.saturating_add(1);
-                    target.room_for = room_for;
+                    (target.room_for, target.last_room) = (room_for, Some(op));
                 }
             }
             // Nothing was deleted: it does not count against the fuse.
@@ -261,7 +275,8 @@ impl Memory {
         self.entry(key).last_name = start.subject.server_name.clone();
         if let Some(slot) = start.slot {
             let target = self.entry(key);
-            target.accounted = target.accounted.max(Some(slot));
+            // A slot to come, of a machine whose clock is ahead, says nothing of those that this clock has dealt with.
+            target.accounted = target.accounted.max(Some(slot).filter(|slot| *slot <= start.at));
         }
     }
 

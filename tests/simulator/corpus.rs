@@ -9,7 +9,10 @@ const SEEDS: &[(u64, &str)] = &[
     (352, "what was wrong with a list stood for ever, once no policy was for its kind"),
     (750, "a hole that another daemon had filled blocked every run, with more items there than are ever kept"),
     (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
+    (8900, "after a crash an item that a doubted list does not show was forgotten, and another was ordered beside it"),
+    (11_708, "a slot to come, of another machine's clock, let slots be begun again once our own clock was set back"),
     (13_453, "an item by hand did not pay for the room that was made for it"),
+    (15_030, "the late completion of an item for an earlier slot paid for a room that was made after it"),
     (17_967, "items of slots to come paid for each room, so that it was made again and again"),
 ];
 

@@ -75,7 +75,10 @@ fn a_create_is_undecided_then_unfinished_then_made() {
     memory.apply(&accepted(1, 801));
     let target = memory.get(KEY).unwrap();
     assert!(target.undecided.is_empty() && target.slot(ago(1)).done);
-    assert_eq!((target.unfinished.get(&ItemId(801)), target.made.get(&ItemId(801))), (Some(&OpId(1)), Some(&slot_mark(ago(1)).origin)));
+    assert_eq!(
+        (target.unfinished.get(&ItemId(801)).map(|accepted| accepted.op), target.made.get(&ItemId(801))),
+        (Some(OpId(1)), Some(&slot_mark(ago(1)).origin))
+    );
     memory.apply(&completed(1));
     let target = memory.get(KEY).unwrap();
     assert!(target.unfinished.is_empty() && target.made.contains_key(&ItemId(801)));
@@ -106,6 +109,14 @@ fn room_is_unpaid_until_a_create_completes() {
     assert_eq!(memory.get(KEY).unwrap().rooms_made, 1);
     memory.apply(&completed(2));
     assert_eq!((memory.get(KEY).unwrap().rooms_made, memory.get(KEY).unwrap().room_for), (0, None));
+    let late = folded(&[
+        create(1, ago(2)),
+        accepted(1, 801),
+        delete(2, 800, DeleteWhen::BeforeCreate, false, now()),
+        deleted(2, DeleteEnd::Gone),
+        completed(1),
+    ]);
+    assert_eq!(late.get(KEY).unwrap().rooms_made, 1, "what was ordered before pays for nothing");
     for how in [DeleteEnd::Refused, DeleteEnd::Ineffective] {
         assert_eq!(folded(&[room.clone(), deleted(1, how)]).get(KEY).unwrap().rooms_made, 0);
     }
@@ -144,6 +155,12 @@ fn runs_leave_their_end_behind() {
     assert_eq!((&*target.last_name, &target.problems[..]), ("web-01", &[problem.clone()][..]));
     // An end of a run that was never heard of says nothing.
     assert!(folded(&[end(9, RunResult::Success, now())]).get(KEY).is_none());
+}
+
+#[test]
+fn a_slot_to_come_is_not_dealt_with() {
+    let resumed = folded(&[started(1, ago(1)), started(2, ago(-30))]);
+    assert_eq!(resumed.get(KEY).unwrap().accounted, Some(ago(1)));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_delete_in_doubt_is_settled_and_never_sent_again() {
 fn waiting(age_s: u64) -> Story {
     let mut story = Story::sent("last=4", &some(4));
     story.created(coming(Status::InProgress));
-    let op = story.memory.get((SERVER, Kind::Snapshot)).unwrap().unfinished.values().next().copied();
+    let op = story.memory.get((SERVER, Kind::Snapshot)).unwrap().unfinished.values().next().map(|accepted| accepted.op);
     crashed(story.memory, Resume::Waiting { op, item: ItemId(900), age: Duration::from_secs(age_s) })
 }
 
