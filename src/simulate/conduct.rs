@@ -14,7 +14,7 @@ use crate::domain::inventory::{ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
-use crate::domain::record::{CreateEnd, CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
+use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, Trigger};
 use crate::emulator::{Account, Progress};
 use crate::journal::{CreateState, DeleteRow, DeleteState, Recollection};
 use crate::provider::ProviderError;
@@ -69,6 +69,8 @@ pub(super) struct Conduct {
     /// The names in the newest listings, where the servers may not be told any more.
     listed_names: BTreeMap<ServerId, String>,
     restoring: BTreeSet<ServerId>,
+    /// Items that this machine knows as made by it, and not as gone.
+    made: BTreeMap<ItemId, (ServerId, Kind)>,
     /// Items whose delete was sent.
     deletes_sent: BTreeSet<(Kind, ItemId)>,
     /// When the servers were last told.
@@ -115,7 +117,13 @@ impl Conduct {
     pub fn began(&mut self, past: &Recollection) {
         let open = |row: &&DeleteRow| row.state == DeleteState::Intended;
         let undecided: BTreeSet<ItemId> = past.deletes.iter().filter(open).map(|row| row.intent.item).collect();
+        for row in past.deletes.iter().filter(open) {
+            self.deletes.entry(row.intent.op).or_insert_with(|| row.intent.clone());
+        }
         self.undecided_deletes.retain(|_, item| undecided.contains(item));
+        let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
+        let there: BTreeSet<ItemId> = there.collect();
+        self.made.retain(|item, _| there.contains(item));
         let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
         let undecided: BTreeSet<&str> = open.map(|row| &*row.intent.description).collect();
         for ((.., description), sent) in &mut self.sent {
@@ -126,6 +134,7 @@ impl Conduct {
     /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
     pub fn journal_lost(&mut self) -> Vec<String> {
         self.undecided_deletes.clear();
+        self.made.clear();
         self.sequence.forget();
         let sent = std::mem::take(&mut self.sent);
         sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
@@ -155,24 +164,29 @@ impl Conduct {
         for record in records {
             wrong.extend(self.sequence.decided(scene, record, &self.creates));
             match record {
-                Record::DeleteEnded { op, .. } => {
+                Record::DeleteEnded { op, how, .. } => {
                     if self.doubtful_deletes.remove(op) {
                         self.landmarks.insert(Landmark::DeleteSettledByLooking);
                     }
                     if let Some(intent) = self.deletes.get(op) {
+                        if *how == DeleteEnd::Gone {
+                            self.made.remove(&intent.item);
+                        }
                         self.undecided_deletes.remove(&(intent.subject.server, intent.subject.kind));
                     }
                 }
                 Record::RunStarted(start) if start.trigger == Trigger::Command => drop(self.asked_for.insert(start.run)),
                 // Found by its mark.
-                Record::CreateAccepted { op, .. } => {
+                Record::CreateAccepted { op, item, .. } => {
                     let intent = self.creates.get(op);
+                    self.made.extend(intent.map(|intent| (*item, (intent.subject.server, intent.subject.kind))));
                     if !self.in_flight.contains_key(op) && self.doubtful_creates.remove(op) {
                         self.landmarks.insert(Landmark::CreateFoundByMark);
                     }
                     let key = intent.map(|intent| (intent.subject.server, intent.subject.kind, intent.description.to_string()));
                     key.and_then(|key| self.sent.get_mut(&key)).into_iter().for_each(|sent| sent.undecided = false);
                 }
+                Record::ItemGone { item, .. } => drop(self.made.remove(item)),
                 Record::CreateEnded { op, how: CreateEnd::Absent, .. } => wrong.extend(self.proved_absent(*op, grace)),
                 _ => {}
             }
@@ -376,6 +390,8 @@ impl Conduct {
             "the last listing was begun before the last write".to_owned()
         } else if !ground.ids.contains(&item) {
             "the last listing does not show it".to_owned()
+        } else if let Some(hidden) = self.hidden(ground, server, kind) {
+            format!("the last listing does not show {hidden}, which was made there")
         } else if self.restoring.contains(&server) && scene.time < self.told_servers + RESTORE_TAKES_MAX {
             "the server is being restored".to_owned()
         } else if self.other_name(scene.setup, server) {
@@ -386,6 +402,11 @@ impl Conduct {
             return None;
         };
         Some(format!("I4: {item} goes although {doubt}"))
+    }
+
+    fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
+        let mut made = self.made.iter().filter(|(_, of)| **of == (server, kind));
+        made.find(|(item, _)| !ground.ids.contains(item)).map(|(item, _)| *item)
     }
 
     fn other_name(&self, setup: &Setup, server: ServerId) -> bool {
