@@ -117,3 +117,26 @@ fn with_both_kinds_due_at_once() {
 fn with_a_slot_that_passes_while_the_other_kind_is_made() {
     every_crash_with_a_backup("58 2 * * *");
 }
+
+/// The journal alone knows of what is being made.
+#[test]
+fn with_lists_afterwards_that_show_nothing_of_it() {
+    let backups = "    backups: {schedule: \"0 3 * * *\", keep: {last: 3}}\nservers:";
+    let yaml = &refreshed_seldom(&one("keep: {last: 3}").replace("servers:", backups));
+    for trouble in [Trouble::Empty, Trouble::Incomplete] {
+        let mut world = World::new(yaml);
+        world.run_until("2026-03-06T02:59:59Z");
+        let before = world.calls("create");
+        assert!(world.run_until_that(MINUTE, |world| world.calls("create") == before + 1));
+        world.run_for(Duration::from_secs(5));
+        world.always(On::Lists, trouble.clone());
+        world.restart(Duration::from_secs(20));
+        world.run_for(MINUTE * 5);
+        assert_eq!(world.calls("create"), before + 1, "{trouble:?}");
+        world.heal();
+        world.run_until("2026-03-08T12:00:00Z");
+        world.settle();
+        assert_eq!(overlaps(&world), Vec::<String>::new(), "{trouble:?}");
+        assert_eq!(world.watch.created_by_us().len(), 16, "{trouble:?}");
+    }
+}
