@@ -123,9 +123,12 @@ impl AccountState {
 
     /// The provider's clock minus ours, in seconds.
     pub fn skew(&self) -> Option<f64> {
-        let mut sorted: Vec<f64> = self.skews.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+        let mut samples = [0.0; SKEW_SAMPLES];
+        let count = self.skews.len().min(SKEW_SAMPLES);
+        samples.iter_mut().zip(&self.skews).for_each(|(sample, skew)| *sample = *skew);
+        let sorted = &mut samples[..count];
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.get(count / 2).copied()
     }
 
     /// Why nothing may be deleted anywhere.

@@ -167,7 +167,7 @@ pub struct Controller {
     inventories: BTreeMap<Kind, Inventory>,
     servers: Option<ServersSeen>,
     account: AccountState,
-    runs: BTreeMap<ServerId, Run>,
+    runs: BTreeMap<ServerId, Box<Run>>,
     ops: BTreeMap<OpId, ServerId>,
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
     last_writes: BTreeMap<ServerId, Mono>,
@@ -320,7 +320,7 @@ impl Controller {
         }
         self.write_again(now);
         self.tell_account(now);
-        if self.stopping && !self.stopped && !self.runs.values().any(Run::is_in_flight) {
+        if self.stopping && !self.stopped && !self.runs.values().any(|run| run.is_in_flight()) {
             self.stopped = true;
             self.out.push(Command::Stopped);
         }

@@ -58,6 +58,18 @@ pub(super) struct TargetState {
     watching: Watching,
     /// Complete listings since the last one that was not complete for this server.
     clean: u32,
+    /// On what the summary stands, where another listing that shows the same needs no second look.
+    settled: Option<Settled>,
+}
+
+/// What must be as it was for a listing that shows the same to say nothing new: it was complete, showed everything that is watched, and of
+/// each item of ours the mark. All else that a summary depends on sets the targets up anew when it changes.
+#[derive(Debug)]
+struct Settled {
+    from: Timestamp,
+    until: Option<Timestamp>,
+    /// What the journal knew as made by us.
+    made: Vec<ItemId>,
 }
 
 /// When a slot may be tried again.
@@ -115,8 +127,8 @@ impl Controller {
                 if self.source(kind).doubts_empty(begun, empty) {
                     listing.defects.push(Defect::Empty);
                 }
-                self.inventories.insert(kind, Inventory::new(listing, begun));
-                self.observe(now, kind);
+                let before = self.inventories.insert(kind, Inventory::new(listing, begun));
+                self.observe(now, kind, before.as_ref());
             }
             Err(error) => self.listing_failed(now, kind, error),
         }
@@ -137,10 +149,12 @@ impl Controller {
         self.give_up_if_hopeless();
     }
 
-    fn observe(&mut self, now: Now, kind: Kind) {
+    fn observe(&mut self, now: Now, kind: Kind, before: Option<&Inventory>) {
         let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
         for key in &keys {
-            self.summarize(now, *key, true);
+            if !before.is_some_and(|before| self.says_nothing_new(now, *key, before)) {
+                self.summarize(now, *key, true);
+            }
             self.rehearse(now, *key);
         }
         let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
@@ -205,6 +219,21 @@ impl Controller {
         told || seen.is_some_and(|seen| seen.listing.servers.iter().any(|shown| shown.id == server && shown.is_restoring()))
     }
 
+    /// Whether the newest listing shows of a target what the one before it showed, and nothing else could make more of it. It is counted then.
+    fn says_nothing_new(&mut self, now: Now, key: TargetKey, before: &Inventory) -> bool {
+        let (Some(inventory), Some(memory)) = (self.inventories.get(&key.1), self.memory.get(key)) else { return false };
+        let Some(state) = self.targets.get_mut(&key) else { return false };
+        let Some(settled) = &state.settled else { return false };
+        let holds = settled.from <= now.wall && settled.until.is_none_or(|until| now.wall < until) && memory.made.keys().eq(&settled.made);
+        let view = inventory.of(key.0);
+        let has_ended = |item: &Item| matches!(item.status, Status::Completed | Status::Failed) && memory.unfinished.contains_key(&item.id);
+        let same = holds && view.shows_the_same(&before.of(key.0)) && !view.items.iter().any(has_ended);
+        if same {
+            state.clean = state.clean.saturating_add(1);
+        }
+        same
+    }
+
     /// Takes in what the newest listing shows of a target. `fresh`: it has just come.
     fn summarize(&mut self, now: Now, key: TargetKey, fresh: bool) {
         let Some(inventory) = self.inventories.get(&key.1) else { return };
@@ -217,7 +246,10 @@ impl Controller {
             let knowledge = Knowledge { made: &memory.made, protected, held: &held };
             assess_belonging(view.items, &self.setup.wanted, &state.policy, knowledge, now.wall)
         };
-        state.summary = Some(Summary::of(&rows, &view, &state.policy, now.wall));
+        let summary = Summary::of(&rows, &view, &state.policy, now.wall);
+        let until = summary.holds_until;
+        state.summary = Some(summary);
+        state.settled = None;
         if !fresh {
             return;
         }
@@ -226,6 +258,9 @@ impl Controller {
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
         let grace = self.setup.request_timeout.saturating_mul(2);
         let lost = if whole { state.watching.see(&rows, memory, view.begun(), grace) } else { Vec::new() };
+        if whole && state.watching.all_there && finished.is_empty() && rows.iter().all(|row| !row.mark_lost) {
+            state.settled = Some(Settled { from: now.wall, until, made: memory.made.keys().copied().collect() });
+        }
         self.note_finished(now, key, finished);
         self.note_lost(now, key, lost);
     }
@@ -248,7 +283,7 @@ impl Controller {
         for (item, known) in lost {
             let target = self.target(key);
             let name = match known {
-                Known::Seen(name) => name.into(),
+                Known::Seen(name) => (*name).into(),
                 Known::Made(origin) => self.mark(origin, None).description(),
             };
             self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
@@ -260,6 +295,7 @@ impl Controller {
     pub(super) fn unwatch(&mut self, key: TargetKey, item: ItemId) {
         if let Some(state) = self.targets.get_mut(&key) {
             state.watching.forget(item);
+            state.settled = None;
         }
     }
 
@@ -341,6 +377,7 @@ impl TargetState {
             breach: None,
             watching: Watching::default(),
             clean: CLEAN_LISTINGS,
+            settled: None,
         }
     }
 }

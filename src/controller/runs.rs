@@ -48,7 +48,7 @@ impl Controller {
     pub(super) fn start(&mut self, now: Now, errand: Errand) {
         let start = self.open_run(now, errand);
         let server = start.target.server;
-        self.runs.insert(server, Run::new(start));
+        self.runs.insert(server, Box::new(Run::new(start)));
         self.nudge(now, server);
     }
 
@@ -82,7 +82,7 @@ impl Controller {
             Resume::DeleteInDoubt(intent, _) => drop(self.ops.insert(intent.op, key.0)),
             Resume::Waiting { .. } => {}
         }
-        self.runs.insert(key.0, Run::resumed(start, resume, timeout));
+        self.runs.insert(key.0, Box::new(Run::resumed(start, resume, timeout)));
         self.nudge(now, key.0);
     }
 

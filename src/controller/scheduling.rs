@@ -149,6 +149,9 @@ impl Controller {
         let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
         let Some(known) = memory.accounted.or(memory.first_seen).max(paused).filter(|known| *known < slot) else { return };
         let Some(state) = self.targets.get(&key) else { return };
+        if !lost && self.timetables.is_next_after(state.timetable, known, slot) {
+            return;
+        }
         let until = if lost { slot } else { slot.checked_sub(Duration::from_nanos(1)).unwrap_or(slot) };
         let count = state.policy.schedule.count_between(known, until, MISSED_MAX);
         let Some(newest) = state.policy.schedule.newest_at_or_before(until).filter(|_| count > 0) else { return };
@@ -168,9 +171,9 @@ impl Controller {
                 let item = Item {
                     id: intent.item,
                     server: key.0,
-                    server_name: intent.subject.server_name.clone(),
+                    server_name: (*intent.subject.server_name).into(),
                     kind: key.1,
-                    name: intent.item_name.clone(),
+                    name: intent.item_name.as_deref().map(Into::into),
                     description: "".into(),
                     status: Status::Completed,
                     created_at: intent.item_created_at,

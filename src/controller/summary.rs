@@ -1,5 +1,7 @@
 //! What a listing shows of a target, for everything but planning.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::domain::assess::{Belonging, Row};
@@ -21,6 +23,8 @@ pub(super) struct Summary {
     pub unfinished: Vec<(ItemId, Timestamp)>,
     /// What is wrong with the items.
     pub problems: Vec<Problem>,
+    /// The first moment at which time alone changes any of this; none: it never does.
+    pub holds_until: Option<Timestamp>,
 }
 
 impl Summary {
@@ -61,6 +65,16 @@ impl Summary {
             slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
             unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
             problems,
+            holds_until: rows.iter().filter_map(|row| changes_at(row, policy, now)).min(),
         }
     }
+}
+
+/// When time alone makes something else of an item: it is left alone no longer, or is stuck.
+fn changes_at(row: &Row<'_>, policy: &KindPolicy, now: Timestamp) -> Option<Timestamp> {
+    let created = row.item.created_at;
+    // An item is not stuck before its own time, however short the patience; right after it, it may be.
+    let stuck = row.is_unfinished_ours().then(|| [created.checked_add(policy.stuck_after), created.checked_add(Duration::from_nanos(1))]);
+    let stuck = stuck.into_iter().flatten().filter_map(Result::ok);
+    row.free_at.into_iter().chain(stuck).filter(|at| *at > now).min()
 }

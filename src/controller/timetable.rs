@@ -99,6 +99,12 @@ impl Timetables {
         table.newest.filter(passed).or_else(|| table.before.filter(passed))
     }
 
+    /// Whether no slot lies between this time and this newest slot of the table; `false`: it may.
+    pub fn is_next_after(&self, table: usize, known: Timestamp, slot: Timestamp) -> bool {
+        let table = self.tables.get(table);
+        table.is_some_and(|table| table.newest == Some(slot) && table.before.is_some_and(|before| before <= known))
+    }
+
     /// When a follower's next slot is due: the newest one if its offset has not passed yet.
     pub fn next_due(&self, table: usize, offset: Duration, now: Timestamp) -> Option<Timestamp> {
         let table = self.tables.get(table)?;

@@ -1,6 +1,7 @@
 //! Items under our care: which of them vanish without us.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -18,13 +19,15 @@ pub(super) struct Watching {
     watched: Vec<Watched>,
     /// The newest that we have deleted: a list that lags behind may show them once more.
     deleted: VecDeque<ItemId>,
+    /// The last complete listing showed all of them.
+    pub all_there: bool,
 }
 
 /// By what an item is known.
 #[derive(Debug, Clone)]
 pub(super) enum Known {
     /// A listing has shown it, with this name or description.
-    Seen(Box<str>),
+    Seen(Arc<str>),
     /// Only the journal has it, with this origin.
     Made(Origin),
 }
@@ -63,6 +66,7 @@ impl Watching {
             }
             !gone
         });
+        self.all_there = self.watched.is_empty() && lost.is_empty();
         self.watched.extend(self.present(rows));
         lost
     }

@@ -76,6 +76,8 @@ pub struct Row<'a> {
     pub failed: bool,
     /// Whether it is ours by the journal only.
     pub mark_lost: bool,
+    /// When it will no longer be left alone, if only time stands in the way.
+    pub free_at: Option<Timestamp>,
     /// What is to become of it.
     pub verdict: Verdict,
     /// Why; never empty.
@@ -141,7 +143,17 @@ pub fn assess_belonging<'a>(
 }
 
 fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String) -> Row<'_> {
-    Row { item, belonging, origin, judged: false, failed: false, mark_lost: false, verdict: Verdict::Leave, reasons: vec![why] }
+    Row {
+        item,
+        belonging,
+        origin,
+        judged: false,
+        failed: false,
+        mark_lost: false,
+        free_at: None,
+        verdict: Verdict::Leave,
+        reasons: vec![why],
+    }
 }
 
 fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Knowledge<'_>, now: Timestamp) -> Row<'a> {
@@ -162,10 +174,20 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
         Reading::None | Reading::Damaged => (Belonging::Ours, made.cloned(), None, true),
     };
     let mut row = match hands_off(item, belonging, knowledge, until, now) {
-        Some(why) => leave(item, belonging, origin, why),
+        Some((why, free_at)) => Row { free_at, ..leave(item, belonging, origin, why) },
         None => {
             let judged = item.status == Status::Completed;
-            Row { item, belonging, origin, judged, failed: !judged, mark_lost: false, verdict: Verdict::Keep, reasons: Vec::new() }
+            Row {
+                item,
+                belonging,
+                origin,
+                judged,
+                failed: !judged,
+                mark_lost: false,
+                free_at: None,
+                verdict: Verdict::Keep,
+                reasons: Vec::new(),
+            }
         }
     };
     row.mark_lost = mark_lost;
@@ -181,23 +203,29 @@ fn adoption(item: &Item, policy: &KindPolicy) -> Result<(), String> {
     if policy.adopt.is_match(name) { Ok(()) } else { Err("made by others".to_owned()) }
 }
 
-/// Why an item of ours, or an adopted one, is left alone all the same.
-fn hands_off(item: &Item, belonging: Belonging, knowledge: Knowledge<'_>, until: Option<Timestamp>, now: Timestamp) -> Option<String> {
+/// Why an item of ours, or an adopted one, is left alone all the same; and until when, if that passes with time.
+fn hands_off(
+    item: &Item,
+    belonging: Belonging,
+    knowledge: Knowledge<'_>,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<(String, Option<Timestamp>)> {
     match &item.status {
-        Status::InProgress => return Some("in progress".to_owned()),
-        Status::Unknown(word) => return Some(format!("its status `{word}` is not known")),
-        Status::Failed if belonging != Belonging::Ours => return Some("failed, and not made by us".to_owned()),
+        Status::InProgress => return Some(("in progress".to_owned(), None)),
+        Status::Unknown(word) => return Some((format!("its status `{word}` is not known"), None)),
+        Status::Failed if belonging != Belonging::Ours => return Some(("failed, and not made by us".to_owned(), None)),
         Status::Failed | Status::Completed => {}
     }
     if knowledge.protected.contains(&item.id) {
-        return Some("protected by its number".to_owned());
+        return Some(("protected by its number".to_owned(), None));
     }
     let held = knowledge.held.get(&item.id).copied().into_iter().chain(until).max();
     if let Some(held) = held.filter(|held| *held > now) {
-        return Some(format!("held until {held}"));
+        return Some((format!("held until {held}"), Some(held)));
     }
     if item.created_at.duration_since(now) > FUTURE_TOLERANCE {
-        return Some(format!("dated in the future, {}", item.created_at));
+        return Some((format!("dated in the future, {}", item.created_at), item.created_at.checked_sub(FUTURE_TOLERANCE).ok()));
     }
     None
 }

@@ -1,6 +1,7 @@
 //! What was seen at the provider.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -87,13 +88,13 @@ pub struct Item {
     /// The server it was taken of.
     pub server: ServerId,
     /// That server's name as the listing gives it.
-    pub server_name: Box<str>,
+    pub server_name: Arc<str>,
     /// Snapshot or backup.
     pub kind: Kind,
     /// The snapshot's name; backups have none.
-    pub name: Option<Box<str>>,
+    pub name: Option<Arc<str>>,
     /// The description; empty where there is none. It carries the mark (see [`crate::domain::mark`]).
-    pub description: Box<str>,
+    pub description: Arc<str>,
     /// How far it has come.
     pub status: Status,
     /// When it was begun, by the provider's clock.

@@ -89,6 +89,15 @@ impl View<'_> {
         })
     }
 
+    /// Whether another listing shows the very same of the server.
+    #[must_use]
+    pub fn shows_the_same(&self, other: &View<'_>) -> bool {
+        self.items == other.items
+            && self.unreadable == other.unreadable
+            && self.unseen == other.unseen
+            && self.inventory.defect == other.inventory.defect
+    }
+
     /// Items that count against the cap, at the worst: automatic backups do not; what cannot be seen does.
     #[must_use]
     pub fn used(&self) -> u64 {

@@ -1,5 +1,7 @@
 //! The provider's JSON, one entry or answer at a time. Each entry is read on its own, so that one that cannot be read spoils no other.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -69,6 +71,10 @@ fn field<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, name: &str) -> Resul
     serde_json::from_str(raw.get()).map_err(|_| format!("`{name}` cannot be read"))
 }
 
+fn text(raw: Option<&RawValue>, name: &str) -> Result<Arc<str>, String> {
+    field::<Box<str>>(raw, name).map(Into::into)
+}
+
 fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
@@ -100,10 +106,10 @@ fn read_item(kind: Kind, fields: &RawItem) -> Result<Item, String> {
         id: ItemId(field(fields.id, "id")?),
         server: ServerId(field(server.id, "server.id")?),
         // Only for people and for the check against typing errors, which an empty name does not pass.
-        server_name: field(server.name, "server.name").unwrap_or_default(),
+        server_name: text(server.name, "server.name").unwrap_or_default(),
         kind,
         name: match kind {
-            Kind::Snapshot => Some(field(fields.name, "name")?),
+            Kind::Snapshot => Some(text(fields.name, "name")?),
             Kind::Backup => None,
         },
         description: read_description(fields.description)?,
@@ -116,11 +122,11 @@ fn read_item(kind: Kind, fields: &RawItem) -> Result<Item, String> {
     })
 }
 
-fn read_description(raw: Option<&RawValue>) -> Result<Box<str>, String> {
+fn read_description(raw: Option<&RawValue>) -> Result<Arc<str>, String> {
     match raw {
         None => Ok("".into()),
         Some(raw) if is_null(raw) => Ok("".into()),
-        raw => field(raw, "description"),
+        raw => text(raw, "description"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The provider as the controller sees it: the emulated account behind the port's replies, with troubles on demand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,26 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<String>,
     faults: Faults,
+    /// The texts of the items in the newest listing of each kind, the highest number first: most of them are in the next one too.
+    texts: BTreeMap<Kind, Vec<(ItemId, Texts)>>,
+}
+
+/// The texts of an item.
+#[derive(Debug, Clone)]
+struct Texts {
+    server_name: Arc<str>,
+    name: Option<Arc<str>>,
+    description: Arc<str>,
+}
+
+impl Texts {
+    fn are_of(&self, item: &emulator::Item, server_name: &str) -> bool {
+        *self.server_name == *server_name && self.name.as_deref() == item.name.as_deref() && *self.description == *item.description
+    }
+
+    fn of(item: &emulator::Item, server_name: &str) -> Texts {
+        Texts { server_name: server_name.into(), name: item.name.as_deref().map(Into::into), description: item.description.as_str().into() }
+    }
 }
 
 /// An answer to a call.
@@ -41,7 +62,7 @@ pub(super) struct Answered {
 impl Twin {
     pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
         let faults = Faults::new(chance);
-        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults }
+        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults, texts: BTreeMap::new() }
     }
 
     /// From now on calls run into this. Of several faults that fit, the first decides.
@@ -96,7 +117,8 @@ impl Twin {
             }
             _ => {}
         }
-        let made = self.account.create(order, &fate, now).map(|item| self.item(&item, &item.progress));
+        let made =
+            self.account.create(order, &fate, now).map(|item| shown(&item, &item.progress, Texts::of(&item, self.server_name(&item))));
         match trouble {
             Some(Trouble::Lost(error)) => Err(error.clone()),
             Some(Trouble::Mixed) => Err(ProviderError::Mismatch { what: "simulated".to_owned() }),
@@ -121,7 +143,7 @@ impl Twin {
         }
     }
 
-    fn list(&self, kind: Kind, trouble: Option<&Trouble>, now: Timestamp) -> Result<Listing, ProviderError> {
+    fn list(&mut self, kind: Kind, trouble: Option<&Trouble>, now: Timestamp) -> Result<Listing, ProviderError> {
         if let Some(error) = refused(trouble) {
             return Err(error);
         }
@@ -134,13 +156,24 @@ impl Twin {
         Ok(listing)
     }
 
-    fn listing(&self, kind: Kind, view: View) -> Listing {
-        let items = self.account.list(kind, None, view).iter().map(|seen| self.seen(seen)).collect();
+    fn listing(&mut self, kind: Kind, view: View) -> Listing {
+        let mut before = self.texts.remove(&kind).unwrap_or_default().into_iter().peekable();
+        let list = self.account.list(kind, None, view);
+        let (mut items, mut texts) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
+        for Seen { item, progress, .. } in list {
+            while before.next_if(|(id, _)| *id > item.id).is_some() {}
+            let name = self.server_name(item);
+            let known = before.next_if(|(id, _)| *id == item.id).map(|(_, texts)| texts).filter(|texts| texts.are_of(item, name));
+            let known = known.unwrap_or_else(|| Texts::of(item, name));
+            items.push(shown(item, progress, known.clone()));
+            texts.push((item.id, known));
+        }
+        self.texts.insert(kind, texts);
         Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
     }
 
     /// Two pages by offset. The defects are those that a client can notice: another `count`, and numbers that occur twice.
-    fn paged(&self, kind: Kind, first: View) -> Listing {
+    fn paged(&mut self, kind: Kind, first: View) -> Listing {
         let (mut listing, second) = (self.listing(kind, first), self.listing(kind, View::Present));
         let (then, now) = (listing.items.len(), second.items.len());
         let half = then.div_ceil(2);
@@ -159,34 +192,35 @@ impl Twin {
         listing
     }
 
-    fn seen(&self, seen: &Seen<'_>) -> Item {
-        self.item(seen.item, seen.progress)
-    }
-
-    fn item(&self, item: &emulator::Item, progress: &Progress) -> Item {
-        Item {
-            id: item.id,
-            server: item.server,
-            server_name: self.account.server(item.server).map_or("", |server| &server.name).into(),
-            kind: item.kind,
-            name: item.name.as_deref().map(Into::into),
-            description: item.description.as_str().into(),
-            status: match progress {
-                Progress::InProgress => Status::InProgress,
-                Progress::Completed => Status::Completed,
-                Progress::Failed => Status::Failed,
-                Progress::Word(word) => Status::Unknown(word.as_str().into()),
-            },
-            created_at: item.created_at,
-            size_mb: item.size_mb,
-            automatic: item.automatic,
-        }
+    fn server_name(&self, item: &emulator::Item) -> &str {
+        self.account.server(item.server).map_or("", |server| &server.name)
     }
 
     fn servers(&self) -> ServerListing {
         let server =
             |server: &emulator::Server| Server { id: server.id, name: server.name.as_str().into(), status: server.status.as_str().into() };
         ServerListing { servers: self.account.servers().map(server).collect(), defects: Vec::new() }
+    }
+}
+
+fn shown(item: &emulator::Item, progress: &Progress, texts: Texts) -> Item {
+    let Texts { server_name, name, description } = texts;
+    Item {
+        id: item.id,
+        server: item.server,
+        server_name,
+        kind: item.kind,
+        name,
+        description,
+        status: match progress {
+            Progress::InProgress => Status::InProgress,
+            Progress::Completed => Status::Completed,
+            Progress::Failed => Status::Failed,
+            Progress::Word(word) => Status::Unknown(word.as_str().into()),
+        },
+        created_at: item.created_at,
+        size_mb: item.size_mb,
+        automatic: item.automatic,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Lists that do not show everything, servers that are not what they should be, and items that vanish.
 
 use crate::domain::fact::Fact;
-use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::problem::{Reason, RunResult};
-use crate::emulator::Server;
+use crate::emulator::{Item, Progress, Server};
 use crate::simulate::{On, Trouble};
 
 use super::world::World;
@@ -302,4 +302,21 @@ fn a_restore_is_remembered_where_the_servers_are_not_told_any_more() {
     world.run_for(HOUR * 30);
     assert_eq!(problems(&world), []);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 3);
+}
+
+#[test]
+fn what_time_alone_changes_is_seen_in_listings_that_show_the_same() {
+    let mut world = World::new(&one("keep: {last: 3}, stuck_after: 40m"));
+    let (now, mark) = (world.true_now(), "snapwarden owner=prod by=hand at=2026-03-01T00:00:00Z");
+    let held = Item::completed(Kind::Snapshot, ServerId(1), now).named("held").described(&format!("{mark} until=2026-03-01T01:00:00Z"));
+    let open = Item::completed(Kind::Snapshot, ServerId(1), now).named("open").described(mark).progressed(Progress::InProgress);
+    world.add_item(held);
+    world.add_item(open);
+    let points = |world: &World| world.report().targets[0].seen.unwrap().restore_points;
+    world.run_for(MINUTE * 30);
+    assert_eq!((points(&world), problems(&world)), (0, vec![]));
+    world.run_for(MINUTE * 20);
+    assert_eq!((points(&world), problems(&world)), (0, vec![Reason::Stuck]));
+    world.run_for(MINUTE * 20);
+    assert_eq!((points(&world), problems(&world)), (1, vec![Reason::Stuck]));
 }

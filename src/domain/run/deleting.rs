@@ -83,7 +83,7 @@ impl Deleting {
             run: run.id,
             subject: run.subject(),
             item: deletion.item.id,
-            item_name: deletion.item.name.clone(),
+            item_name: deletion.item.name.as_deref().map(Into::into),
             item_created_at: deletion.item.created_at,
             when: match deletion.when {
                 When::BeforeCreate => DeleteWhen::BeforeCreate,

@@ -1,5 +1,6 @@
 //! Before the create: wait for a fresh listing and for leave, plan, pass the guard.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -101,10 +102,10 @@ impl Run {
     }
 
     /// A policy for an item made by hand gives an item at the cap only where that was asked for.
-    pub(super) fn hand_policy(&self, policy: &KindPolicy) -> KindPolicy {
-        let mut policy = policy.clone();
+    pub(super) fn hand_policy<'a>(&self, policy: &'a KindPolicy) -> Cow<'a, KindPolicy> {
+        let mut policy = Cow::Borrowed(policy);
         if let Some(by_hand) = self.by_hand {
-            policy.at_cap = if by_hand.make_room { AtCap::Rotate } else { AtCap::Refuse };
+            policy.to_mut().at_cap = if by_hand.make_room { AtCap::Rotate } else { AtCap::Refuse };
         }
         policy
     }
