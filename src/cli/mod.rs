@@ -17,6 +17,7 @@ mod select;
 mod serve;
 mod session;
 mod signals;
+mod simulate;
 mod status;
 
 use std::io::{self, Write};
@@ -67,6 +68,7 @@ enum Command {
     History(history::HistoryArgs),
     Schedule(schedule::ScheduleArgs),
     Retention(retention::RetentionArgs),
+    Simulate(simulate::SimulateArgs),
     /// Watch the daemon work on an emulated provider with three servers; needs no configuration
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),
@@ -117,6 +119,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
         Command::Status(args) => app::block_on(status::status(&common, &args)),
         Command::History(args) => history::history(&common, &args),
+        Command::Simulate(args) => simulate::simulate(&common, &args),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::domain::schedule::{Expression, ExpressionError, Fire, Schedule};
 
+/// What a time on the command line looks like.
+pub(super) const FROM_HINT: &str = "write e.g. 2026-03-29T00:00:00+01:00";
+
 /// Show when a cron expression fires, and where daylight saving moves it
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
@@ -67,7 +70,7 @@ impl ScheduleCommandError {
     pub fn hint(&self) -> Option<String> {
         match self {
             ScheduleCommandError::Expression(error) => Some(error.hint()),
-            ScheduleCommandError::From { .. } => Some("write e.g. 2026-03-29T00:00:00+01:00".to_owned()),
+            ScheduleCommandError::From { .. } => Some(FROM_HINT.to_owned()),
             ScheduleCommandError::Write(_) => None,
         }
     }
@@ -103,7 +106,8 @@ pub fn time_zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| "not a known time zone; names are like Europe/Oslo".to_owned())
 }
 
-fn starting_time(text: &str, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+/// A time on the command line; without an offset it is in that time zone.
+pub(super) fn starting_time(text: &str, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
     text.parse::<Timestamp>().or_else(|error| match text.parse::<DateTime>() {
         Ok(civil) => zone.to_timestamp(civil),
         Err(_) => Err(error),

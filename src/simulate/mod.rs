@@ -4,21 +4,32 @@
 //! A [`World`] has one provider ([`Twin`], around the emulator's account), one or more machines ([`Host`]), and lets happen what happens next. What
 //! the program sends is judged at the moment of sending by what it had been told (`conduct`), what happens at the provider by what is really there
 //! ([`Watch`]). One seed decides everything.
+//!
+//! For operators, [`Play`] lets a policy have a calm world to itself; [`facts`] measures what came of it, [`Worth`] is what the policy promises, and
+//! [`suggest`] looks for a better one.
 
 mod chance;
 mod conduct;
 mod host;
 mod landmark;
+mod measure;
+mod play;
 mod sequence;
+mod suggest;
 mod trouble;
 mod twin;
 mod watch;
 mod world;
+mod worth;
 
 pub use chance::Chance;
 pub use host::{Host, Mortality, Sending};
 pub use landmark::Landmark;
+pub use measure::{Aftermath, Facts, Gap, aftermath, ages_at, ends_of_days, facts, points_at};
+pub use play::{Life, Outage, Play, PlayError, Played, PlayedKind};
+pub use suggest::{Aim, Suggested, Suggestion, suggest};
 pub use trouble::{Call, Fault, On, Trouble};
 pub use twin::Twin;
 pub use watch::{Watch, slot_of};
 pub use world::World;
+pub use worth::{HORIZON_DAYS, Moments, Worth};

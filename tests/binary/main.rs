@@ -21,4 +21,5 @@ mod lists;
 mod printed;
 mod refusals;
 mod runs;
+mod simulate_command;
 mod stage;
