@@ -11,6 +11,7 @@ pub mod emulator;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod runner;
 pub mod journal;
 pub mod provider;
 pub mod serve;

@@ -11,7 +11,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::token::{self, TokenError, TokenPlaces};
 use crate::config::{self, Config, Surroundings};
 use crate::controller::Setup;
-use crate::domain::inventory::Kind;
 use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
 use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Observer, TokenSource};
 use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
@@ -160,14 +159,8 @@ impl App {
         for warning in &self.config.warnings {
             eprintln!("warning: {warning}");
         }
-        // An `override` may bring hooks of its own, so the servers are asked, too.
-        let wanted = &self.config.wanted;
-        let assigned = wanted.entries.iter().flat_map(|entry| Kind::ALL.into_iter().filter_map(|kind| entry.assignment.get(kind)));
-        let hooks = wanted.policies.iter().chain(assigned).any(|policy| policy.hooks.is_some());
-        for (there, what) in [(hooks, "hooks are"), (self.config.notify.is_some(), "`notify` is")] {
-            if there {
-                eprintln!("warning: {what} configured, and this version does nothing with it: items are made without");
-            }
+        if self.config.notify.is_some() {
+            eprintln!("warning: `notify` is configured, and this version tells nobody");
         }
     }
 }

@@ -93,13 +93,13 @@ pub(super) fn hooks_begun(op: u64, server: u64, seconds: i64) -> Record {
         subject: subject(server),
         slot: Some(at(seconds)),
         name: "prod-web-20261121T033000Z".into(),
-        after: (op % 3 > 0).then_some(Hook { run, timeout: std::time::Duration::from_millis(60_001) }),
+        after: (!op.is_multiple_of(3)).then_some(Hook { run, timeout: std::time::Duration::from_millis(60_001) }),
         at: at(seconds),
     })
 }
 
 pub(super) fn hooks_ended(op: u64, seconds: i64) -> Record {
-    Record::HooksEnded { op: OpId(op), error: (op % 2 == 0).then(|| "exit status 1".into()), at: at(seconds) }
+    Record::HooksEnded { op: OpId(op), error: op.is_multiple_of(2).then(|| "exit status 1".into()), at: at(seconds) }
 }
 
 /// Any record, out of so few operations, items and servers that they meet. Times step back and forth.

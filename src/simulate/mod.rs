@@ -7,6 +7,7 @@
 
 mod chance;
 mod conduct;
+mod hooks;
 mod host;
 mod landmark;
 mod sequence;
@@ -16,6 +17,7 @@ mod watch;
 mod world;
 
 pub use chance::Chance;
+pub use hooks::{HookLuck, HookWatch};
 pub use host::{Host, Mortality, Sending};
 pub use landmark::Landmark;
 pub use trouble::{Call, Fault, On, Trouble};

@@ -16,6 +16,7 @@ mod full_disk;
 mod history;
 mod history_command;
 mod history_tests;
+mod hooks;
 mod kills;
 mod lists;
 mod printed;
