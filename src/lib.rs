@@ -11,9 +11,10 @@ pub mod emulator;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod runner;
 pub mod journal;
+pub mod notices;
 pub mod provider;
+pub mod runner;
 pub mod serve;
 pub mod simulate;
 pub mod telemetry;

@@ -42,6 +42,8 @@ pub enum Fact {
         target: Target,
         /// Its number.
         run: u64,
+        /// The slot it was for; none where a person asked.
+        slot: Option<Timestamp>,
         /// How.
         result: RunResult,
         /// How long it took.
@@ -50,6 +52,8 @@ pub enum Fact {
         created: Vec<ItemId>,
         /// What was deleted.
         deleted: Vec<ItemId>,
+        /// What stood in the way.
+        problems: Vec<Problem>,
         /// Why it is no success.
         error: Option<String>,
     },

@@ -19,6 +19,7 @@ mod history_tests;
 mod hooks;
 mod kills;
 mod lists;
+mod notices;
 mod printed;
 mod refusals;
 mod runs;

@@ -267,10 +267,12 @@ impl Run {
         step.tell(Fact::RunEnded {
             target: self.target.clone(),
             run: self.id.0,
+            slot: self.slot(),
             result,
             duration: step.ctx.now.mono.since(self.started.mono),
             created: self.created.clone(),
             deleted: self.deleted.clone(),
+            problems: problems.clone(),
             error: error.clone(),
         });
         step.out.push(Effect::End(Outcome { result, problems, error }));
