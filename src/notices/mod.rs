@@ -200,3 +200,6 @@ fn with_suffix(mut url: Url, suffix: &str) -> Url {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use crate::domain::hook::HookSide;
 use crate::domain::inventory::Kind;
 use crate::domain::problem::{Reason, RunResult};
 use crate::emulator::{Effect, Maker};
+use crate::journal::Fault;
 use crate::simulate::{HookLuck, Mortality, On, Sending, Trouble};
 
 use super::super::{Input, Mode, Request, Select, What};
@@ -117,6 +118,29 @@ fn what_is_refused_or_full_is_thawed() {
     world.fault(On::Creates, 2..=2, Trouble::Refused(crate::provider::ProviderError::Connect { what: String::new() }));
     world.run_for(HOUR * 5);
     assert_eq!((befores_and_afters(&world), world.watch.created_by_us().len()), ((3, 3), 1));
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_begun() {
+    for fault in [Fault::Full, Fault::Io { written: true }, Fault::Io { written: false }] {
+        for dies in [false, true] {
+            let mut world = World::new(&accepted());
+            world.run_until("2026-03-01T02:59:59Z");
+            world.journal().set_fault(Some(fault));
+            world.run_for(MINUTE * 5);
+            assert_eq!((befores_and_afters(&world), world.calls("create")), ((0, 0), 0), "{fault:?}");
+            world.heal();
+            if dies {
+                world.restart(MINUTE);
+            }
+            world.run_for(HOUR);
+            let (befores, afters) = befores_and_afters(&world);
+            // Only the next process cannot know that nothing was started, where the record arrived all the same.
+            assert_eq!((befores, world.watch.created_by_us().len()), (1, 1), "{fault:?}");
+            assert!(afters == 1 || dies && fault == Fault::Io { written: true }, "{fault:?}: {afters}");
+            assert!(!world.host().hooks.is_owed());
+        }
+    }
 }
 
 #[test]
