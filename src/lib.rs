@@ -12,7 +12,9 @@ pub mod emulator;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod journal;
+pub mod notices;
 pub mod provider;
+pub mod runner;
 pub mod serve;
 pub mod simulate;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! The composition root: from the configuration to a provider, a journal and a controller.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +12,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::token::{self, TokenError, TokenPlaces};
 use crate::config::{self, Config, Surroundings};
 use crate::controller::Setup;
-use crate::domain::inventory::Kind;
+use crate::domain::memory::TargetKey;
+use crate::domain::problem::RunResult;
+use crate::domain::record::Trigger;
 use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
+use crate::notices::{Notices, Recipients};
 use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Observer, TokenSource};
 use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
 
@@ -135,6 +139,19 @@ impl App {
         }
     }
 
+    /// Who is to be told.
+    pub fn recipients(&self) -> Recipients {
+        let notify = self.config.notify.clone();
+        let (webhook, heartbeat) = notify.map(|notify| (notify.webhook, notify.heartbeat)).unwrap_or_default();
+        Recipients { webhook, heartbeat, owner: self.config.wanted.owner.to_string() }
+    }
+
+    /// Notices, which go on where an earlier process ended.
+    pub fn notices(&self, past: &Recollection) -> Arc<Notices> {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Arc::new(Notices::start(self.recipients(), failing(past), clock))
+    }
+
     /// The folder of the journal.
     pub fn state(&self) -> PathBuf {
         self.config.state_directory(&self.surroundings)
@@ -160,16 +177,21 @@ impl App {
         for warning in &self.config.warnings {
             eprintln!("warning: {warning}");
         }
-        // An `override` may bring hooks of its own, so the servers are asked, too.
-        let wanted = &self.config.wanted;
-        let assigned = wanted.entries.iter().flat_map(|entry| Kind::ALL.into_iter().filter_map(|kind| entry.assignment.get(kind)));
-        let hooks = wanted.policies.iter().chain(assigned).any(|policy| policy.hooks.is_some());
-        for (there, what) in [(hooks, "hooks are"), (self.config.notify.is_some(), "`notify` is")] {
-            if there {
-                eprintln!("warning: {what} configured, and this version does nothing with it: items are made without");
-            }
+    }
+}
+
+/// The targets whose newest run for a slot failed.
+fn failing(past: &Recollection) -> BTreeSet<TargetKey> {
+    let mut newest: BTreeMap<TargetKey, (u64, RunResult)> = BTreeMap::new();
+    for row in past.runs.iter().filter(|row| row.start.slot.is_some() && row.start.trigger != Trigger::Hand) {
+        let Some(end) = &row.ended else { continue };
+        let last = newest.entry((row.start.subject.server, row.start.subject.kind)).or_insert((end.seq, end.result));
+        if end.seq > last.0 {
+            *last = (end.seq, end.result);
         }
     }
+    newest.retain(|_, (_, result)| matches!(result, RunResult::Failure | RunResult::Blocked));
+    newest.into_keys().collect()
 }
 
 /// Where the token is: all that reading it again needs of the configuration.

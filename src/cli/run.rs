@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::controller::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
 use crate::domain::mark::is_word;
 use crate::domain::policy::{Assignment, AtCap, Globs, KindPolicy, Wanted};
@@ -24,6 +25,9 @@ use super::exit::{Exit, Failure};
 use super::output::{self, ServerJson, Table};
 use super::select::{KindArg, SelectArgs, duration, server};
 use super::session::{Session, refuse_fatal};
+
+/// How long a command waits at its end for notices to go out.
+const NOTICES_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
@@ -145,12 +149,20 @@ async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
         eprintln!("warning: the journal was damaged and lies at {} now; a new one was begun", path.display());
     }
     let telemetry = Telemetry::new(metrics);
+    let notices = app.notices(&journal.1);
+    let told = Arc::clone(&notices);
     let begun = app.clock.now().wall;
-    let mut session = Session::acting(app, provider, journal, Box::new(move |fact| telemetry.tell(fact)))?;
+    let tell = Box::new(move |fact: &Fact| {
+        telemetry.tell(fact);
+        told.tell(fact);
+    });
+    let mut session = Session::acting(app, provider, journal, tell)?;
     let report = session.ask(request).await;
     let ended = session.now().wall;
     let faults = session.controller().faults().to_vec();
-    session.close().await?;
+    let closed = session.close().await;
+    notices.close(NOTICES_PATIENCE).await;
+    closed?;
     let report = report?;
     show(&report, begun, ended, json)?;
     refuse_fatal(&report)?;

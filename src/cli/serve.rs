@@ -12,6 +12,7 @@ use crate::config;
 use crate::controller::{Controller, Driver, Mode, Ports};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalThread, Recollection};
+use crate::notices::Notices;
 use crate::provider::HttpProvider;
 use crate::serve::daemon::{Daemon, Ending, Parts, Reload, Reloaded, Wish};
 use crate::serve::health::STALL_AFTER;
@@ -22,6 +23,9 @@ use super::Common;
 use super::app::App;
 use super::exit::{Exit, Failure};
 use super::signals::{self, Signal};
+
+/// How long the daemon waits at its end for notices to go out.
+const NOTICES_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -62,6 +66,7 @@ pub(super) struct Service {
     journal: JournalThread,
     endpoints: JoinHandle<()>,
     stop_endpoints: oneshot::Sender<()>,
+    notices: Arc<Notices>,
 }
 
 struct PartsWithoutWishes {
@@ -88,15 +93,18 @@ impl Service {
         let (stop_endpoints, stopped) = oneshot::channel();
         let endpoints = tokio::spawn(listener::serve(socket, routes, ListenLimits::default(), async { drop(stopped.await) }));
         let telemetry = Telemetry::new(Arc::clone(&metrics));
+        let notices = app.notices(&past);
+        let told = Arc::clone(&notices);
         let tell = Box::new(move |fact: &Fact| {
             telemetry.tell(fact);
+            told.tell(fact);
             watch(fact);
         });
         let controller = Controller::new(app.setup(), Mode::Daemon, &past, app.clock.now());
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
         let parts = PartsWithoutWishes { driver, inputs, reports, health, metrics };
-        Ok(Service { app: Arc::new(app), parts, journal, endpoints, stop_endpoints })
+        Ok(Service { app: Arc::new(app), parts, journal, endpoints, stop_endpoints, notices })
     }
 
     /// Works until it is told to stop, then closes everything in order.
@@ -107,7 +115,7 @@ impl Service {
             inputs,
             reports,
             wishes,
-            reload: reload(Arc::clone(&self.app), Arc::clone(&metrics)),
+            reload: reload(Arc::clone(&self.app), Arc::clone(&metrics), Arc::clone(&self.notices)),
             health,
             metrics,
             journal: self.journal.handle(),
@@ -115,6 +123,9 @@ impl Service {
             sources: self.app.config.sources.clone(),
         };
         let ending = Daemon::new(parts).run().await;
+        if ending == Ending::Drained {
+            self.notices.close(NOTICES_PATIENCE).await;
+        }
         // The endpoints may have gone on their own; they are only waited for.
         let _ = self.stop_endpoints.send(());
         drop(tokio::time::timeout(Duration::from_secs(6), self.endpoints).await);
@@ -134,17 +145,17 @@ fn tell_past(past: &Recollection) {
 }
 
 /// Reads the configuration again, on a thread where it is in nobody's way.
-fn reload(app: Arc<App>, metrics: Arc<Metrics>) -> Reload<HttpProvider> {
+fn reload(app: Arc<App>, metrics: Arc<Metrics>, notices: Arc<Notices>) -> Reload<HttpProvider> {
     Box::new(move || {
-        let (app, metrics) = (Arc::clone(&app), Arc::clone(&metrics));
+        let (app, metrics, notices) = (Arc::clone(&app), Arc::clone(&metrics), Arc::clone(&notices));
         Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || read_again(&app, &metrics)).await;
+            let read = tokio::task::spawn_blocking(move || read_again(&app, &metrics, &notices)).await;
             read.unwrap_or_else(|error| Err(error.to_string()))
         })
     })
 }
 
-fn read_again(app: &App, metrics: &Metrics) -> Result<Reloaded<HttpProvider>, String> {
+fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloaded<HttpProvider>, String> {
     let now = SystemClock::new().now().wall;
     let config = config::load(&app.config_file, now).map_err(|diagnostics| diagnostics.to_string())?;
     let mut remarks = config.warnings.clone();
@@ -160,5 +171,6 @@ fn read_again(app: &App, metrics: &Metrics) -> Result<Reloaded<HttpProvider>, St
     let journal_keep = config.journal_keep;
     let app = app.with_config(config);
     let provider = app.provider(metrics).map_err(|failure| failure.render(false))?;
+    notices.configure(app.recipients());
     Ok(Reloaded { setup: app.setup(), provider: Arc::new(provider), journal_keep, remarks })
 }

@@ -1,6 +1,7 @@
 //! One command's conversation with a controller of its own: a request, and the end of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,12 +15,17 @@ use super::app::{App, before};
 use super::exit::{Exit, Failure};
 use super::signals::{self, Signal};
 
+/// How much longer than they may take themselves is waited for hooks at the end of a command.
+const HOOK_MARGIN: Duration = Duration::from_secs(10);
+
 /// A controller that does what it is asked, and nothing else.
 pub(super) struct Session<P = HttpProvider> {
     driver: Driver<P>,
     inputs: mpsc::UnboundedReceiver<Input>,
     signals: mpsc::UnboundedReceiver<Signal>,
     journal: JournalThread,
+    /// A second signal has come: nothing is waited for any more.
+    at_once: bool,
 }
 
 impl<P: Provider> Session<P> {
@@ -36,14 +42,16 @@ impl<P: Provider> Session<P> {
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        Ok(Session { driver, inputs, signals: signals::catch()?, journal })
+        Ok(Session { driver, inputs, signals: signals::catch()?, journal, at_once: false })
     }
 
     /// A session that only looks. It reads the journal beside a daemon, if there is one, and writes nothing.
     pub fn looking(app: &App, provider: P) -> Result<Session<P>, Failure> {
         let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, super::app::RECENT)));
         // Without a journal the provider itself tells what there is.
-        let past = past.unwrap_or_else(|_| Recollection::empty());
+        let mut past = past.unwrap_or_else(|_| Recollection::empty());
+        // What is owed is run by those who act.
+        past.hooks.clear();
         let journal = JournalThread::spawn(MemoryJournal::new()).map_err(|error| Failure::of(Exit::Failed, &error))?;
         Session::acting(app, provider, (journal, past), Box::new(|_| ()))
     }
@@ -71,6 +79,7 @@ impl<P: Provider> Session<P> {
                 Some(signal) = self.signals.recv() => match signal {
                     Signal::Reload => Vec::new(),
                     Signal::Interrupt | Signal::Terminate if interrupted => {
+                        self.at_once = true;
                         return Err(Failure::new(Exit::Interrupted, "snapwarden: interrupted at once"));
                     }
                     Signal::Interrupt | Signal::Terminate => {
@@ -93,6 +102,26 @@ impl<P: Provider> Session<P> {
         }
     }
 
+    async fn run_owed_hooks(&mut self) {
+        if self.at_once || !self.driver.controller().owes_hooks() {
+            return;
+        }
+        let controller = self.driver.controller();
+        let patience = controller.setup().request_timeout + controller.hook_patience() + HOOK_MARGIN;
+        let driver = &mut self.driver;
+        let inputs = &mut self.inputs;
+        let waiting = async move {
+            driver.turn(Input::Stop);
+            while driver.controller().owes_hooks() {
+                let Some(input) = inputs.recv().await else { return };
+                driver.turn(input);
+            }
+        };
+        if tokio::time::timeout(patience, waiting).await.is_err() {
+            eprintln!("warning: a hook did not end in time; `after` is run again at the next start");
+        }
+    }
+
     /// The controller, to be asked.
     pub fn controller(&self) -> &Controller {
         self.driver.controller()
@@ -103,8 +132,9 @@ impl<P: Provider> Session<P> {
         self.driver.now()
     }
 
-    /// Writes what is still to be written.
-    pub async fn close(self) -> Result<(), Failure> {
+    /// Writes what is still to be written. Where the command ends early, what is frozen is thawed before.
+    pub async fn close(mut self) -> Result<(), Failure> {
+        self.run_owed_hooks().await;
         self.driver.close().await;
         self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))
     }

@@ -1,18 +1,21 @@
 //! Connects the controller with the provider, the journal and the clock.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Now};
 use crate::domain::fact::Fact;
+use crate::domain::hook::HookCall;
 use crate::domain::record::{OpId, Record};
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
+use crate::runner;
 
 use super::{Command, Controller, Input, RequestReport, Unwritten};
 
@@ -35,6 +38,8 @@ pub struct Driver<P> {
     inputs: mpsc::UnboundedSender<Input>,
     records: mpsc::UnboundedSender<(Vec<Record>, Option<OpId>)>,
     writer: JoinHandle<()>,
+    /// Hooks that run, to end them.
+    hooks: BTreeMap<OpId, oneshot::Sender<()>>,
 }
 
 /// What whoever drives has to know of.
@@ -52,7 +57,7 @@ impl<P: Provider> Driver<P> {
         let (inputs, received) = mpsc::unbounded_channel();
         let (records, to_write) = mpsc::unbounded_channel();
         let writer = tokio::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
-        (Driver { controller, ports, inputs, records, writer }, received)
+        (Driver { controller, ports, inputs, records, writer, hooks: BTreeMap::new() }, received)
     }
 
     /// Hands over to the journal what it has not got yet. Only then it may be closed: the last outcomes are among it.
@@ -84,11 +89,17 @@ impl<P: Provider> Driver<P> {
 
     /// Takes one input in and sees to what follows from it.
     pub fn turn(&mut self, input: Input) -> Vec<Notice> {
+        if let Input::HookEnded(op, ..) = &input {
+            self.hooks.remove(op);
+        }
         self.controller.handle(self.now(), input);
         let mut notices = Vec::new();
         for command in self.controller.take_commands() {
             match command {
                 Command::Tell(fact) => (self.ports.tell)(&fact),
+                Command::Hook(call) => self.run_hook(call),
+                // It may have ended by itself in this moment.
+                Command::StopHook(op) => drop(self.hooks.remove(&op).map(|stop| stop.send(()))),
                 Command::Finished(report) => notices.push(Notice::Finished(report)),
                 Command::Stopped => notices.push(Notice::Stopped),
                 // The receiver lives as long as this does; once it is gone nothing is waited for any more.
@@ -105,6 +116,16 @@ impl<P: Provider> Driver<P> {
             }
         }
         notices
+    }
+
+    fn run_hook(&mut self, call: HookCall) {
+        let (op, side, inputs) = (call.around.op, call.side, self.inputs.clone());
+        let (stop, stopped) = oneshot::channel();
+        self.hooks.insert(op, stop);
+        tokio::spawn(async move {
+            let (end, output) = runner::run(call, stopped).await;
+            drop(inputs.send(Input::HookEnded(op, side, end, output)));
+        });
     }
 
     fn call<F>(&self, make: impl FnOnce(Arc<P>) -> F)

@@ -6,6 +6,7 @@
 mod account;
 mod breach;
 mod drive;
+mod hooks;
 mod listings;
 mod observe;
 mod report;
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
 use crate::domain::fleet::{self, Fleet};
+use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 use crate::domain::memory::{Memory, TargetKey};
 use crate::domain::plan::Order;
@@ -48,6 +50,7 @@ pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, 
 pub use writing::Unwritten;
 
 use account::AccountState;
+use hooks::Brackets;
 use listings::{Source, Sources};
 use observe::TargetState;
 use requests::Desk;
@@ -102,6 +105,8 @@ pub enum Input {
     Deleted(OpId, Reply<Deleted>),
     /// Records are durable, or could not be written. The operation is named where it waits for that.
     Appended(Option<OpId>, Result<(), Unwritten>),
+    /// A hook has ended, and this is the end of what it printed.
+    HookEnded(OpId, HookSide, HookEnd, String),
     /// Another configuration.
     Reload(Box<Setup>),
     /// Somebody asks for something.
@@ -141,6 +146,10 @@ pub enum Command {
     },
     /// Make this durable, in the order of these commands.
     Append(Vec<Record>, Option<OpId>),
+    /// Run a hook.
+    Hook(HookCall),
+    /// End a hook that runs.
+    StopHook(OpId),
     /// Tell this.
     Tell(Fact),
     /// A request is done with.
@@ -172,6 +181,7 @@ pub struct Controller {
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
     last_writes: BTreeMap<ServerId, Mono>,
     outbox: Outbox,
+    brackets: Brackets,
     permits: BTreeSet<ServerId>,
     permit_queue: VecDeque<ServerId>,
     retries: BTreeSet<(Mono, TargetKey)>,
@@ -226,6 +236,7 @@ impl Controller {
             wakes: BinaryHeap::new(),
             last_writes: BTreeMap::new(),
             outbox: Outbox::default(),
+            brackets: Brackets::default(),
             permits: BTreeSet::new(),
             permit_queue: VecDeque::new(),
             retries: BTreeSet::new(),
@@ -243,6 +254,7 @@ impl Controller {
         if let Some(path) = &past.set_aside {
             controller.account.set_aside(path, now);
         }
+        controller.inherit_hooks();
         controller.resolve(now);
         controller
     }
@@ -257,6 +269,7 @@ impl Controller {
             Input::Created(op, reply) => self.created(now, op, reply),
             Input::Deleted(op, reply) => self.deleted(now, op, reply),
             Input::Appended(op, result) => self.appended(now, op, result),
+            Input::HookEnded(op, side, end, output) => self.hook_ended(now, op, side, end, output),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::Request(request) => self.desk.take(request),
             Input::Stop => self.stop(),
@@ -287,7 +300,8 @@ impl Controller {
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
-        let by_mono = wakes.into_iter().chain(self.next_call()).chain(self.next_retry()).chain(self.outbox.again());
+        let by_mono =
+            wakes.into_iter().chain(self.next_call()).chain(self.next_retry()).chain(self.outbox.again()).chain(self.brackets.next());
         let by_mono = by_mono.chain(self.account.next_over(now.mono));
         by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
     }
@@ -310,6 +324,7 @@ impl Controller {
 
     /// Does all that can be done now.
     fn pump(&mut self, now: Now) {
+        self.tend_hooks(now);
         if !self.stopping {
             self.expand_requests(now);
             self.fire(now);
@@ -318,9 +333,10 @@ impl Controller {
             self.wake(now);
             self.call(now);
         }
+        self.tend_hooks(now);
         self.write_again(now);
         self.tell_account(now);
-        if self.stopping && !self.stopped && !self.runs.values().any(|run| run.is_in_flight()) {
+        if self.stopping && !self.stopped && !self.runs.values().any(|run| run.is_in_flight()) && !self.brackets.are_busy() {
             self.stopped = true;
             self.out.push(Command::Stopped);
         }
@@ -332,6 +348,7 @@ impl Controller {
         for server in untouched {
             self.runs.remove(&server);
         }
+        self.stop_hooks();
     }
 
     /// A new configuration: what runs goes on, what was planned to be deleted under the old one is dropped by the runs themselves (I11).

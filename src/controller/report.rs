@@ -157,6 +157,7 @@ impl Controller {
         problems.extend(shown.iter().flat_map(|summary| summary.problems.clone()));
         problems.extend(self.standing_server_problems(now, key));
         problems.extend(self.breach_on(key.0));
+        problems.extend(self.brackets.failure_of(key));
         // What the last run met stands until the next one ends, but what can be seen is believed as it is seen.
         let remembered = self.memory.get(key).map(|memory| memory.problems.clone()).unwrap_or_default();
         problems.extend(remembered.into_iter().filter(|problem| !is_seen(problem.reason) || shown.is_none()));

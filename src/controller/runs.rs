@@ -184,6 +184,9 @@ impl Controller {
         for effect in effects {
             match effect {
                 Effect::Intend(op, record) => {
+                    if let Record::HooksBegun(begun) = &record {
+                        self.brackets.open(begun.clone());
+                    }
                     self.ops.insert(op, key.0);
                     self.memory.apply(&record);
                     self.out.push(Command::Append(vec![record], Some(op)));
@@ -197,6 +200,8 @@ impl Controller {
                     self.last_writes.insert(key.0, now.mono);
                     self.out.push(Command::Delete { op, kind: key.1, item });
                 }
+                Effect::Before { op, hook, max_hold } => self.run_before(now, op, hook, max_hold),
+                Effect::After(op) => self.run_after(now, op),
                 Effect::Tell(fact) => self.tell(fact),
                 Effect::Freeze(violation) => self.freeze_deletes(key, &violation),
                 Effect::Release => drop(self.permits.remove(&key.0)),
@@ -223,6 +228,7 @@ impl Controller {
         let Some(run) = self.runs.remove(&key.0) else { return };
         self.permits.remove(&key.0);
         self.permit_queue.retain(|server| *server != key.0);
+        self.brackets.forget_failure(key);
         let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
         let waited = self.memory.get(key).filter(|_| stuck).map(|memory| memory.unfinished.keys().copied().collect::<Vec<_>>());
         let seen = self.targets.get(&key).and_then(|state| state.summary.as_ref()).filter(|_| stuck);

@@ -62,7 +62,8 @@ impl Controller {
 
     /// Begins a run on a server, if there is work and none is on. Requests go first; the two kinds take turns.
     pub(super) fn consider(&mut self, now: Now, server: ServerId) {
-        if self.stopping || self.runs.contains_key(&server) || !AccountState::clock_is_set(now.wall) {
+        let occupied = self.runs.contains_key(&server) || self.brackets.are_on(server);
+        if self.stopping || occupied || !AccountState::clock_is_set(now.wall) {
             return;
         }
         if self.mode == Mode::Command && !self.desk.is_for(server) || self.pick_up(now, server) {

@@ -120,6 +120,8 @@ impl Controller {
                 let taken_back = match undecided {
                     Some(Undecided::Create(_)) => Some(Record::CreateEnded { op, how: CreateEnd::NotSent, error: None, at: now.wall }),
                     Some(Undecided::Delete(_)) => Some(Record::DeleteEnded { op, how: DeleteEnd::Refused, error: None, at: now.wall }),
+                    // `before` was not started, so `after` is not owed.
+                    None if self.memory.hooks.contains_key(&op) => Some(Record::HooksEnded { op, error: None, at: now.wall }),
                     None => None,
                 };
                 // The journal may have the intent all the same, so this is written as well.
@@ -128,6 +130,7 @@ impl Controller {
                     self.outbox.waiting.push(record);
                     self.outbox.again.get_or_insert(now.mono.after(PAUSE));
                 }
+                self.brackets.take_back(op);
                 self.ops.remove(&op);
                 self.step(now, server, Event::NotRecorded(op, error));
             }
@@ -137,5 +140,10 @@ impl Controller {
 
 /// Whether a record only takes an intent back, which need not have been written.
 fn is_taken_back(record: &Record) -> bool {
-    matches!(record, Record::CreateEnded { how: CreateEnd::NotSent, .. } | Record::DeleteEnded { how: DeleteEnd::Refused, .. })
+    matches!(
+        record,
+        Record::CreateEnded { how: CreateEnd::NotSent, .. }
+            | Record::DeleteEnded { how: DeleteEnd::Refused, .. }
+            | Record::HooksEnded { .. }
+    )
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::hook::HookSide;
 use super::inventory::{ItemId, Kind, ServerId};
 use super::problem::{AccountReason, OpResult, Problem, Reason, RunResult};
 
@@ -41,6 +42,8 @@ pub enum Fact {
         target: Target,
         /// Its number.
         run: u64,
+        /// The slot it was for; none where a person asked.
+        slot: Option<Timestamp>,
         /// How.
         result: RunResult,
         /// How long it took.
@@ -49,6 +52,8 @@ pub enum Fact {
         created: Vec<ItemId>,
         /// What was deleted.
         deleted: Vec<ItemId>,
+        /// What stood in the way.
+        problems: Vec<Problem>,
         /// Why it is no success.
         error: Option<String>,
     },
@@ -182,6 +187,28 @@ pub enum Fact {
     AccountProblemCleared {
         /// What.
         reason: AccountReason,
+    },
+    /// A hook is started.
+    HookStarted {
+        /// Of what.
+        target: Target,
+        /// The run.
+        run: u64,
+        /// Which of the two.
+        side: HookSide,
+    },
+    /// A hook has ended.
+    HookEnded {
+        /// Of what.
+        target: Target,
+        /// The run.
+        run: u64,
+        /// Which of the two.
+        side: HookSide,
+        /// Why that was not well.
+        error: Option<String>,
+        /// The end of what it printed.
+        output: String,
     },
     /// A note for the log that counts nothing.
     Note {

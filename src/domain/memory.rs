@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
-use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, Trigger};
+use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
 const SLOTS_MAX: usize = 8;
@@ -29,6 +29,8 @@ pub struct Memory {
     /// Of each run that is on: its target, its slot, and what set it off.
     runs: BTreeMap<RunId, (TargetKey, Option<Timestamp>, Trigger)>,
     extras: Vec<Timestamp>,
+    /// Hooks that have begun and not ended.
+    pub hooks: BTreeMap<OpId, HooksBegun>,
 }
 
 /// What is remembered of one server and kind.
@@ -175,6 +177,8 @@ impl Memory {
                 let target = self.entry((missed.subject.server, missed.subject.kind));
                 target.accounted = target.accounted.max(Some(missed.slot));
             }
+            Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, begun.clone())),
+            Record::HooksEnded { op, .. } => drop(self.hooks.remove(op)),
         }
     }
 

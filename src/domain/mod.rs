@@ -4,6 +4,7 @@ pub mod assess;
 pub mod fact;
 pub mod fleet;
 pub mod guard;
+pub mod hook;
 pub mod inventory;
 pub mod mark;
 pub mod memory;

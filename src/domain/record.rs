@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
+use super::policy::Hook;
 use super::problem::{Problem, RunResult};
 use super::words::words;
 
@@ -111,6 +112,17 @@ pub enum Record {
     },
     /// Slots passed without a run.
     SlotsMissed(SlotsMissed),
+    /// The hooks around a create are about to begin: from now on `after` is owed.
+    HooksBegun(HooksBegun),
+    /// Nothing is owed any more: `after` has run, or there is none. The first end stays.
+    HooksEnded {
+        /// Which.
+        op: OpId,
+        /// Why `after` did not end well, after the last try.
+        error: Option<Box<str>>,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// Which server and kind, under which policy, by the names of that time.
@@ -187,6 +199,25 @@ pub struct RunStart {
     pub trigger: Trigger,
     /// The slot it is for; none for a run without a schedule.
     pub slot: Option<Timestamp>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The hooks around one create. It says all that running `after` takes, so that it can be run whatever has become of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HooksBegun {
+    /// Its number: of the same sort as those of creates and deletes.
+    pub op: OpId,
+    /// The run that it belongs to.
+    pub run: RunId,
+    /// Of what.
+    pub subject: Subject,
+    /// The slot of the item that is to be made; none for one without.
+    pub slot: Option<Timestamp>,
+    /// The item's name, or its description where the kind has no names.
+    pub name: Box<str>,
+    /// The command that is owed.
+    pub after: Option<Hook>,
     /// When.
     pub at: Timestamp,
 }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::JournalError;
-use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
+use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, RunEnd, RunRow, TargetRow};
 use crate::domain::inventory::{ItemId, Kind};
-use crate::domain::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed};
+use crate::domain::record::{CreateIntent, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed};
 
 /// The next number of each sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) trait Store {
     fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError>;
     fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError>;
     fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError>;
+    fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError>;
+    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError>;
     /// Keeps the first of a server and kind.
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError>;
     /// Keeps the first of a server, kind and slot.
@@ -61,6 +63,8 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
         }
         Record::TargetSeen { server, kind, at } => store.add_target(&TargetRow { server: *server, kind: *kind, first_seen: *at })?,
         Record::SlotsMissed(missed) => store.add_missed(missed, seq)?,
+        Record::HooksBegun(begun) => begin_hooks(store, counters, begun, seq)?,
+        Record::HooksEnded { op, error, at } => end_hooks(store, *op, Ended { seq, at: *at, error: error.clone() })?,
     }
     counters.next_seq += 1;
     Ok(())
@@ -69,7 +73,7 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
 fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &CreateIntent, seq: u64) -> Result<(), JournalError> {
     match store.create(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if store.delete(intent.op)?.is_none() => {}
+        None if store.delete(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
@@ -80,11 +84,30 @@ fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Create
 fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &DeleteIntent, seq: u64) -> Result<(), JournalError> {
     match store.delete(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if store.create(intent.op)?.is_none() => {}
+        None if store.create(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
     store.put_delete(&DeleteRow { intent: intent.clone(), seq, state: DeleteState::Intended, ended: None })
+}
+
+fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBegun, seq: u64) -> Result<(), JournalError> {
+    match store.hooks(begun.op)? {
+        Some(row) if row.begun == *begun => return Ok(()),
+        None if store.create(begun.op)?.is_none() && store.delete(begun.op)?.is_none() => {}
+        _ => return Err(used_twice("operation", begun.op.0)),
+    }
+    counters.next_op = counters.next_op.max(begun.op.0.saturating_add(1));
+    store.put_hooks(&HooksRow { begun: begun.clone(), seq, ended: None })
+}
+
+fn end_hooks(store: &mut impl Store, op: OpId, ended: Ended) -> Result<(), JournalError> {
+    let mut row = store.hooks(op)?.ok_or_else(|| unknown("hooks", op.0))?;
+    if row.ended.is_some() {
+        return Ok(());
+    }
+    row.ended = Some(ended);
+    store.put_hooks(&row)
 }
 
 fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &RunStart, seq: u64) -> Result<(), JournalError> {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HistoryFilter, Journal, MemoryJournal, OpId, Recall, Recollection,
-    Record, RunId, RunStart, SlotsMissed, SqliteJournal, StateLock, Subject, Trigger,
+    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HistoryFilter, HooksBegun, Journal, MemoryJournal, OpId, Recall,
+    Recollection, Record, RunId, RunStart, SlotsMissed, SqliteJournal, StateLock, Subject, Trigger,
 };
 use crate::clock::SystemClock;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{Memory, TargetMemory};
+use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
 
 /// How many things are done to a journal.
@@ -82,6 +83,7 @@ fn check_lawful(folder: &Path, bytes: &mut Bytes<'_>) {
     let mut again = Memory::default();
     recollection.replay().iter().for_each(|record| again.apply(record));
     assert_eq!(told(&again), told(&live), "{recollection:#?}");
+    assert_eq!(again.hooks, live.hooks);
 }
 
 fn open(folder: &Path) -> SqliteJournal {
@@ -127,13 +129,14 @@ struct Author {
     deletes: Vec<OpId>,
     made: Vec<((ServerId, Kind), ItemId)>,
     running: BTreeMap<(ServerId, Kind), RunId>,
+    hooks: Vec<OpId>,
     targets: BTreeMap<OpId, (ServerId, Kind)>,
 }
 
 impl Author {
     /// The next record. None where there is nothing to go on with.
     fn write(&mut self, bytes: &mut Bytes<'_>) -> Option<Record> {
-        let what = bytes.byte() % 8;
+        let what = bytes.byte() % 9;
         let subject = Subject { server: ServerId(u64::from(bytes.byte() % 2)), ..bytes.subject() };
         // Time runs on as it is written.
         self.written += 1;
@@ -161,6 +164,14 @@ impl Author {
             }
             5 => self.begin_or_end_run(bytes, subject, at),
             6 => Record::TargetSeen { server: subject.server, kind: subject.kind, at },
+            7 => match bytes.byte().is_multiple_of(2).then(|| self.hooks.pop()).flatten() {
+                Some(op) => Record::HooksEnded { op, error: bytes.error(), at },
+                None => {
+                    let op = self.begin(&subject);
+                    self.hooks.push(op);
+                    Record::HooksBegun(HooksBegun { op, subject, at, ..bytes.hooks() })
+                }
+            },
             _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }),
         })
     }
@@ -215,7 +226,7 @@ impl Author {
 fn any_record(bytes: &mut Bytes<'_>) -> Record {
     let (op, run, item) = (OpId(bytes.number()), RunId(bytes.number()), ItemId(bytes.number()));
     let at = bytes.time();
-    match bytes.byte() % 11 {
+    match bytes.byte() % 13 {
         0 => Record::CreateIntent(CreateIntent { op, run, at, ..bytes.create() }),
         1 => Record::DeleteIntent(DeleteIntent { op, run, item, at, ..bytes.delete() }),
         2 => Record::CreateAccepted { op, item, at },
@@ -229,6 +240,8 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         }
         8 => Record::RunEnded { run, result: bytes.pick(RunResult::ALL), problems: bytes.problems(), error: bytes.error(), at },
         9 => Record::TargetSeen { server: ServerId(bytes.number()), kind: bytes.pick(&Kind::ALL), at },
+        10 => Record::HooksBegun(HooksBegun { op, run, at, ..bytes.hooks() }),
+        11 => Record::HooksEnded { op, error: bytes.error(), at },
         _ => Record::SlotsMissed(SlotsMissed { subject: bytes.subject(), slot: bytes.time(), count: bytes.number(), at }),
     }
 }
@@ -311,6 +324,19 @@ impl Bytes<'_> {
             attempt: u32::from(self.byte()) << (self.byte() % 32),
             at: self.time(),
             config: self.text(),
+        }
+    }
+
+    fn hooks(&mut self) -> HooksBegun {
+        let run: Vec<String> = (0..self.byte() % 3).map(|_| self.text().into()).collect();
+        HooksBegun {
+            op: OpId(0),
+            run: RunId(self.number()),
+            subject: self.subject(),
+            slot: (self.byte() % 2 == 1).then(|| self.time()),
+            name: self.text(),
+            after: (!run.is_empty()).then(|| Hook { run, timeout: std::time::Duration::from_nanos(self.number()) }),
+            at: self.time(),
         }
     }
 

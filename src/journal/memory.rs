@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::fold::{Counters, Store, apply};
-use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, Recollection, RunRow, TargetRow};
+use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, HooksRow, Recollection, RunRow, TargetRow};
 use super::{Journal, JournalError, Recall};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
@@ -53,6 +53,7 @@ struct Rows {
     creates_by_item: BTreeSet<(Kind, ItemId, OpId)>,
     deletes: BTreeMap<OpId, DeleteRow>,
     runs: BTreeMap<RunId, RunRow>,
+    hooks: BTreeMap<OpId, HooksRow>,
     targets: BTreeMap<(ServerId, Kind), TargetRow>,
     missed: BTreeMap<(ServerId, Kind, Timestamp), (u64, SlotsMissed)>,
 }
@@ -65,6 +66,7 @@ impl Default for Rows {
             creates_by_item: BTreeSet::new(),
             deletes: BTreeMap::new(),
             runs: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             targets: BTreeMap::new(),
             missed: BTreeMap::new(),
         }
@@ -201,6 +203,7 @@ impl Rows {
             runs: in_order(self.runs.values().filter(|row| runs.contains(&row.start.run)), |row| row.seq),
             targets: self.targets.values().copied().collect(),
             missed: self.newest_missed(),
+            hooks: in_order(self.hooks.values().filter(|row| row.ended.is_none()), |row| row.seq),
             fresh: self.counters.is_fresh(),
             set_aside: None,
         }
@@ -228,12 +231,13 @@ impl Rows {
 
     fn prune(&mut self, before: Timestamp) -> u64 {
         let (creates, deletes, runs) = (self.creates_that_matter(before), self.deletes_that_matter(before), self.runs_that_matter());
-        let count = |rows: &Rows| rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len();
+        let count = |rows: &Rows| rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len() + rows.hooks.len();
         let rows_before = count(self);
         self.creates.retain(|op, _| creates.contains(op));
         self.creates_by_item.retain(|(.., op)| creates.contains(op));
         self.deletes.retain(|op, _| deletes.contains(op));
         self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
+        self.hooks.retain(|_, row| row.ended.is_none() || row.begun.at >= before);
         let newest: BTreeSet<_> = self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)).collect();
         self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
         (rows_before - count(self)) as u64
@@ -361,6 +365,15 @@ impl Store for Rows {
 
     fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError> {
         self.runs.insert(row.start.run, row.clone());
+        Ok(())
+    }
+
+    fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError> {
+        Ok(self.hooks.get(&op).cloned())
+    }
+
+    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
+        self.hooks.insert(row.begun.op, row.clone());
         Ok(())
     }
 

@@ -22,13 +22,14 @@ mod tests;
 use jiff::Timestamp;
 
 pub use crate::domain::record::{
-    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
+    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
 };
 pub use error::JournalError;
 pub use lock::{LockError, StateLock};
 pub use memory::{Fault, MemoryJournal};
 pub use rows::{
-    CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, Recollection, RunEnd, RunRow, TargetRow,
+    CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, HooksRow, Recollection, RunEnd, RunRow,
+    TargetRow,
 };
 pub use sqlite::{JournalReader, SqliteJournal};
 pub use thread::{JournalHandle, JournalThread};
@@ -47,7 +48,8 @@ pub trait Recall {
     ///   without being extra;
     /// - for each server and kind, the newest run that ended and the newest that succeeded, those of a slot, without one and by hand apart, and every
     ///   run without an end;
-    /// - when each target was first configured.
+    /// - when each target was first configured;
+    /// - hooks that have begun and not ended.
     ///
     /// "Newest" goes by the order in which things became durable, not by the clock, which may jump.
     ///

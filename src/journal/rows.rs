@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::policy::Globs;
 use crate::domain::problem::{Problem, RunResult};
-use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, RunStart, SlotsMissed, Subject};
+use crate::domain::record::{
+    CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject,
+};
 use crate::domain::words::words;
 
 /// What [`load`](super::Recall::load) returns. Creates, deletes and runs are in the order in which they became durable.
@@ -27,6 +29,8 @@ pub struct Recollection {
     pub targets: Vec<TargetRow>,
     /// For each target, the entry of the newest slot that was missed; by server and kind.
     pub missed: Vec<SlotsMissed>,
+    /// Hooks that have begun and not ended, in the order in which that became durable.
+    pub hooks: Vec<HooksRow>,
     /// Nothing was ever written into this journal: what it should know is to be rebuilt from the provider. Stays true until the first append.
     pub fresh: bool,
     /// A damaged journal was found, and lies here now; this one was begun in its place.
@@ -45,6 +49,7 @@ impl Recollection {
             runs: Vec::new(),
             targets: Vec::new(),
             missed: Vec::new(),
+            hooks: Vec::new(),
             fresh: true,
             set_aside: None,
         }
@@ -59,6 +64,7 @@ impl Recollection {
         self.runs.iter().for_each(|row| row.replay(&mut steps));
         self.creates.iter().for_each(|row| row.replay(&mut steps));
         self.deletes.iter().for_each(|row| row.replay(&mut steps));
+        steps.extend(self.hooks.iter().map(|row| (row.seq, Record::HooksBegun(row.begun.clone()))));
         // Stable: what stands in one row keeps its order.
         steps.sort_by_key(|(seq, _)| *seq);
         steps.into_iter().map(|(_, record)| record).collect()
@@ -236,6 +242,17 @@ pub struct RunRow {
     pub seq: u64,
     /// How it ended; none while it goes on, or if it was interrupted.
     pub ended: Option<RunEnd>,
+}
+
+/// The hooks around a create, and their end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HooksRow {
+    /// How they began.
+    pub begun: HooksBegun,
+    /// The place of that in the order in which things became durable.
+    pub seq: u64,
+    /// How they ended; none while `after` is owed.
+    pub ended: Option<Ended>,
 }
 
 /// The end of a run.

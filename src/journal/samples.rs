@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
+use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
 
 /// So many seconds after some day.
@@ -84,6 +85,23 @@ pub(super) fn missed(server: u64, slot: i64, seconds: i64) -> Record {
     Record::SlotsMissed(SlotsMissed { subject: subject(server), slot: at(slot), count: 3, at: at(seconds) })
 }
 
+pub(super) fn hooks_begun(op: u64, server: u64, seconds: i64) -> Record {
+    let run = vec!["/usr/local/bin/thaw".to_owned(), "ä \"b\"\n".to_owned(), String::new()];
+    Record::HooksBegun(HooksBegun {
+        op: OpId(op),
+        run: RunId(op),
+        subject: subject(server),
+        slot: Some(at(seconds)),
+        name: "prod-web-20261121T033000Z".into(),
+        after: (!op.is_multiple_of(3)).then_some(Hook { run, timeout: std::time::Duration::from_millis(60_001) }),
+        at: at(seconds),
+    })
+}
+
+pub(super) fn hooks_ended(op: u64, seconds: i64) -> Record {
+    Record::HooksEnded { op: OpId(op), error: op.is_multiple_of(2).then(|| "exit status 1".into()), at: at(seconds) }
+}
+
 /// Any record, out of so few operations, items and servers that they meet. Times step back and forth.
 pub(super) fn any_record() -> impl Strategy<Value = Record> {
     let (op, item, server, seconds) = (1..12_u64, 1..8_u64, 1..3_u64, -1000..1000_i64);
@@ -108,6 +126,8 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
         3 => (numbers.clone(), prop::sample::select(RunResult::ALL)).prop_map(|((op, .., seconds), result)| run_ended(op, result, seconds)),
         1 => (numbers.clone(), kind)
             .prop_map(|((_, _, server, seconds), kind)| Record::TargetSeen { server: ServerId(server), kind, at: at(seconds) }),
+        2 => numbers.clone().prop_map(|(op, _, server, seconds)| hooks_begun(op, server, seconds)),
+        2 => numbers.clone().prop_map(|(op, _, _, seconds)| hooks_ended(op, seconds)),
         1 => numbers.prop_map(|(_, item, server, seconds)| missed(server, i64::try_from(item).unwrap(), seconds)),
     ]
 }

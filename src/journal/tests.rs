@@ -345,3 +345,24 @@ proptest! {
         prop_assert_eq!(journal.load(at(before)).unwrap(), loaded);
     }
 }
+
+#[test]
+fn hooks_are_owed_until_they_have_ended() {
+    both(|journal| {
+        journal.append(&[hooks_begun(1, 1, 0), hooks_begun(2, 2, 0), create(3, 1, 0)]).unwrap();
+        journal.append(&[hooks_begun(1, 1, 0)]).unwrap();
+        assert!(matches!(journal.append(&[hooks_begun(1, 2, 0)]), Err(JournalError::Rejected { .. })), "another one of that number");
+        assert!(matches!(journal.append(&[create(2, 1, 0)]), Err(JournalError::Rejected { .. })), "a create of that number");
+        assert!(matches!(journal.append(&[hooks_begun(3, 1, 0)]), Err(JournalError::Rejected { .. })), "the number of a create");
+        assert!(matches!(journal.append(&[hooks_ended(7, 0)]), Err(JournalError::Rejected { .. })));
+        let owed = |journal: &mut dyn Journal| old(journal).hooks.into_iter().map(|row| row.begun).collect::<Vec<_>>();
+        let (Record::HooksBegun(first), Record::HooksBegun(second)) = (hooks_begun(1, 1, 0), hooks_begun(2, 2, 0)) else { unreachable!() };
+        assert_eq!(owed(journal), [first.clone(), second.clone()]);
+        assert_eq!(journal.prune(at(1_000_000)).unwrap(), 0, "what is owed is not forgotten");
+        journal.append(&[hooks_ended(1, 9)]).unwrap();
+        journal.append(&[hooks_ended(1, 10)]).unwrap();
+        assert_eq!(owed(journal), [second]);
+        assert_eq!(old(journal).replay(), [hooks_begun(2, 2, 0), create(3, 1, 0)]);
+        assert_eq!((journal.prune(at(0)).unwrap(), journal.prune(at(1)).unwrap()), (0, 1));
+    });
+}

@@ -221,7 +221,9 @@ impl<P: Provider> Daemon<P> {
         info!("stopping: no new work; finishing what is in flight");
         self.manager.stopping();
         self.parts.health.set_not_ready("stopping");
-        let patience = self.parts.driver.controller().setup().request_timeout + STOP_MARGIN;
+        // What is frozen is thawed before the end: that may take as long as its hook may.
+        let controller = self.parts.driver.controller();
+        let patience = controller.setup().request_timeout + controller.hook_patience() + STOP_MARGIN;
         self.stopping_until = Some(Instant::now() + patience);
         self.turn(Input::Stop)
     }

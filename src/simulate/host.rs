@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::conduct::Conduct;
+use super::hooks::HookWatch;
 use crate::clock::{Mono, Now};
 use crate::controller::{Controller, Mode, RequestReport, SLEEP_MAX, Setup};
 use crate::domain::fact::Fact;
@@ -59,6 +60,8 @@ pub struct Host {
     pub dies_after: Option<(u64, Sending)>,
     /// The process dies now and then, and begins again.
     pub mortality: Option<Mortality>,
+    /// What it did with hooks.
+    pub hooks: HookWatch,
     pub(super) setup: Setup,
     pub(super) conduct: Conduct,
     /// Counts the processes, so that what one waits for does not reach the next.
@@ -94,6 +97,7 @@ impl Host {
             dies_after: None,
             mortality: None,
             conduct: Conduct::default(),
+            hooks: HookWatch::default(),
             setup,
             mode,
             process: 0,
@@ -168,6 +172,7 @@ impl Host {
         let since = now.wall.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
         let past: Recollection = self.journal.load(since)?;
         self.conduct.began(&past);
+        self.hooks.process_began(&past, time);
         self.controller = Controller::new(self.setup.clone(), self.mode, &past, now);
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 mod chance;
 mod conduct;
+mod hooks;
 mod host;
 mod landmark;
 mod measure;
@@ -23,6 +24,7 @@ mod world;
 mod worth;
 
 pub use chance::Chance;
+pub use hooks::{HookLuck, HookWatch};
 pub use host::{Host, Mortality, Sending};
 pub use landmark::Landmark;
 pub use measure::{Aftermath, Facts, Gap, aftermath, ages_at, ends_of_days, facts, points_at};

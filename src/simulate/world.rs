@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chance::Chance;
 use super::conduct::Scene;
+use super::hooks::HookLuck;
 use super::host::{Host, Mortality, Sending};
 use super::landmark::Landmark;
 use super::trouble::{Call, Fault, On, Trouble};
@@ -17,6 +18,7 @@ use super::watch::{Watch, slot_of};
 use crate::clock::{Mono, Now};
 use crate::controller::{Command, Input, Mode, Setup, Unwritten};
 use crate::domain::fact::Fact;
+use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::OpResult;
 use crate::domain::record::{CreateEnd, OpId, Record};
@@ -36,6 +38,7 @@ enum Event {
     Arrives(Asked),
     Answered { host: usize, process: u64, begun: Duration, lie: bool, input: Box<Input> },
     Durable { host: usize, process: u64, records: Vec<Record>, op: Option<OpId> },
+    HookEnds { host: usize, process: u64, op: OpId, side: HookSide, end: HookEnd },
     Begins { host: usize },
 }
 
@@ -66,6 +69,8 @@ pub struct World {
     pub landmarks: BTreeSet<Landmark>,
     /// A line for each thing that happens, where it is wanted.
     pub story: Option<Vec<String>>,
+    /// How hooks end.
+    pub hook_luck: HookLuck,
     /// Leaves out the turns in which a controller only looks at the clock.
     pub skips_idle_turns: bool,
     /// The true time that has passed.
@@ -93,6 +98,7 @@ impl World {
             breaches: Vec::new(),
             landmarks: BTreeSet::new(),
             story: None,
+            hook_luck: HookLuck::default(),
             skips_idle_turns: true,
             time: Duration::ZERO,
             origin,
@@ -231,8 +237,15 @@ impl World {
                 let result = self.write(host, records);
                 self.hand_to(host, Input::Appended(op, result));
             }
+            Event::HookEnds { host, process, op, side, end } if self.is_process(host, process) => {
+                self.note(|| format!("{host}: `{}` of {op} ends: {end:?}", side.as_str()));
+                if let Some(host) = self.hosts.get_mut(host) {
+                    host.hooks.ended(op, side, &end);
+                }
+                self.hand_to(host, Input::HookEnded(op, side, end, String::new()));
+            }
             Event::Begins { host } => self.begin(host),
-            Event::Answered { .. } | Event::Durable { .. } => {}
+            Event::Answered { .. } | Event::Durable { .. } | Event::HookEnds { .. } => {}
         }
     }
 
@@ -245,6 +258,7 @@ impl World {
         match host.journal.append(&records) {
             Ok(()) => {
                 host.conduct.durable(&records);
+                host.hooks.durable(&records, &host.setup);
                 self.landmarks.extend(records.iter().filter_map(Landmark::of_record));
                 Ok(())
             }
@@ -314,13 +328,15 @@ impl World {
         let (time, skips) = (self.time, self.skips_idle_turns);
         if let Some(host) = self.hosts.get_mut(place) {
             host.sleep(time, now, skips);
+            let overdue = host.hooks.overdue(time);
+            self.breaches.extend(overdue.map(|overdue| format!("{}: {overdue}", now.wall)));
         }
     }
 
     /// Whether the process dies now.
     fn fate(&mut self, command: &Command, mortality: Option<Mortality>) -> Option<Sending> {
         let mortality = mortality?;
-        let writes = matches!(command, Command::Create { .. } | Command::Delete { .. } | Command::Append(_, Some(_)));
+        let writes = matches!(command, Command::Create { .. } | Command::Delete { .. } | Command::Append(_, Some(_)) | Command::Hook(_));
         let dies = self.chance.one_in(if writes { mortality.writes } else { mortality.others });
         dies.then(|| if self.chance.one_in(2) { Sending::Arrives } else { Sending::IsLost })
     }
@@ -343,7 +359,9 @@ impl World {
                 }
             }
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
-            Command::Stopped => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.stopped = true),
+            Command::Hook(call) => self.begin_hook(place, process, call, dies),
+            Command::StopHook(op) => self.stop_hook(place, op),
+            Command::Stopped => self.stopped(place),
             Command::Append(records, op) => {
                 self.decided(place, &records);
                 if dies == Some(Sending::Arrives) {
@@ -357,6 +375,9 @@ impl World {
             Command::Account => self.send(place, "account", Call::Account, OpId(0), Mono::default()),
             Command::Create { op, server, kind, order } => {
                 self.judge(place, |conduct, scene| conduct.create(scene, op, server, kind, &order));
+                let host = self.hosts.get(place);
+                let wrong = host.and_then(|host| host.hooks.create(&host.setup, server, kind, &order));
+                self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
                 // Who has lost the journal and is shown something else than what there is cannot know better.
                 if self.hosts.get(place).is_some_and(|host| host.forgetful && host.conduct.was_lied_to(kind)) {
                     self.watch.late.insert(order.description.clone());
@@ -378,7 +399,39 @@ impl World {
         }
     }
 
+    fn begin_hook(&mut self, place: usize, process: u64, call: HookCall, dies: Option<Sending>) {
+        if dies == Some(Sending::IsLost) {
+            return;
+        }
+        let (time, now) = (self.time, self.true_now());
+        self.note(|| format!("{place}: `{}` of {} begins", call.side.as_str(), call.around.op));
+        let wrong = self.hosts.get_mut(place).and_then(|host| host.hooks.began(&call, time, &host.setup));
+        self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
+        let (takes, end) = self.hook_luck.draw(&call, &mut self.chance);
+        self.push(takes, Event::HookEnds { host: place, process, op: call.around.op, side: call.side, end });
+    }
+
+    fn stop_hook(&mut self, place: usize, op: OpId) {
+        let runs = |event: &Event| matches!(event, Event::HookEnds { host, op: of, .. } if *host == place && *of == op);
+        let found = self.events.iter().find(|(_, event)| runs(event)).map(|(key, _)| *key);
+        if let Some(Event::HookEnds { host, process, op, side, .. }) = found.and_then(|key| self.events.remove(&key)) {
+            self.push(HALF_LATENCY, Event::HookEnds { host, process, op, side, end: HookEnd::Stopped });
+        }
+    }
+
+    fn stopped(&mut self, place: usize) {
+        let now = self.true_now();
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        host.stopped = true;
+        if host.hooks.is_owed() {
+            self.breaches.push(format!("{now}: H6: it stops although `after` is owed"));
+        }
+    }
+
     fn decided(&mut self, place: usize, records: &[Record]) {
+        let now = self.true_now();
+        let wrong = self.hosts.get_mut(place).map(|host| host.hooks.decided(records)).unwrap_or_default();
+        self.breaches.extend(wrong.into_iter().map(|wrong| format!("{now}: {wrong}")));
         self.judge(place, |conduct, scene| conduct.decided(scene, records));
         if let Some(host) = self.hosts.get_mut(place) {
             self.landmarks.append(&mut host.conduct.landmarks);
@@ -472,6 +525,7 @@ impl World {
         if let Some(host) = self.hosts.get_mut(place) {
             how(&host.journal);
             host.forgetful = true;
+            host.hooks.journal_lost();
             self.watch.late.extend(host.conduct.journal_lost());
         }
         self.watch.journal_lost();
@@ -486,6 +540,7 @@ impl World {
             self.landmarks.insert(Landmark::ReloadMidRun);
         }
         host.setup = setup.clone();
+        host.hooks.reloaded();
         self.hand_to(place, Input::Reload(Box::new(setup)));
     }
 

@@ -13,6 +13,7 @@ pub fn log(fact: &Fact) {
         Fact::RunStarted { .. } | Fact::RunEnded { .. } | Fact::Missed { .. } | Fact::GuardRefused { .. } => log_run(fact),
         Fact::CreateSent { .. } | Fact::CreateInDoubt { .. } | Fact::CreateDecided { .. } | Fact::Completed { .. } => log_create(fact),
         Fact::DeleteSent { .. } | Fact::DeleteDecided { .. } | Fact::Lost { .. } => log_delete(fact),
+        Fact::HookStarted { .. } | Fact::HookEnded { .. } => log_hook(fact),
         Fact::ProblemRaised { .. }
         | Fact::ProblemCleared { .. }
         | Fact::AccountProblemRaised { .. }
@@ -48,7 +49,7 @@ fn log_run(fact: &Fact) {
             let lateness_ms = lateness.map(|lateness| millis(&lateness));
             target_line!(Level::DEBUG, target, run, slot = slot.map(tracing::field::display), lateness_ms, "run started");
         }
-        Fact::RunEnded { target, run, result, duration, created, deleted, error } => {
+        Fact::RunEnded { target, run, result, duration, created, deleted, error, .. } => {
             let error = error.as_deref().map(printable);
             target_line!(
                 level_of_run(*result),
@@ -103,6 +104,20 @@ fn log_delete(fact: &Fact) {
         }
         Fact::Lost { target, item, name } => {
             target_line!(Level::ERROR, target, item = item.0, name = &*printable(name), "an item under our care has vanished");
+        }
+        _ => {}
+    }
+}
+
+fn log_hook(fact: &Fact) {
+    match fact {
+        Fact::HookStarted { target, run, side } => target_line!(Level::DEBUG, target, run, hook = side.as_str(), "hook started"),
+        Fact::HookEnded { target, run, side, error: None, .. } => {
+            target_line!(Level::INFO, target, run, hook = side.as_str(), "hook ended");
+        }
+        Fact::HookEnded { target, run, side, error: Some(error), output } => {
+            let (error, output) = (printable(error), printable(output));
+            target_line!(Level::ERROR, target, run, hook = side.as_str(), error = &*error, output = &*output, "hook failed");
         }
         _ => {}
     }

@@ -46,6 +46,8 @@ fn all_facts() -> Vec<(Fact, &'static str)> {
     let (run, op, item) = (1, 2, ItemId(9));
     let text = || "x".to_owned();
     let ended = |result| Fact::RunEnded {
+        slot: None,
+        problems: vec![],
         target: target(),
         run,
         result,
@@ -94,6 +96,8 @@ fn every_fact_is_one_line_at_its_level() {
 #[test]
 fn fields_have_their_documented_names() {
     let line = json(Fact::RunEnded {
+        slot: None,
+        problems: vec![],
         target: samples::fact_target("web"),
         run: 5,
         result: RunResult::Failure,

@@ -63,7 +63,17 @@ fn families(text: &str) -> Vec<&str> {
 
 fn run_ended(policy: &str, result: RunResult) -> Fact {
     let duration = Duration::from_secs(240);
-    Fact::RunEnded { target: samples::fact_target(policy), run: 1, result, duration, created: vec![], deleted: vec![], error: None }
+    Fact::RunEnded {
+        slot: None,
+        problems: vec![],
+        target: samples::fact_target(policy),
+        run: 1,
+        result,
+        duration,
+        created: vec![],
+        deleted: vec![],
+        error: None,
+    }
 }
 
 #[test]

@@ -104,6 +104,8 @@ impl RunMetrics {
             | Fact::ProblemCleared { .. }
             | Fact::AccountProblemRaised { .. }
             | Fact::AccountProblemCleared { .. }
+            | Fact::HookStarted { .. }
+            | Fact::HookEnded { .. }
             | Fact::Note { .. } => {}
         }
     }

@@ -51,7 +51,9 @@ impl Canary {
         let token = new_token(&stage);
         stage.emulator.replace_token(&token);
         fs::write(stage.path("token"), &token).unwrap();
-        stage.configure_due(KEEP_FOUR);
+        // What hooks are given is left in files, which are looked through with the others.
+        let dump = |side: &str| format!("{side}: {{run: [/bin/sh, -c, \"env > {}; env\"]}}", stage.path(&format!("{side}-env")).display());
+        stage.configure_due(&format!("{KEEP_FOUR}\n      hooks: {{{}, {}, after_on: accepted}}", dump("before"), dump("after")));
         let logs = stage.path("logs");
         stage.reconfigure("{format: json, level: debug}", &format!("{{format: {format}, level: {level}, directory: {}}}", logs.display()));
         stage.reconfigure("catch_up: 2h", "catch_up: 2h\n      stuck_after: 1s");

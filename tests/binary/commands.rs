@@ -95,18 +95,3 @@ async fn wrong_usage_ends_with_2() {
         stage.command_ends(arguments).await.exits(2);
     }
 }
-
-#[tokio::test]
-async fn hooks_that_nobody_runs_are_told_wherever_they_stand() {
-    let stage = Stage::new().await;
-    let hooks = "hooks: {before: {run: [/bin/true]}, after_on: accepted}";
-    let policy = |hooks: &str| format!("policies:\n  web:\n    snapshots: {{schedule: \"0 3 * * *\", keep: {{last: 4}}{hooks}}}\n");
-    let in_policy = format!("{}servers:\n  - {{id: 1, policy: web}}\n", policy(&format!(", {hooks}")));
-    let in_override = format!("{}servers:\n  - {{id: 1, policy: web, override: {{snapshots: {{{hooks}}}}}}}\n", policy(""));
-    let without = format!("{}servers:\n  - {{id: 1, policy: web}}\n", policy(""));
-    for (config, told) in [(in_policy, true), (in_override, true), (without, false)] {
-        stage.configure(&config);
-        let outcome = stage.command_ends(&["check"]).await.exits(0);
-        assert_eq!(outcome.stderr.contains("warning: hooks are configured"), told, "{config}\n{outcome:#?}");
-    }
-}

@@ -8,6 +8,7 @@ mod crash;
 mod doubt;
 mod driving;
 mod guards;
+mod hooks;
 mod journal;
 mod listing;
 mod requests;

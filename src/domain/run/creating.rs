@@ -77,6 +77,10 @@ impl Run {
                 self.end_create(step, op, CreateEnd::NotSent, "a newer listing shows no free slot");
                 self.plan_at(step.ctx.now.mono);
             }
+            (Stage::Recording, Event::Recorded(recorded)) if recorded == op && self.hold_is_over() => {
+                self.end_create(step, op, CreateEnd::NotSent, "`max_hold` passed before it was sent");
+                self.fail(step, Reason::HookFailed, "`max_hold` passed before the create was sent".to_owned());
+            }
             (Stage::Recording, Event::Recorded(recorded)) if recorded == op => {
                 let name = self.order.name.clone().unwrap_or_else(|| self.order.description.clone());
                 let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);

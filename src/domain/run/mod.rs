@@ -4,14 +4,17 @@
 //! whoever drives it lets it look again when there is something new.
 //!
 //! ```text
-//! Planning ──────────► Creating ──► Waiting ──► Pruning ──► ended
-//!   │  ▲ └─ not sent, absent ─┘                  │   ▲
-//!   ▼  │                                         └───┘ the next delete
+//! Planning ──► (Hooking) ──► Creating ──► Waiting ──► Pruning ──► (Closing) ──► ended
+//!   │  ▲ └────── not sent, absent ─┘                  │   ▲
+//!   ▼  │                                              └───┘ the next delete
 //! Making room
 //! ```
+//!
+//! `Hooking` and `Closing` are there only under a policy with hooks: the one waits for `before`, the other for `after`.
 
 mod creating;
 mod deleting;
+mod hooking;
 mod planning;
 mod pruning;
 mod refusal;
@@ -34,6 +37,7 @@ use super::record::{OpId, Record, RunId, Subject, Trigger};
 
 use creating::Creating;
 use deleting::Deleting;
+use hooking::{Hooking, Hooks};
 use pruning::Pruning;
 pub use types::{ByHand, Context, Effect, Event, Outcome, Resume, ServerState, Setback, SetbackKind, Start, Want};
 use waiting::Waiting;
@@ -86,16 +90,25 @@ pub struct Run {
     extra_used: u32,
     /// What the guard has refused.
     refused: Option<String>,
+    /// The hooks that have begun and whose `after` has not ended.
+    hooks: Option<Hooks>,
+    /// Why `after` did not end well.
+    after_failed: Option<String>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    Planning { not_before: Option<Mono> },
+    Planning {
+        not_before: Option<Mono>,
+    },
     Room(Box<Deleting>),
+    Hooking(Hooking),
     Creating(Creating),
     Waiting(Waiting),
     Pruning(Pruning),
     Settling(Box<Deleting>),
+    /// Everything is done but `after`.
+    Closing(RunResult, Option<String>),
     Ended,
 }
 
@@ -155,6 +168,8 @@ impl Run {
             owed: 0,
             extra_used: 0,
             refused: None,
+            hooks: None,
+            after_failed: None,
         }
     }
 
@@ -180,7 +195,7 @@ impl Run {
     /// Whether it holds, or will soon need, leave to make an item: from the first effect until the item is complete.
     #[must_use]
     pub fn is_making(&self) -> bool {
-        matches!(self.phase, Phase::Room(_) | Phase::Creating(_) | Phase::Waiting(_))
+        matches!(self.phase, Phase::Room(_) | Phase::Hooking(_) | Phase::Creating(_) | Phase::Waiting(_))
     }
 
     /// Whether nothing has been sent yet, so that it can be dropped without a trace.
@@ -196,6 +211,7 @@ impl Run {
             Phase::Room(deleting) | Phase::Settling(deleting) => deleting.is_in_flight(),
             Phase::Pruning(pruning) => pruning.is_in_flight(),
             Phase::Creating(creating) => creating.is_in_flight(),
+            Phase::Hooking(_) | Phase::Closing(..) => true,
             Phase::Planning { .. } | Phase::Waiting(_) | Phase::Ended => false,
         }
     }
@@ -218,22 +234,30 @@ impl Run {
     pub fn step(&mut self, ctx: &Context<'_>, next_op: &mut OpId, event: Event) -> Vec<Effect> {
         let mut step = Step { ctx, next_op, out: Vec::new() };
         self.want = Want::default();
+        self.note_hooks(&event);
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Planning { not_before } => self.plan(&mut step, not_before),
             Phase::Room(deleting) => self.make_room(&mut step, *deleting, event),
+            Phase::Hooking(hooking) => self.hook(&mut step, hooking, event),
             Phase::Creating(creating) => self.create(&mut step, creating, event),
             Phase::Waiting(waiting) => self.wait(&mut step, waiting),
             Phase::Pruning(pruning) => self.prune(&mut step, pruning, event),
             Phase::Settling(deleting) => self.settle(&mut step, *deleting, event),
+            Phase::Closing(result, error) => self.end(&mut step, result, error),
             Phase::Ended => {}
         }
+        self.let_go(&mut step);
         step.out
     }
 
-    /// Ends the run. Only the first end counts. One of which the guard has refused a part is no success.
+    /// Ends the run, once `after` has ended. One of which the guard has refused a part, or whose `after` has failed, is no success.
     fn end(&mut self, step: &mut Step<'_, '_>, result: RunResult, error: Option<String>) {
+        if self.hooks.is_some() {
+            self.phase = Phase::Closing(result, error);
+            return;
+        }
         self.phase = Phase::Ended;
-        let (result, error) = match self.refused.take() {
+        let (result, error) = match self.refused.take().or(self.after_failed.take()) {
             Some(refused) if result == RunResult::Success => (RunResult::Failure, Some(refused)),
             _ => (result, error),
         };
@@ -243,10 +267,12 @@ impl Run {
         step.tell(Fact::RunEnded {
             target: self.target.clone(),
             run: self.id.0,
+            slot: self.slot(),
             result,
             duration: step.ctx.now.mono.since(self.started.mono),
             created: self.created.clone(),
             deleted: self.deleted.clone(),
+            problems: problems.clone(),
             error: error.clone(),
         });
         step.out.push(Effect::End(Outcome { result, problems, error }));

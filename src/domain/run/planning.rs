@@ -49,6 +49,9 @@ impl Run {
         if let Some(until) = not_before.filter(|until| *until > ctx.now.mono) {
             return self.plan_at(until);
         }
+        if self.after_is_owed() {
+            return self.plan_later(ctx, Want::default());
+        }
         let fresh_from = Self::fresh_from(ctx);
         let Some(view) = self.view(ctx, fresh_from) else {
             return self.plan_later(ctx, Want { listing: Some(fresh_from), urgent: true, ..Want::default() });
@@ -117,7 +120,7 @@ impl Run {
         };
         self.looks = 0;
         self.phase = match approved.deletions() {
-            [] => Phase::Creating(Creating::begin(self, step)),
+            [] => return self.begin_create(step),
             [deletion, ..] => Phase::Room(Box::new(Deleting::begin(self, step, deletion.clone()))),
         };
     }

@@ -7,8 +7,7 @@ use super::super::plan::{self, Action, Allowance, Ground, Plan};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason};
 use super::super::view::View;
-use super::creating::Creating;
-use super::{Context, Effect, Phase, Run, Step};
+use super::{Context, Effect, Run, Step};
 
 impl Run {
     /// A plan as it came from the planner.
@@ -40,7 +39,7 @@ impl Run {
         let approved = guard::check(&rest, &self.guard_facts(step.ctx, policy, view));
         if approved.is_ok_and(|approved| approved.order().is_some()) {
             self.freeze_deletes(step, violation);
-            self.phase = Phase::Creating(Creating::begin(self, step));
+            self.begin_create(step);
         } else {
             self.refuse(step, violation);
         }

@@ -9,13 +9,14 @@ use crate::clock::{Mono, Now};
 
 use super::super::fact::{Fact, Target};
 use super::super::guard::Violation;
+use super::super::hook::HookEnd;
 use super::super::inventory::{Item, ItemId};
 use super::super::mark::Origin;
 use super::super::memory::TargetMemory;
 use super::super::plan::Order;
 #[cfg(test)]
 use super::super::plan::Plan;
-use super::super::policy::{KindPolicy, Wanted};
+use super::super::policy::{Hook, KindPolicy, Wanted};
 use super::super::problem::{Problem, RunResult};
 use super::super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
 use super::super::view::Inventory;
@@ -109,6 +110,12 @@ pub enum Event {
     CreateAnswered(OpId, Result<Item, Setback>),
     /// The answer to a delete; that the item is not there is a success.
     DeleteAnswered(OpId, Result<(), Setback>),
+    /// `before` has ended.
+    BeforeEnded(OpId, HookEnd),
+    /// `max_hold` has passed: `after` runs.
+    HoldOver(OpId),
+    /// `after` has ended; where it failed, for the first time.
+    AfterEnded(OpId, HookEnd),
 }
 
 /// How a write went wrong.
@@ -156,6 +163,17 @@ pub enum Effect {
         /// What goes.
         item: ItemId,
     },
+    /// Run `before`, if there is one; [`Event::BeforeEnded`] answers. From now on `after` is owed.
+    Before {
+        /// Which hooks.
+        op: OpId,
+        /// The command.
+        hook: Option<Hook>,
+        /// `after` runs at the latest then.
+        max_hold: Duration,
+    },
+    /// Run `after`; [`Event::AfterEnded`] answers.
+    After(OpId),
     /// Tell this.
     Tell(Fact),
     /// The guard has refused a plan: nothing is deleted on the server for now.

@@ -22,7 +22,7 @@ fn content(journal: &mut SqliteJournal) -> Content {
 fn batch(number: u64) -> Vec<Record> {
     let seconds = i64::try_from(number).unwrap();
     let (op, item) = (number * 2, number * 10);
-    vec![
+    let mut batch = vec![
         run_started(number, number % 3, seconds),
         create(op, number % 3, seconds),
         accepted(op, item, seconds),
@@ -32,7 +32,10 @@ fn batch(number: u64) -> Vec<Record> {
         run_ended(number, RunResult::Success, seconds + 3),
         missed(number % 3, seconds, seconds),
         Record::TargetSeen { server: crate::domain::inventory::ServerId(number), kind: crate::domain::inventory::Kind::Backup, at: at(0) },
-    ]
+        hooks_begun(1000 + number, number % 3, seconds),
+    ];
+    batch.extend(number.is_multiple_of(2).then(|| hooks_ended(1000 + number, seconds + 4)));
+    batch
 }
 
 /// A small generator with a seed, so that a failure can be repeated (splitmix64).

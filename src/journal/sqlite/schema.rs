@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::super::JournalError;
 use super::super::fold::Counters;
-use super::super::rows::{CreateRow, DeleteRow, RunRow, TargetRow};
+use super::super::rows::{CreateRow, DeleteRow, HooksRow, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values, fetch, put, verify};
 use super::files::Files;
 use super::tables::MissedRow;
@@ -16,7 +16,11 @@ use super::tables::MissedRow;
 const APPLICATION_ID: u32 = 0x534E_5057;
 
 /// The schema that this program writes.
-pub(super) static CURRENT: Schema = Schema { version: 1, tables: include_str!("schema.sql"), steps: &[] };
+pub(super) static CURRENT: Schema = Schema {
+    version: 2,
+    tables: concat!(include_str!("schema.sql"), include_str!("hooks.sql")),
+    steps: &[Step { from: 1, change: |transaction| Ok(transaction.execute_batch(include_str!("hooks.sql"))?) }],
+};
 
 /// A version of the file and the way to it.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl Schema {
         }
     }
 
-    fn make(&self, connection: &mut Connection) -> Result<(), JournalError> {
+    pub(super) fn make(&self, connection: &mut Connection) -> Result<(), JournalError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(self.tables)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -124,6 +128,7 @@ fn check_rows(connection: &Connection) -> Result<(), JournalError> {
     verify::<DeleteRow>(connection)?;
     verify::<RunRow>(connection)?;
     verify::<TargetRow>(connection)?;
+    verify::<HooksRow>(connection)?;
     verify::<MissedRow>(connection)
 }
 

@@ -49,6 +49,7 @@ pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result
         runs: fetch(&transaction, &format!("WHERE {RUNS} ORDER BY seq"), [])?,
         targets: fetch(&transaction, "", [])?,
         missed: missed.into_iter().map(|row| row.missed).collect(),
+        hooks: fetch(&transaction, "WHERE ended_seq IS NULL ORDER BY seq", [])?,
         fresh: counters.is_fresh(),
         set_aside: None,
     };
@@ -65,6 +66,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<
         format!("DELETE FROM creates WHERE NOT ({CREATES})"),
         format!("DELETE FROM deletes WHERE NOT ({DELETES})"),
         format!("DELETE FROM runs WHERE NOT ({RUNS} OR at >= ?1)"),
+        "DELETE FROM hooks WHERE ended_seq IS NOT NULL AND at < ?1".to_owned(),
         format!("DELETE FROM missed WHERE NOT ({NEWEST_MISSED} OR at >= ?1)"),
     ];
     let mut count = 0;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::super::JournalError;
 use super::super::fold::Store;
-use super::super::rows::{CreateRow, DeleteRow, RunRow, TargetRow};
+use super::super::rows::{CreateRow, DeleteRow, HooksRow, RunRow, TargetRow};
 use super::cells::{Stored, fetch, put, put_first};
 use super::tables::MissedRow;
 use crate::domain::inventory::{ItemId, Kind};
@@ -45,6 +45,14 @@ impl Store for Rows<'_> {
     }
 
     fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError> {
+        put(self.0, row)
+    }
+
+    fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError> {
+        self.by_number("op", op.0)
+    }
+
+    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
         put(self.0, row)
     }
 

@@ -1,12 +1,15 @@
 //! Which columns a row has. Nothing else knows them but the schema and the conditions of `select`.
 
+use std::time::Duration;
+
 use super::super::JournalError;
-use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, RunEnd, RunRow, TargetRow};
+use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, RunEnd, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
+use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
-use crate::domain::record::{CreateIntent, DeleteIntent, DeleteWhen, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
+use crate::domain::record::{CreateIntent, DeleteIntent, DeleteWhen, HooksBegun, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
 
 impl Stored for CreateRow {
     const TABLE: Table = Table {
@@ -141,6 +144,54 @@ impl Stored for RunRow {
             at: values.time()?,
         };
         Ok(RunRow { start, seq, ended: read_run_end(values)? })
+    }
+}
+
+impl Stored for HooksRow {
+    const TABLE: Table = Table {
+        name: "hooks",
+        columns: "op, seq, run, server, server_name, kind, policy, slot, name, after, after_timeout, at, ended_seq, ended_at, error",
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        let begun = &self.begun;
+        cells.number(begun.op.0);
+        cells.number(self.seq);
+        cells.number(begun.run.0);
+        write_subject(cells, &begun.subject);
+        cells.time_or_null(begun.slot);
+        cells.text(&begun.name);
+        cells.text_or_null(begun.after.as_ref().map(|hook| serde_json::json!(hook.run).to_string()).as_deref());
+        // Longer than centuries is as good as for ever.
+        cells.number_or_null(begun.after.as_ref().map(|hook| u64::try_from(hook.timeout.as_nanos()).unwrap_or(u64::MAX)));
+        cells.time(begun.at);
+        write_ended(cells, self.ended.as_ref());
+    }
+
+    fn read(values: &mut Values) -> Result<HooksRow, JournalError> {
+        let op = OpId(values.number()?);
+        let seq = values.number()?;
+        let begun = HooksBegun {
+            op,
+            run: RunId(values.number()?),
+            subject: read_subject(values)?,
+            slot: values.time_or_null()?,
+            name: values.text()?,
+            after: read_hook(values)?,
+            at: values.time()?,
+        };
+        Ok(HooksRow { begun, seq, ended: read_ended(values)? })
+    }
+}
+
+fn read_hook(values: &mut Values) -> Result<Option<Hook>, JournalError> {
+    match (values.text_or_null()?, values.number_or_null()?) {
+        (None, None) => Ok(None),
+        (Some(run), Some(timeout)) => {
+            let run = serde_json::from_str(&run).map_err(|_| values.wrong("a hook is no list of texts"))?;
+            Ok(Some(Hook { run, timeout: Duration::from_nanos(timeout) }))
+        }
+        _ => Err(values.wrong("half a hook")),
     }
 }
 

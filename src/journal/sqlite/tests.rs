@@ -221,21 +221,21 @@ fn the_lock_is_held_as_long_as_the_journal_is_open() {
 
 /// A later version, as one will be.
 static LATER: Schema = Schema {
-    version: 3,
+    version: 4,
     tables: "",
     steps: &[
-        schema::Step { from: 1, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
-        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
+        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
+        schema::Step { from: 3, change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
     ],
 };
 
 /// A later version whose last step is wrong.
 static FAILING: Schema = Schema {
-    version: 3,
+    version: 4,
     tables: "",
     steps: &[
-        schema::Step { from: 1, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
-        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
+        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
+        schema::Step { from: 3, change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
     ],
 };
 
@@ -259,11 +259,39 @@ fn an_older_file_is_brought_up_to_date_and_a_copy_kept() {
     assert_eq!(paused, 7);
     drop(journal);
 
-    let copy = folder.path().join("journal.v1.sqlite3");
+    let copy = folder.path().join("journal.v2.sqlite3");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(&copy, elsewhere.path().join(FILE_NAME)).unwrap();
     assert_eq!(creates(&mut open(elsewhere.path())), [1], "the copy is a whole journal of the older version");
+}
+
+/// The journal before it knew of hooks.
+static WITHOUT_HOOKS: Schema = Schema { version: 1, tables: include_str!("schema.sql"), steps: &[] };
+
+#[test]
+fn a_file_of_version_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::new(folder.path());
+    files.prepare().unwrap();
+    let mut connection = connect(files.main(), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    WITHOUT_HOOKS.make(&mut connection).unwrap();
+    let mut counters = schema::counters(&connection).unwrap();
+    let mut rows = Rows(&connection);
+    let Record::CreateIntent(intent) = create(1, 1, 0) else { unreachable!() };
+    let row = CreateRow { intent, seq: 1, state: CreateState::Intended, item: None, accepted_at: None, ended: None, gone: None };
+    super::super::fold::Store::put_create(&mut rows, &row).unwrap();
+    (counters.next_op, counters.next_seq) = (2, 2);
+    schema::put_counters(&connection, counters).unwrap();
+    drop(connection);
+
+    let mut journal = open(folder.path());
+    let before = journal.load(at(0)).unwrap();
+    assert_eq!((creates(&mut journal), before.set_aside, before.hooks), (vec![1], None, vec![]));
+    journal.append(&[hooks_begun(2, 1, 5)]).unwrap();
+    drop(journal);
+    assert_eq!(open(folder.path()).load(at(0)).unwrap().hooks.len(), 1);
+    assert!(folder.path().join("journal.v1.sqlite3").is_file());
 }
 
 #[test]
@@ -271,10 +299,10 @@ fn a_newer_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     drop(open_as(folder.path(), &LATER).unwrap());
-    let newer = JournalError::Newer { found: 3, known: 1 };
+    let newer = JournalError::Newer { found: 4, known: 2 };
     assert_eq!(open_as(folder.path(), &schema::CURRENT).err(), Some(newer.clone()));
     assert_eq!(JournalReader::open(folder.path()).err(), Some(newer.clone()));
-    assert!(newer.to_string().contains("version 3"), "{newer}");
+    assert!(newer.to_string().contains("version 4"), "{newer}");
     drop(open_as(folder.path(), &LATER).unwrap());
 }
 
@@ -283,5 +311,5 @@ fn a_reader_refuses_an_older_file() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let connection = connect(&folder.path().join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 1, known: 3 }));
+    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 2, known: 4 }));
 }

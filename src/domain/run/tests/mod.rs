@@ -201,6 +201,8 @@ impl Story {
             Effect::Tell(_) => None,
             Effect::Freeze(violation) => Some(format!("freeze {}", violation.invariant)),
             Effect::Release => Some("release".to_owned()),
+            Effect::Before { .. } => Some("before".to_owned()),
+            Effect::After(_) => Some("after".to_owned()),
             Effect::End(outcome) => {
                 assert!(self.ended.is_none() && self.in_flight.is_empty());
                 let reasons: Vec<&str> = outcome.problems.iter().map(|problem| problem.reason.as_str()).collect();
