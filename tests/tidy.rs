@@ -35,6 +35,7 @@ const TESTS_MAY_USE: (&str, &[&str]) = ("controller", &["config", "emulator", "s
 const AT_HOME: &[(&str, &str)] = &[
     ("axum", "serve"),
     ("croner", "domain"),
+    ("maud", "serve"),
     ("prometheus", "telemetry"),
     ("reqwest", "provider"),
     ("rusqlite", "journal"),
