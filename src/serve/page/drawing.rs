@@ -60,7 +60,8 @@ impl Axis {
     fn ticks(&self) -> Vec<(i64, &'static str)> {
         let mut ticks: Vec<(i64, &str)> = Vec::new();
         for (age, label) in TICKS.into_iter().filter(|(age, _)| *age as f64 <= self.end) {
-            let before = ticks.last().map_or(1.0, |(last, _)| self.place(*last));
+            // Beside "now", whose label ends at the axis instead of standing in the middle of its place.
+            let before = ticks.last().map_or(1.0 - TICKS_APART / 2.0, |(last, _)| self.place(*last));
             if before - self.place(age) >= TICKS_APART {
                 ticks.push((age, label));
             }

@@ -176,6 +176,7 @@ fn found(selection: &Selection<'_>) -> String {
         (_, 0) => "There are no servers with a policy yet.".to_owned(),
         (0, all) => format!("None of {} is like that.", counted(all, "server", "servers")),
         (found, all) if found == all && selection.pages == 1 => String::new(),
+        (found, all) if found == all => counted(all, "server", "servers"),
         (found, all) => format!("{} of {}", count(found), counted(all, "server", "servers")),
     }
 }
@@ -257,9 +258,10 @@ fn problems(at: Timestamp, row: &Row<'_>) -> Markup {
                     li.failure {
                         p {
                             b.reason { "overdue" } " "
-                            @for target in &overdue {
-                                (kinds(&[target.kind])) " "
-                                @if let Some(due) = target.overdue_after { "a success was due " (when(due, at)) " " }
+                            @for (index, target) in overdue.iter().enumerate() {
+                                @if index > 0 { ", " }
+                                (kinds(&[target.kind]))
+                                @if let Some(due) = target.overdue_after { " a success was due " (when(due, at)) }
                             }
                         }
                         (advice(OVERDUE))
@@ -288,7 +290,12 @@ fn advice(advice: Advice) -> Markup {
 }
 
 fn kinds(kinds: &[Kind]) -> Markup {
-    html! { @for kind in kinds { span.kind { (plural(*kind)) } } }
+    html! {
+        @for (index, kind) in kinds.iter().enumerate() {
+            @if index > 0 { ", " }
+            span.kind { (plural(*kind)) }
+        }
+    }
 }
 
 fn plural(kind: Kind) -> &'static str {
