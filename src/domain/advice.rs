@@ -23,6 +23,7 @@ pub const OVERDUE: Advice = Advice {
 impl Reason {
     /// What it means, and what to do about it.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table with an entry for each reason, and nothing else")]
     pub fn advice(self) -> Advice {
         match self {
             Reason::CapFull => Advice {
@@ -42,7 +43,7 @@ impl Reason {
             },
             Reason::CreateUnknown => Advice {
                 meaning: "A create was sent, and no answer told whether it was done.",
-                meanwhile: "Its mark is looked for in complete lists; only when it is certainly missing is the same create sent again. Nothing is deleted there.",
+                meanwhile: "Its mark is looked for; only when that is certainly missing is the same create sent again. Nothing is deleted there.",
                 action: "Wait for the next complete list. If it stays, see whether the provider answers lists, and look there for an item of this time.",
             },
             Reason::Stuck => Advice {
@@ -103,7 +104,7 @@ impl Reason {
             Reason::MarkLost => Advice {
                 meaning: "An item that snapwarden made no longer carries its mark: somebody has changed its description.",
                 meanwhile: "As long as the journal remembers it, it is treated as ours all the same.",
-                action: "Put the description back. If the item is to be a person's own from here on, give it a name under `protect` or its number under `protect_ids`.",
+                action: "Put the description back. If the item is to be a person's own from here on, put its number under `protect_ids`.",
             },
             Reason::Paused => Advice {
                 meaning: "An operator has paused this server until the time shown.",
@@ -146,7 +147,7 @@ impl AccountReason {
             },
             AccountReason::Journal => Advice {
                 meaning: "The journal cannot be written, or a damaged one was set aside at the start.",
-                meanwhile: "What cannot be written down first is not sent: no creates, no deletes. Beside a journal that was set aside, work goes on with a new one.",
+                meanwhile: "What cannot be written down first is not sent: no creates, no deletes. After one was set aside, work goes on with a new one.",
                 action: "See that the state folder has space and can be written. A journal that was set aside can go once nobody wants to read it.",
             },
             AccountReason::ListingIncomplete => Advice {

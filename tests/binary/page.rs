@@ -18,7 +18,8 @@ async fn fleet() -> (Stage, Running) {
         stage.emulator.add_server(id, name);
     }
     stage.configure(
-        "policies:\n  web:\n    snapshots: {schedule: \"@yearly\", keep: {last: 2}, catch_up: 0s}\n    backups: {schedule: \"@yearly\", keep: {last: 2}, catch_up: 0s}\n\
+        "policies:\n  web:\n    snapshots: {schedule: \"@yearly\", keep: {last: 2}, catch_up: 0s}\n\
+         \x20   backups: {schedule: \"@yearly\", keep: {last: 2}, catch_up: 0s}\n\
          servers:\n  - {id: 3, name: img-01, policy: web}\n  - {match: \"*\", policy: web}\n",
     );
     stage.reconfigure("poll_every: 50ms", "poll_every: 50ms\n  refresh_every: 100ms");
@@ -45,7 +46,7 @@ fn names(browser: &Browser) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_text_and_the_script_searches_and_refreshes() {
-    let Some(browser) = browser() else { return };
+    let Some(browser) = browser().await else { return };
     let (stage, daemon) = fleet().await;
     browser.open(&url(&stage, ""));
     assert_eq!(names(&browser), json!([IMAGE, "web-01", SCRIPT, "a\\u{202e}b\\u{a}c</li>"]));
@@ -56,19 +57,19 @@ async fn names_are_text_and_the_script_searches_and_refreshes() {
     assert!(browser.console().iter().any(|line| line.contains("Content Security Policy")), "the console tells what is refused");
 
     browser.type_into("input[type=search]", "ALERT(1)");
-    browser.wait("one is found", |browser| browser.count("#servers > li") == 1);
+    browser.wait("one is found", |browser| browser.count("#servers > li") == 1).await;
     assert_eq!(names(&browser), json!([SCRIPT]));
     assert_eq!(browser.text("#found p"), "1 of 4 servers");
     assert_eq!(browser.address(), url(&stage, "?q=ALERT%281%29"));
     assert_eq!(browser.run("return document.activeElement.name"), "q", "one goes on typing");
     browser
         .run("document.querySelector('form').reset(); document.querySelector('input').dispatchEvent(new Event('input', {bubbles: true}))");
-    browser.wait("all are there again", |browser| browser.count("#servers > li") == 4);
+    browser.wait("all are there again", |browser| browser.count("#servers > li") == 4).await;
     browser.click("input[type=checkbox]");
-    browser.wait("one has a problem", |browser| browser.count("#servers > li") == 1);
+    browser.wait("one has a problem", |browser| browser.count("#servers > li") == 1).await;
     assert_eq!((names(&browser), browser.address()), (json!([IMAGE]), url(&stage, "?problems=1")));
     browser.click("input[type=checkbox]");
-    browser.wait("all are there again", |browser| browser.count("#servers > li") == 4);
+    browser.wait("all are there again", |browser| browser.count("#servers > li") == 4).await;
 
     browser.run("for (const item of document.querySelectorAll('#servers > li')) item.known = true");
     assert_eq!(browser.count("#server-1 .boxes .other"), 0);
@@ -76,7 +77,7 @@ async fn names_are_text_and_the_script_searches_and_refreshes() {
     stage.until("the daemon has seen it", || stage.get("/").is_some_and(|page| page.contains("class=\"other\"></i><i></i>"))).await;
     // What the script does each time the page comes to the front.
     browser.run("document.dispatchEvent(new Event('visibilitychange'))");
-    browser.wait("it is drawn", |browser| browser.count("#server-1 .boxes .other") == 1);
+    browser.wait("it is drawn", |browser| browser.count("#server-1 .boxes .other") == 1).await;
     assert_eq!(browser.count("#server-1 circle.other"), 1);
     let same = "return ['server-1', 'server-2', 'server-3', 'server-4'].map((id) => document.getElementById(id).known === true)";
     assert_eq!(browser.run(same), json!([false, true, true, true]), "what has not changed stays");
@@ -85,13 +86,13 @@ async fn names_are_text_and_the_script_searches_and_refreshes() {
     assert!(!browser.shows("#stale"));
     daemon.terminate().await;
     browser.run("document.dispatchEvent(new Event('visibilitychange'))");
-    browser.wait("it says that the daemon is gone", |browser| browser.shows("#stale"));
+    browser.wait("it says that the daemon is gone", |browser| browser.shows("#stale")).await;
     assert_eq!(browser.count("#servers > li"), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_scripts_the_form_does_it_and_both_colour_schemes_apply() {
-    let Some(browser) = browser() else { return };
+    let Some(browser) = browser().await else { return };
     let (stage, daemon) = fleet().await;
     let background = |scheme: &str| {
         browser.chromium("Emulation.setEmulatedMedia", &json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}));
@@ -104,14 +105,16 @@ async fn without_scripts_the_form_does_it_and_both_colour_schemes_apply() {
     browser.type_into("input[type=search]", "onerror");
     browser.click("input[type=checkbox]");
     browser.click("form button");
-    browser.wait("the form is answered", |browser| browser.address().contains('?'));
+    browser.wait("the form is answered", |browser| browser.address().contains('?')).await;
     assert_eq!(browser.address(), url(&stage, "?q=onerror&problems=1&sort=worst"));
-    browser.wait("one is found", |browser| browser.count("#servers > li") == 1);
+    browser.wait("one is found", |browser| browser.count("#servers > li") == 1).await;
     assert_eq!(browser.text("#server-3 .reason"), "name_mismatch");
     assert_nothing_ran(&browser);
     let (light, dark) = (background("light"), background("dark"));
     assert_eq!((light.as_str(), dark.as_str()), ("\"rgb(246, 247, 248)\"", "\"rgb(20, 23, 26)\""));
     browser.chromium("Emulation.setDeviceMetricsOverride", &json!({"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": true}));
-    assert_eq!(browser.run("return [...document.querySelectorAll('body *')].filter((it) => it.getBoundingClientRect().right > 360.5).map((it) => it.outerHTML)"), json!([]), "nothing is wider than a phone");
+    let wider = "const is_wider = (it) => it.getBoundingClientRect().right > 360.5;\
+                 return [...document.querySelectorAll('body *')].filter(is_wider).map((it) => it.outerHTML)";
+    assert_eq!(browser.run(wider), json!([]), "nothing is wider than a phone");
     daemon.terminate().await;
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -25,11 +25,11 @@ pub struct Browser {
 }
 
 /// A browser, where Debian's packages `chromium` and `chromium-driver` are installed. Under `CI=true` they must be.
-pub fn browser() -> Option<Browser> {
+pub async fn browser() -> Option<Browser> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let find = |name: &str| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
     if let (Some(driver), Some(chromium)) = (find("chromedriver"), find("chromium")) {
-        return Some(Browser::start(driver, chromium));
+        return Some(Browser::start(driver, chromium).await);
     }
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI needs chromium and chromedriver");
     println!("skipped: there is no chromium with its chromedriver (Debian: chromium, chromium-driver)");
@@ -37,13 +37,13 @@ pub fn browser() -> Option<Browser> {
 }
 
 impl Browser {
-    fn start(driver: PathBuf, chromium: PathBuf) -> Browser {
+    async fn start(driver: PathBuf, chromium: PathBuf) -> Browser {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let driver = Command::new(driver).arg(format!("--port={port}")).stdout(log).stderr(Stdio::null()).spawn().unwrap();
         let mut browser = Browser { driver, port, session: String::new(), folder };
-        browser.wait("the driver listens", |browser| TcpStream::connect(("127.0.0.1", browser.port)).is_ok());
+        browser.wait("the driver listens", |browser| TcpStream::connect(("127.0.0.1", browser.port)).is_ok()).await;
         let profile = format!("--user-data-dir={}", browser.folder.path().join("profile").display());
         let arguments = [
             "--headless",
@@ -106,13 +106,13 @@ impl Browser {
     }
 
     /// Waits until something is true.
-    #[track_caller]
-    pub fn wait(&self, what: &str, wished: impl Fn(&Browser) -> bool) {
-        let begun = Instant::now();
-        while !wished(self) {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    pub async fn wait(&self, what: &str, wished: impl Fn(&Browser) -> bool) {
+        let waiting = async {
+            while !wished(self) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
     }
 
     /// Opens a page and waits until it is loaded.
