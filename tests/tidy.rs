@@ -37,6 +37,7 @@ const TESTS_MAY_USE: (&str, &[&str]) = ("controller", &["config", "emulator", "s
 const AT_HOME: &[(&str, &[&str])] = &[
     ("axum", &["serve"]),
     ("croner", &["domain"]),
+    ("maud", &["serve"]),
     ("prometheus", &["telemetry"]),
     ("reqwest", &["notices", "provider"]),
     ("rusqlite", &["journal"]),

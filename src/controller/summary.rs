@@ -1,5 +1,6 @@
 //! What a listing shows of a target, for everything but planning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,13 +9,15 @@ use crate::domain::assess::{Belonging, Row};
 use crate::domain::inventory::{ItemId, Status};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
-use crate::domain::report::Seen;
+use crate::domain::report::{Seen, SeenItem, Standing};
 use crate::domain::view::View;
 
 /// What a listing shows of a target, for everything but planning.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub seen: Seen,
+    /// Each item but automatic backups, the oldest first; reports share it.
+    pub items: Arc<[SeenItem]>,
     /// When the newest item of ours for a slot was begun.
     pub newest_ours: Option<Timestamp>,
     /// Slots that have an item of ours which did not fail.
@@ -61,6 +64,7 @@ impl Summary {
                 restore_points: u32::try_from(points.clone().count()).unwrap_or(u32::MAX),
                 newest_completed_at: points.map(|row| row.item.created_at).max(),
             },
+            items: rows.iter().filter_map(|row| Some(SeenItem::new(row.item.created_at, standing(row)?))).collect(),
             newest_ours: ours().filter(|row| row.judged && row.slot().is_some()).map(|row| row.item.created_at).max(),
             slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
             unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
@@ -77,4 +81,17 @@ fn changes_at(row: &Row<'_>, policy: &KindPolicy, now: Timestamp) -> Option<Time
     let stuck = row.is_unfinished_ours().then(|| [created.checked_add(policy.stuck_after), created.checked_add(Duration::from_nanos(1))]);
     let stuck = stuck.into_iter().flatten().filter_map(Result::ok);
     row.free_at.into_iter().chain(stuck).filter(|at| *at > now).min()
+}
+
+/// What an item is to us; none: the provider's own, which takes no slot.
+fn standing(row: &Row<'_>) -> Option<Standing> {
+    Some(match (row.belonging, &row.item.status) {
+        (Belonging::Automatic, _) => return None,
+        (Belonging::Other, _) => Standing::Other,
+        (_, Status::InProgress | Status::Unknown(_)) => Standing::Unfinished,
+        (_, Status::Failed) => Standing::Failed,
+        (_, Status::Completed) if !row.judged => Standing::SetAside,
+        (Belonging::Ours, Status::Completed) => Standing::Ours,
+        (Belonging::Adopted, Status::Completed) => Standing::Adopted,
+    })
 }

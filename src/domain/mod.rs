@@ -1,5 +1,6 @@
 //! The pure core: values in, values out. Nothing in here reads a clock, does I/O, logs, or knows YAML, HTTP or SQL.
 
+pub mod advice;
 pub mod assess;
 pub mod fact;
 pub mod fleet;

@@ -45,8 +45,12 @@ pub struct TargetReport {
     pub policy: Arc<str>,
     /// What was last seen at the provider; none before the first listing.
     pub seen: Option<Seen>,
+    /// Each of these items, the oldest first, as far as it could be read; automatic backups are not among them.
+    pub items: Arc<[SeenItem]>,
     /// When a run last ended well.
     pub last_success_at: Option<Timestamp>,
+    /// When a run last ended, well or not; none: not that the journal knows of.
+    pub last_run_at: Option<Timestamp>,
     /// The next slot plus the server's offset.
     pub next_run_at: Option<Timestamp>,
     /// When the next success is due, lateness allowed for.
@@ -68,6 +72,46 @@ pub struct Seen {
     pub restore_points: u32,
     /// When the newest of these was begun.
     pub newest_completed_at: Option<Timestamp>,
+}
+
+/// One item of a server and kind. One is kept for every item of the account, so it is small: 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenItem {
+    /// When it was begun, in seconds since 1970.
+    second: i64,
+    /// What it is to us.
+    pub standing: Standing,
+}
+
+/// What an item is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// A restore point that is ours.
+    Ours,
+    /// A restore point that was given into our care.
+    Adopted,
+    /// Complete and under our care, but left alone: held, protected, or dated in the future.
+    SetAside,
+    /// Under our care, and being made, or of a status that is not known.
+    Unfinished,
+    /// Under our care, and failed.
+    Failed,
+    /// Others'.
+    Other,
+}
+
+impl SeenItem {
+    /// An item that was begun then.
+    #[must_use]
+    pub fn new(at: Timestamp, standing: Standing) -> SeenItem {
+        SeenItem { second: at.as_second(), standing }
+    }
+
+    /// When it was begun, to the second.
+    #[must_use]
+    pub fn at(self) -> Timestamp {
+        Timestamp::from_second(self.second).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
 }
 
 /// What is told for each kind of a policy.

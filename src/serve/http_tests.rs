@@ -60,8 +60,13 @@ impl Daemon {
 
     /// Sends a request with this first line and returns the whole answer.
     async fn ask(&self, line: &str) -> String {
+        self.ask_with(line, "").await
+    }
+
+    /// The same with more lines in the head.
+    async fn ask_with(&self, line: &str, head: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n").as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8(answer).unwrap()
@@ -97,17 +102,39 @@ async fn the_status_is_json_and_the_page_is_html() {
     assert_eq!(status["servers"][0]["snapshots"]["used"], 4);
     let answer = daemon.ask("GET /").await;
     assert!(answer.contains("\r\ncontent-type: text/html; charset=utf-8\r\n"), "{answer}");
-    assert!(body(&answer).ends_with("</html>\n") && !body(&answer).contains("<script"));
-    assert!(daemon.ask("GET /style.css").await.contains("\r\ncontent-type: text/css; charset=utf-8\r\n"));
+    assert!(body(&answer).ends_with("</html>") && body(&answer).contains("id=\"server-7\""));
+    for (path, content_type) in
+        [("/style.css", "text/css; charset=utf-8"), ("/status.js", "text/javascript; charset=utf-8"), ("/icon.svg", "image/svg+xml")]
+    {
+        let answer = daemon.ask(&format!("GET {path}")).await;
+        assert!(answer.contains(&format!("\r\ncontent-type: {content_type}\r\n")), "{answer}");
+        assert!(!body(&answer).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_page_answers_its_form_and_is_not_sent_twice() {
+    let daemon = Daemon::start().await;
+    let found = daemon.ask("GET /?q=WEB&problems=1&sort=name").await;
+    assert!(body(&found).contains("id=\"server-7\"") && !body(&found).contains("id=\"server-8\""));
+    let tag_of = |answer: &str| answer.lines().find_map(|line| line.strip_prefix("etag: ").map(str::to_owned)).unwrap();
+    let answer = daemon.ask("GET /").await;
+    let tag = tag_of(&answer);
+    assert_ne!(tag_of(&found), tag, "another query, another page");
+    let again = daemon.ask_with("GET /", &format!("If-None-Match: {tag}\r\n")).await;
+    assert!(again.starts_with("HTTP/1.1 304 ") && body(&again).is_empty() && tag_of(&again) == tag, "{again}");
+    let other = daemon.ask_with("GET /", "If-None-Match: W/\"0\"\r\n").await;
+    assert!(other.starts_with("HTTP/1.1 200 ") && body(&other) == body(&answer));
 }
 
 #[tokio::test]
 async fn every_answer_carries_the_hardening_headers() {
     let daemon = Daemon::start().await;
-    for line in ["GET /", "GET /metrics", "GET /healthz", "GET /nowhere", "POST /"] {
+    for line in ["GET /", "GET /?q=x", "GET /status.js", "GET /style.css", "GET /metrics", "GET /healthz", "GET /nowhere", "POST /"] {
         let answer = daemon.ask(line).await;
         for header in [
-            "content-security-policy: default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
             "cache-control: no-store",
@@ -176,8 +203,10 @@ async fn one_rendering_serves_a_report() {
     let health = Arc::new(Health::new(Arc::new(HandClock::default()), Arc::clone(&metrics), STALL_AFTER));
     tokio::time::pause(); // so that both fall into the same second
     let endpoints = Endpoints::new(metrics, cache, health);
-    let render = |_: &Metrics, report: &Report| Some(format!("{:p}", std::ptr::from_ref(report)));
-    let first = endpoints.text(&endpoints.page_text, render).await.unwrap();
-    let second = endpoints.text(&endpoints.page_text, render).await.unwrap();
+    let render = |_: &Metrics, _: &Report, query: &Query| Some(Text::from(query.address(1)));
+    let text = async |query: &str| endpoints.text(&endpoints.page_text, Some(Query::parse(query)), render).await.unwrap().bytes;
+    let (first, second) = (text("").await, text("sort=worst").await);
     assert_eq!(first.as_ptr(), second.as_ptr(), "the same bytes, not a copy");
+    assert_eq!(text("q=web").await, "/?q=web");
+    assert_eq!(text("").await, "/");
 }

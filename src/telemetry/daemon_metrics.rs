@@ -59,6 +59,12 @@ impl DaemonMetrics {
         self.reload_successful.set(0);
     }
 
+    /// Whether the configuration in effect is the one that was last read.
+    #[must_use]
+    pub fn config_is_current(&self) -> bool {
+        self.reload_successful.get() == 1
+    }
+
     /// The main loop has gone round.
     pub fn loop_progress(&self, at: Timestamp) {
         self.loop_progress_at.set(seconds(at));

@@ -9,7 +9,7 @@ use crate::domain::fact::Target;
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::policy::Limits;
 use crate::domain::problem::{AccountReason, Problem, Reason};
-use crate::domain::report::{AccountProblem, PolicyReport, Report, Seen, TargetReport};
+use crate::domain::report::{AccountProblem, PolicyReport, Report, Seen, SeenItem, Standing, TargetReport};
 
 /// A name that breaks what is not escaped.
 pub const HOSTILE_NAME: &str = "db\"\\\n<script>alert(1)</script>";
@@ -37,7 +37,15 @@ pub fn empty_report() -> Report {
 /// A report of two servers, three targets, and two policies.
 pub fn report() -> Report {
     let problem = |reason, detail: &str| Problem { reason, detail: detail.into() };
+    let item = |at, standing| SeenItem::new(time(at), standing);
     let web = TargetReport {
+        items: [
+            item("2026-11-01T03:30:00Z", Standing::Adopted),
+            item("2026-11-18T10:00:00Z", Standing::Other),
+            item("2026-11-20T03:30:00Z", Standing::Ours),
+            item("2026-11-21T03:31:00Z", Standing::Ours),
+        ]
+        .into(),
         seen: Some(Seen { used: 4, others: 1, restore_points: 3, newest_completed_at: Some(time("2026-11-21T03:31:00Z")) }),
         last_success_at: Some(time("2026-11-21T03:40:00.5Z")),
         next_run_at: Some(time("2026-11-22T03:30:00Z")),
@@ -77,7 +85,9 @@ pub fn target(server: u64, name: &str, kind: Kind, policy: &str) -> TargetReport
         kind,
         policy: policy.into(),
         seen: None,
+        items: Arc::default(),
         last_success_at: None,
+        last_run_at: None,
         next_run_at: None,
         overdue_after: None,
         running: false,

@@ -3,6 +3,7 @@
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::problem::{Reason, RunResult};
+use crate::domain::report::Standing;
 use crate::emulator::{Item, Progress, Server};
 use crate::simulate::{On, Trouble};
 
@@ -319,4 +320,29 @@ fn what_time_alone_changes_is_seen_in_listings_that_show_the_same() {
     assert_eq!((points(&world), problems(&world)), (0, vec![Reason::Stuck]));
     world.run_for(MINUTE * 20);
     assert_eq!((points(&world), problems(&world)), (1, vec![Reason::Stuck]));
+}
+
+#[test]
+fn the_report_tells_of_each_item_what_it_is_to_us() {
+    let yaml = one("keep: {last: 2}, adopt: [\"mine-200\"]");
+    let mut world = World::new(&yaml);
+    world.foreign_snapshot(1, 200);
+    world.foreign_snapshot(1, 100);
+    world.run_for(DAY * 2);
+    let standings = |world: &World| {
+        let items = world.report().targets[0].items.clone();
+        let times: Vec<_> = world.items(Kind::Snapshot, 1).iter().map(|item| item.created_at.as_second()).collect();
+        assert_eq!(items.iter().map(|item| item.at().as_second()).collect::<Vec<_>>(), times);
+        items.iter().map(|item| item.standing).collect::<Vec<_>>()
+    };
+    world.settle();
+    assert_eq!(standings(&world), [Standing::Other, Standing::Ours, Standing::Ours], "the adopted one has gone");
+    let newest = world.items(Kind::Snapshot, 1)[2].id;
+    world.reload(&yaml.replace("policy: web}", &format!("policy: web, protect_ids: [{newest}]}}")).replace("mine-200", "mine-100"));
+    world.settle();
+    assert_eq!(standings(&world), [Standing::Adopted, Standing::Ours, Standing::SetAside]);
+    world.always(On::Creates, Trouble::never_completes());
+    world.run_until_that(DAY, |world| world.items(Kind::Snapshot, 1).len() == 4);
+    world.run_for(MINUTE);
+    assert_eq!(standings(&world)[3], Standing::Unfinished);
 }
