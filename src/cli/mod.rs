@@ -2,6 +2,7 @@
 
 mod app;
 mod check;
+mod compare;
 mod completions;
 mod demo;
 mod exit;
@@ -13,6 +14,7 @@ pub mod retention;
 mod run;
 pub mod schedule;
 mod schema;
+mod screen;
 mod select;
 mod serve;
 mod session;

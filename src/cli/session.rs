@@ -5,20 +5,20 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Now};
-use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, What};
+use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
 use crate::provider::{HttpProvider, Provider};
 
 use super::app::{App, before};
 use super::exit::{Exit, Failure};
-use super::signals::{self, Signal};
+use super::signals::{self, Signal, Signals};
 
 /// A controller that does what it is asked, and nothing else.
 pub(super) struct Session<P = HttpProvider> {
     driver: Driver<P>,
     inputs: mpsc::UnboundedReceiver<Input>,
-    signals: mpsc::UnboundedReceiver<Signal>,
+    signals: Signals,
     journal: JournalThread,
 }
 
@@ -30,22 +30,39 @@ impl<P: Provider> Session<P> {
         journal: (JournalThread, Recollection),
         tell: Box<dyn Fn(&Fact) + Send>,
     ) -> Result<Session<P>, Failure> {
+        Ok(Session::put_together(app, Arc::new(provider), journal, signals::catch()?, tell))
+    }
+
+    fn put_together(
+        app: &App,
+        provider: Arc<P>,
+        journal: (JournalThread, Recollection),
+        signals: Signals,
+        tell: Box<dyn Fn(&Fact) + Send>,
+    ) -> Session<P> {
         let (journal, past) = journal;
         let now = app.clock.now();
         let controller = Controller::new(app.setup(), Mode::Command, &past, now);
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
-        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
+        let ports = Ports { provider, journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        Ok(Session { driver, inputs, signals: signals::catch()?, journal })
+        Session { driver, inputs, signals, journal }
     }
 
     /// A session that only looks. It reads the journal beside a daemon, if there is one, and writes nothing.
     pub fn looking(app: &App, provider: P) -> Result<Session<P>, Failure> {
+        Session::looking_with(app, Arc::new(provider), signals::catch()?).map_err(|(failure, _)| failure)
+    }
+
+    /// The same for one who looks several times, and for whom signals are caught already. They are given back if it fails.
+    pub fn looking_with(app: &App, provider: Arc<P>, signals: Signals) -> Result<Session<P>, (Failure, Signals)> {
         let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, super::app::RECENT)));
         // Without a journal the provider itself tells what there is.
         let past = past.unwrap_or_else(|_| Recollection::empty());
-        let journal = JournalThread::spawn(MemoryJournal::new()).map_err(|error| Failure::of(Exit::Failed, &error))?;
-        Session::acting(app, provider, (journal, past), Box::new(|_| ()))
+        match JournalThread::spawn(MemoryJournal::new()) {
+            Ok(journal) => Ok(Session::put_together(app, provider, (journal, past), signals, Box::new(|_| ()))),
+            Err(error) => Err((Failure::of(Exit::Failed, &error), signals)),
+        }
     }
 
     /// Asks for something and waits for its end.
@@ -93,6 +110,12 @@ impl<P: Provider> Session<P> {
         }
     }
 
+    /// Goes on under another configuration, with what was seen so far.
+    pub fn reconfigure(&mut self, setup: Setup) {
+        // Nothing is asked for at this moment, so nothing ends by it.
+        drop(self.driver.turn(Input::Reload(Box::new(setup))));
+    }
+
     /// The controller, to be asked.
     pub fn controller(&self) -> &Controller {
         self.driver.controller()
@@ -105,8 +128,13 @@ impl<P: Provider> Session<P> {
 
     /// Writes what is still to be written.
     pub async fn close(self) -> Result<(), Failure> {
+        self.close_and_keep_signals().await.0
+    }
+
+    /// The same, and the signals go on to be caught.
+    pub async fn close_and_keep_signals(self) -> (Result<(), Failure>, Signals) {
         self.driver.close().await;
-        self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))
+        (self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error)), self.signals)
     }
 }
 

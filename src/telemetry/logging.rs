@@ -1,9 +1,10 @@
 //! Sets up the log: stderr always, files where a folder is given. Writing never blocks and never stops the program; what cannot be written is dropped.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -128,7 +129,7 @@ fn stderr_layer(format: LogFormat, writer: NonBlocking) -> AnyLayer {
             let lines = tracing_subscriber::fmt::layer().event_format(TextLine::for_journal());
             lines.with_writer(writer).with_ansi(false).log_internal_errors(false).boxed()
         }
-        LogFormat::Text => text_layer(writer, io::stderr().is_terminal() && colour_is_wanted()),
+        LogFormat::Text => text_layer(writer, AutoStream::choice(&io::stderr()) != ColorChoice::Never),
     }
 }
 
@@ -160,11 +161,6 @@ fn open_files(directory: &Path, options: &LogOptions) -> Result<RollingFileAppen
     };
     let builder = RollingFileAppender::builder().rotation(rotation).filename_prefix("snapwarden").filename_suffix("log");
     builder.max_log_files(options.keep_files.max(1)).build(directory).map_err(|error| told(&error))
-}
-
-/// <https://no-color.org>: any value that is not empty switches colour off.
-fn colour_is_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether systemd has connected stderr to its journal: `$JOURNAL_STREAM` then names its device and inode (systemd.exec(5)).
