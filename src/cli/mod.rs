@@ -10,6 +10,7 @@ mod history;
 mod man;
 mod output;
 mod plan;
+mod progress;
 pub mod retention;
 mod run;
 pub mod schedule;

@@ -13,6 +13,8 @@ const HOME: &str = "\x1b[H";
 const CLEAR_LINE_END: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 
+const ROWS_DEFAULT: usize = 24;
+
 /// Where it is shown. A terminal gets its own screen back at the end.
 pub(super) struct Screen {
     is_terminal: bool,
@@ -35,8 +37,9 @@ impl Screen {
     pub fn show(&mut self, text: &str) -> Result<(), Failure> {
         self.blocks += 1;
         if self.is_terminal {
-            let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row));
-            return output::write(&redraw(text, rows));
+            let rows = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_row));
+            // Some terminals do not know how large they are.
+            return output::write(&redraw(text, if rows == 0 { ROWS_DEFAULT } else { rows }));
         }
         if self.blocks > 1 { output::write(&format!("\n{text}")) } else { output::write(text) }
     }
@@ -53,8 +56,7 @@ impl Drop for Screen {
 /// As many lines as there is room for; the last one then says how many are not shown.
 fn redraw(text: &str, rows: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let rows = rows.max(1);
-    let (shown, more) = if lines.len() > rows { lines.split_at(rows - 1) } else { (&lines[..], &[][..]) };
+    let (shown, more) = if lines.len() > rows { lines.split_at(rows.saturating_sub(1)) } else { (&lines[..], &[][..]) };
     let mut shown: Vec<String> = shown.iter().map(|line| (*line).to_owned()).collect();
     if !more.is_empty() {
         shown.push(format!("… {}", output::count(more.len(), "more line", "more lines")));
@@ -70,6 +72,6 @@ mod tests {
     fn a_text_that_is_too_long_says_how_much_is_missing() {
         assert_eq!(redraw("a\nb\n", 2), "\u{1b}[Ha\u{1b}[K\r\nb\u{1b}[K\u{1b}[J");
         assert_eq!(redraw("a\nb\nc\n", 2), "\u{1b}[Ha\u{1b}[K\r\n… 2 more lines\u{1b}[K\u{1b}[J");
-        assert_eq!(redraw("a\nb\n", 0), "\u{1b}[H… 2 more lines\u{1b}[K\u{1b}[J");
+        assert_eq!(redraw("a\nb\n", 1), "\u{1b}[H… 2 more lines\u{1b}[K\u{1b}[J");
     }
 }
