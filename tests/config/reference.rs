@@ -11,12 +11,12 @@ use super::shape::{Step, places, schema};
 const HEAD: &str = "\
 # The configuration
 
-Every key of `snapwarden.yaml`, made from `config/snapwarden.schema.json` (`BLESS=1 cargo test --test config reference` writes this page anew; a test fails where it
-differs). `config/snapwarden.yaml` is an example with every key in it; `snapwarden schema` prints the schema for editors.
+Every key of `snapwarden.yaml`, made from `config/snapwarden.schema.json` (`BLESS=1 cargo test --test config reference` writes this page anew; a test
+fails where it differs). `config/snapwarden.yaml` is an example with every key in it; `snapwarden schema` prints the schema for editors.
 
-One file (`/etc/snapwarden/snapwarden.yaml`, else `--config` or `$SNAPWARDEN_CONFIG`), and every `*.yaml` in a folder `conf.d` beside it, each of which adds `policies` and
-`servers`. Unknown and duplicate keys are errors. `snapwarden check` tells all errors at once, with their lines; it proves more than types: that `keep` fits the caps,
-that names are known, that schedules fire.
+One file (`/etc/snapwarden/snapwarden.yaml`, else `--config` or `$SNAPWARDEN_CONFIG`), and every `*.yaml` in a folder `conf.d` beside it, each of which
+adds `policies` and `servers`. Unknown and duplicate keys are errors. `snapwarden check` tells all errors at once, with their lines; it proves more than
+types: that `keep` fits the caps, that names are known, that schedules fire.
 
 A duration has a unit: `90s`, `20m`, `6h`, `7d`, `1h 30m`. Months and years are refused. A glob has `*` for any text and `?` for any character.
 ";
