@@ -22,6 +22,7 @@ use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
 
 use super::Common;
 use super::exit::{Exit, Failure};
+use super::progress::{self, Progress};
 
 /// What the journal is asked for at the start: everything begun in this time.
 pub(super) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -88,6 +89,21 @@ impl App {
 
     /// Sets the log up as configured.
     pub fn log(&self) -> Result<Logging, Failure> {
+        self.log_beside(None)
+    }
+
+    /// What is told to people while something is waited for, and the log beside it. A program that reads stderr, for JSON or for the
+    /// priorities of systemd's journal, is told by the log alone.
+    pub fn log_and_progress(&self) -> Result<(Logging, Option<Progress>), Failure> {
+        let is_read = self.config.log.format == config::LogFormat::Json || telemetry::logging::stderr_is_journal();
+        if is_read && !progress::is_live() {
+            return Ok((self.log()?, None));
+        }
+        let progress = Progress::new();
+        Ok((self.log_beside(Some(progress.writer()))?, Some(progress)))
+    }
+
+    fn log_beside(&self, teller: Option<Box<dyn std::io::Write + Send>>) -> Result<Logging, Failure> {
         let log = &self.config.log;
         let options = LogOptions {
             format: match log.format {
@@ -103,7 +119,7 @@ impl App {
             },
             keep_files: log.keep_files as usize,
         };
-        telemetry::logging::init(&options).map_err(|error| Failure::of(Exit::Failed, &error))
+        telemetry::logging::init_beside(&options, teller).map_err(|error| Failure::of(Exit::Failed, &error))
     }
 
     /// The provider, as configured. Its exchanges are counted in `metrics`.

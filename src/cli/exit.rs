@@ -1,8 +1,10 @@
 //! How the program ends: the exit codes of contract §4, and the words for an end that is no success.
 
 use std::error::Error;
-use std::io::IsTerminal;
 use std::process::ExitCode;
+
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +110,9 @@ pub(super) fn stdout_has_color() -> bool {
     has_color(&std::io::stdout())
 }
 
-fn has_color(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// By `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM`, and only on a terminal unless it is forced.
+fn has_color(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// Whether nobody reads the output any more (`| head`): no failure.

@@ -135,7 +135,7 @@ pub(super) fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, Failu
     if args.json {
         output::json(&HistoryJson { since: since.to_string(), config: &app.config.digest, entries: &entries })?;
     } else {
-        output::write(&text(&entries, since, stdout_has_color()))?;
+        output::write(&text(&entries, since, app.clock.now().wall, stdout_has_color()))?;
     }
     Ok(Exit::Done)
 }
@@ -275,14 +275,15 @@ fn of_missed(missed: &SlotsMissed) -> Entry {
     of(&missed.subject, "missed", missed.at, 0, "missed", details)
 }
 
-fn text(entries: &[Entry], since: Timestamp, color: bool) -> String {
+fn text(entries: &[Entry], since: Timestamp, now: Timestamp, color: bool) -> String {
     if entries.is_empty() {
         return format!("nothing was done since {since}\n");
     }
-    let mut table = Table::new(&["TIME", "SERVER", "KIND", "WHAT", "ITEM", "RESULT", "WHY"]);
+    let mut table = Table::new(&["TIME", "AGE", "SERVER", "KIND", "WHAT", "ITEM", "RESULT", "WHY"]);
     for entry in entries {
         let cells = [
             entry.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            output::ago(entry.at, now),
             entry.server.to_string(),
             entry.kind.to_owned(),
             entry.r#do.to_owned(),
@@ -292,7 +293,7 @@ fn text(entries: &[Entry], since: Timestamp, color: bool) -> String {
         ];
         table.row_in(color_of(entry.result), &cells);
     }
-    if color { table.render_in_color() } else { table.render() }
+    table.draw(color)
 }
 
 fn color_of(result: &str) -> Option<Color> {
@@ -351,6 +352,36 @@ mod tests {
         for wrong in ["", "5M", "yesterday", "2026-11-21", "2026-11-21T03:30:00", "0s", "-7d"] {
             assert!(since(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_history_is_a_table_with_what_failed_in_red() {
+        let subject = missed(1, 0)[0].subject.clone();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let slot = Some("2026-11-21T03:30:00Z".to_owned());
+        let failed = Details::Run { slot, problems: vec![ProblemJson { reason: "cap_full", detail: "5 of 5 slots\nare used".to_owned() }] };
+        let entries = [
+            of(
+                &subject,
+                "missed",
+                at("2026-11-20T03:30:00Z"),
+                1,
+                "missed",
+                Details::Missed { slot: "2026-11-20T03:30:00Z".to_owned(), count: 1 },
+            ),
+            Entry { trigger: Some("schedule"), ..of(&subject, "run", at("2026-11-21T03:30:05Z"), 2, "failure", failed) },
+        ];
+        let now = at("2026-11-21T12:00:00Z");
+        let expected = [
+            "TIME                  AGE       SERVER   KIND      WHAT    ITEM  RESULT   WHY",
+            "2026-11-20 03:30:00Z  32 h ago  web (1)  snapshot  missed  -     missed   slot 2026-11-20T03:30:00Z (policy web)",
+            "2026-11-21 03:30:05Z  8 h ago   web (1)  snapshot  run     -     failure  slot 2026-11-21T03:30:00Z (schedule, policy web); \
+             cap_full: 5 of 5 slots\\u{a}are used",
+        ];
+        assert_eq!(text(&entries, at("2026-11-20T00:00:00Z"), now, false), expected.map(|line| format!("{line}\n")).concat());
+        let colored = [format!("\u{1b}[1m{}", expected[0]), format!("\u{1b}[33m{}", expected[1]), format!("\u{1b}[31m{}", expected[2])];
+        assert_eq!(text(&entries, at("2026-11-20T00:00:00Z"), now, true), colored.map(|line| format!("{line}\u{1b}[0m\n")).concat());
+        assert_eq!(text(&[], at("2026-11-20T00:00:00Z"), now, true), "nothing was done since 2026-11-20T00:00:00Z\n");
     }
 
     fn missed(count: usize, oldest: i64) -> Vec<SlotsMissed> {

@@ -28,7 +28,7 @@ const FILES: [(&str, &str); 5] = [
     ("/var/lib/snapwarden/lock", "Held by the one process that works on the folder."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 8] = [
     ("SNAPWARDEN_CONFIG", "The configuration file, where --config is not given."),
     ("CREDENTIALS_DIRECTORY", "Where a relative provider.token_file is looked for first (set by systemd for LoadCredential=)."),
     ("STATE_DIRECTORY", "The folder of the journal, where the configuration does not name one (set by systemd for StateDirectory=)."),
@@ -38,6 +38,10 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ),
     ("JOURNAL_STREAM", "Where it names standard error, the log goes to the system's journal, which adds the time itself."),
     ("NO_COLOR", "Where it is set to anything, there is no colour on terminals."),
+    (
+        "CLICOLOR, CLICOLOR_FORCE, TERM",
+        "No colour where CLICOLOR is 0 or TERM is dumb; colour also off terminals where CLICOLOR_FORCE is 1.",
+    ),
     ("the variable that provider.token_env names", "The token, where no file holds it."),
 ];
 

@@ -2,6 +2,7 @@
 
 mod app;
 mod check;
+mod compare;
 mod completions;
 mod demo;
 mod exit;
@@ -9,10 +10,12 @@ mod history;
 mod man;
 mod output;
 mod plan;
+mod progress;
 pub mod retention;
 mod run;
 pub mod schedule;
 mod schema;
+mod screen;
 mod select;
 mod serve;
 mod session;

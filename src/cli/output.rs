@@ -3,7 +3,10 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::domain::fact::Target;
 use crate::domain::record::Subject;
@@ -42,8 +45,13 @@ impl fmt::Display for ServerJson {
 
 /// Writes JSON to stdout.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    write(&json_text(value)?)
+}
+
+/// JSON, with the end of its last line.
+pub(super) fn json_text(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?;
-    write(&format!("{text}\n"))
+    Ok(text + "\n")
 }
 
 /// Writes text to stdout. That nobody reads it any more (`| head`) is no failure.
@@ -56,25 +64,37 @@ pub(super) fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// How a line stands out on a terminal.
+/// How something stands out on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Color {
     /// Something failed.
     Red,
     /// Somebody should look.
     Yellow,
+    /// Something is made.
+    Green,
+    /// Of no great matter.
+    Faint,
     /// A line of headings.
     Bold,
 }
 
 impl Color {
-    fn start(self) -> &'static str {
+    fn style(self) -> Style {
         match self {
-            Color::Red => "\x1b[31m",
-            Color::Yellow => "\x1b[33m",
-            Color::Bold => "\x1b[1m",
+            Color::Red => AnsiColor::Red.on_default(),
+            Color::Yellow => AnsiColor::Yellow.on_default(),
+            Color::Green => AnsiColor::Green.on_default(),
+            Color::Faint => Style::new().dimmed(),
+            Color::Bold => Style::new().bold(),
         }
     }
+}
+
+/// The text in a colour, where `shown`.
+pub(super) fn paint(text: &str, color: Color, shown: bool) -> String {
+    let style = color.style();
+    if shown { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
 /// Lines of cells, each column as wide as its widest cell; two spaces between them.
@@ -110,27 +130,44 @@ impl Table {
 
     /// The text.
     pub fn render(&self) -> String {
-        self.lines().map(|(line, _)| line + "\n").collect()
+        self.draw(false)
     }
 
     /// The text for a terminal that wants colours.
     pub fn render_in_color(&self) -> String {
-        let line = |(line, color): (String, Option<Color>)| match color {
-            Some(color) => format!("{}{line}\x1b[0m\n", color.start()),
-            None => line + "\n",
-        };
+        self.draw(true)
+    }
+
+    /// The text, with colours where `color`.
+    pub fn draw(&self, color: bool) -> String {
+        let line = |(line, of): (String, Option<Color>)| of.map_or(line.clone(), |of| paint(&line, of, color)) + "\n";
         self.lines().map(line).collect()
     }
 
     fn lines(&self) -> impl Iterator<Item = (String, Option<Color>)> {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.chars().count()).max();
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.width()).max();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         self.rows.iter().map(move |row| {
-            let cells: Vec<String> = row.cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            // A character may take two columns, or none.
+            let cell = |(cell, width): (&String, &usize)| cell.clone() + &" ".repeat(width.saturating_sub(cell.width()));
+            let cells: Vec<String> = row.cells.iter().zip(&widths).map(cell).collect();
             (cells.join("  ").trim_end().to_owned(), row.color)
         })
     }
+}
+
+/// How long ago a time was, or in how long it will be, in the largest unit that fits: `3 h ago`, `in 5 h`, `now`.
+pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(time.as_second());
+    let span = match seconds.unsigned_abs() {
+        0 => return "now".to_owned(),
+        seconds @ ..90 => format!("{seconds} s"),
+        seconds @ ..5_400 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    };
+    if seconds > 0 { format!("{span} ago") } else { format!("in {span}") }
 }
 
 /// Numbers, separated by commas; a dash for none.
@@ -144,4 +181,51 @@ pub(super) fn list<T: ToString>(items: &[T]) -> String {
 /// A number with its noun, in the singular for one.
 pub(super) fn count(number: usize, singular: &str, plural: &str) -> String {
     format!("{number} {}", if number == 1 { singular } else { plural })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stay_in_line_whatever_stands_in_them() {
+        let mut table = Table::new(&["NAME", "NEXT"]);
+        for name in ["web-01", "日本語", "Größe", "e\u{301}te\u{301}", "🦀", "a\u{202e}b\u{1b}[31m", ""] {
+            table.row(&[name, "|"]);
+        }
+        let text = table.render();
+        let columns: Vec<usize> = text.lines().skip(1).map(|line| line.split('|').next().unwrap().width()).collect();
+        assert_eq!(columns, [columns[0]; 7], "{text}");
+        assert!(text.contains("a\\u{202e}b\\u{1b}[31m") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_colour() {
+        let mut table = Table::new(&["A", "B"]);
+        table.row(&["1", "plain"]);
+        table.row_in(Some(Color::Red), &["2", "red"]);
+        assert_eq!(table.render(), "A  B\n1  plain\n2  red\n");
+        assert_eq!(table.render_in_color(), "\u{1b}[1mA  B\u{1b}[0m\n1  plain\n\u{1b}[31m2  red\u{1b}[0m\n");
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        let told = |seconds: i64| ago(Timestamp::from_second(1_000_000 - seconds).unwrap(), Timestamp::from_second(1_000_000).unwrap());
+        for (seconds, text) in [
+            (0, "now"),
+            (1, "1 s ago"),
+            (89, "89 s ago"),
+            (90, "1 min ago"),
+            (5_399, "89 min ago"),
+            (5_400, "1 h ago"),
+            (3 * 3_600 + 3_599, "3 h ago"),
+            (172_799, "47 h ago"),
+            (172_800, "2 d ago"),
+            (-5 * 3_600, "in 5 h"),
+            (-30, "in 30 s"),
+            (-864_000, "in 10 d"),
+        ] {
+            assert_eq!(told(seconds), text, "{seconds}");
+        }
+    }
 }

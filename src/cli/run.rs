@@ -21,8 +21,9 @@ use crate::telemetry::{Metrics, Telemetry, printable};
 
 use super::Common;
 use super::app::App;
-use super::exit::{Exit, Failure};
-use super::output::{self, ServerJson, Table};
+use super::exit::{Exit, Failure, stdout_has_color};
+use super::output::{self, Color, ServerJson, Table};
+use super::progress::Progress;
 use super::select::{KindArg, SelectArgs, duration, server};
 use super::session::{Session, refuse_fatal};
 
@@ -140,7 +141,7 @@ fn allow_by_hand(wanted: &mut Wanted, kind: Kind) -> Result<(), String> {
 }
 
 async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
-    let _log = app.log()?;
+    let (_log, progress) = app.log_and_progress()?;
     app.warn();
     let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
     let provider = app.provider(&metrics)?;
@@ -152,12 +153,15 @@ async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
     let notices = app.notices(&journal.1);
     let told = Arc::clone(&notices);
     let begun = app.clock.now().wall;
-    let tell = Box::new(move |fact: &Fact| {
+    let teller = progress.clone();
+    let tell = move |fact: &Fact| {
         telemetry.tell(fact);
         told.tell(fact);
-    });
-    let mut session = Session::acting(app, provider, journal, tell)?;
+        teller.iter().for_each(|progress| progress.fact(fact));
+    };
+    let mut session = Session::acting(app, provider, journal, Box::new(tell))?;
     let report = session.ask(request).await;
+    progress.iter().for_each(Progress::end);
     let ended = session.now().wall;
     let faults = session.controller().faults().to_vec();
     let closed = session.close().await;
@@ -183,7 +187,7 @@ fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) 
     }
     let mut table = Table::new(&["SERVER", "ID", "KIND", "POLICY", "RESULT", "CREATED", "DELETED", "WHY"]);
     for target in &report.targets {
-        table.row(&[
+        let cells = [
             &*target.target.server_name,
             &target.target.server.to_string(),
             target.target.kind.as_str(),
@@ -192,9 +196,19 @@ fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) 
             &output::list(&target.created),
             &output::list(&target.deleted),
             &why(target),
-        ]);
+        ];
+        table.row_in(color_of(target.result), &cells);
     }
-    output::write(&table.render())
+    output::write(&table.draw(stdout_has_color()))
+}
+
+fn color_of(result: RunResult) -> Option<Color> {
+    match result {
+        RunResult::Failure => Some(Color::Red),
+        RunResult::Blocked => Some(Color::Yellow),
+        RunResult::Skipped => Some(Color::Faint),
+        RunResult::Success => None,
+    }
 }
 
 /// Why it is no success, or what stands all the same.

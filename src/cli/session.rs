@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Now};
-use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, What};
+use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
 use crate::provider::{HttpProvider, Provider};
 
 use super::app::{App, before};
 use super::exit::{Exit, Failure};
-use super::signals::{self, Signal};
+use super::signals::{self, Signal, Signals};
 
 /// How much longer than they may take themselves is waited for hooks at the end of a command.
 const HOOK_MARGIN: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ const HOOK_MARGIN: Duration = Duration::from_secs(10);
 pub(super) struct Session<P = HttpProvider> {
     driver: Driver<P>,
     inputs: mpsc::UnboundedReceiver<Input>,
-    signals: mpsc::UnboundedReceiver<Signal>,
+    signals: Signals,
     journal: JournalThread,
     /// A second signal has come: nothing is waited for any more.
     at_once: bool,
@@ -36,24 +36,41 @@ impl<P: Provider> Session<P> {
         journal: (JournalThread, Recollection),
         tell: Box<dyn Fn(&Fact) + Send>,
     ) -> Result<Session<P>, Failure> {
+        Ok(Session::put_together(app, Arc::new(provider), journal, signals::catch()?, tell))
+    }
+
+    fn put_together(
+        app: &App,
+        provider: Arc<P>,
+        journal: (JournalThread, Recollection),
+        signals: Signals,
+        tell: Box<dyn Fn(&Fact) + Send>,
+    ) -> Session<P> {
         let (journal, past) = journal;
         let now = app.clock.now();
         let controller = Controller::new(app.setup(), Mode::Command, &past, now);
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
-        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
+        let ports = Ports { provider, journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        Ok(Session { driver, inputs, signals: signals::catch()?, journal, at_once: false })
+        Session { driver, inputs, signals, journal, at_once: false }
     }
 
     /// A session that only looks. It reads the journal beside a daemon, if there is one, and writes nothing.
     pub fn looking(app: &App, provider: P) -> Result<Session<P>, Failure> {
+        Session::looking_with(app, Arc::new(provider), signals::catch()?).map_err(|(failure, _)| failure)
+    }
+
+    /// The same for one who looks several times, and for whom signals are caught already. They are given back if it fails.
+    pub fn looking_with(app: &App, provider: Arc<P>, signals: Signals) -> Result<Session<P>, (Failure, Signals)> {
         let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, super::app::RECENT)));
         // Without a journal the provider itself tells what there is.
         let mut past = past.unwrap_or_else(|_| Recollection::empty());
         // What is owed is run by those who act.
         past.hooks.clear();
-        let journal = JournalThread::spawn(MemoryJournal::new()).map_err(|error| Failure::of(Exit::Failed, &error))?;
-        Session::acting(app, provider, (journal, past), Box::new(|_| ()))
+        match JournalThread::spawn(MemoryJournal::new()) {
+            Ok(journal) => Ok(Session::put_together(app, provider, (journal, past), signals, Box::new(|_| ()))),
+            Err(error) => Err((Failure::of(Exit::Failed, &error), signals)),
+        }
     }
 
     /// Asks for something and waits for its end.
@@ -122,6 +139,12 @@ impl<P: Provider> Session<P> {
         }
     }
 
+    /// Goes on under another configuration, with what was seen so far.
+    pub fn reconfigure(&mut self, setup: Setup) {
+        // Nothing is asked for at this moment, so nothing ends by it.
+        drop(self.driver.turn(Input::Reload(Box::new(setup))));
+    }
+
     /// The controller, to be asked.
     pub fn controller(&self) -> &Controller {
         self.driver.controller()
@@ -133,10 +156,15 @@ impl<P: Provider> Session<P> {
     }
 
     /// Writes what is still to be written. Where the command ends early, what is frozen is thawed before.
-    pub async fn close(mut self) -> Result<(), Failure> {
+    pub async fn close(self) -> Result<(), Failure> {
+        self.close_and_keep_signals().await.0
+    }
+
+    /// The same, and the signals go on to be caught.
+    pub async fn close_and_keep_signals(mut self) -> (Result<(), Failure>, Signals) {
         self.run_owed_hooks().await;
         self.driver.close().await;
-        self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))
+        (self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error)), self.signals)
     }
 }
 

@@ -7,7 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::inventory::{Item, ItemId, Status};
 use super::mark::{Mark, Origin, Reading};
 use super::policy::{KindPolicy, Wanted};
-use super::retention::{self, Candidate, Ruling};
+use super::retention::{self, Candidate};
+
+mod why;
+
+pub use why::{Why, sentence};
 
 /// An item dated further ahead than this is left alone: one clock or the other is wrong.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -81,7 +85,7 @@ pub struct Row<'a> {
     /// What is to become of it.
     pub verdict: Verdict,
     /// Why; never empty.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Why>,
 }
 
 impl Row<'_> {
@@ -152,7 +156,7 @@ fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String)
         mark_lost: false,
         free_at: None,
         verdict: Verdict::Leave,
-        reasons: vec![why],
+        reasons: vec![Why::Told(why)],
     }
 }
 
@@ -243,11 +247,8 @@ fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Opti
     }
     let rulings = retention::judge(&policy.keep, policy.schedule.time_zone(), &candidates);
     for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(&rulings) {
-        let (verdict, why) = match ruling {
-            Ruling::Keep(reason) => (Verdict::Keep, reason.to_string()),
-            Ruling::Drop(reason) => (Verdict::Delete, reason.to_string()),
-        };
-        (row.verdict, row.reasons) = (verdict, vec![why]);
+        row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
+        row.reasons = vec![Why::Ruled(*ruling)];
     }
     if coming.is_none() {
         keep_the_newest(rows);
@@ -259,7 +260,7 @@ fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Opti
 fn keep_the_newest(rows: &mut [Row<'_>]) {
     if let Some(newest) = rows.iter_mut().rev().find(|row| row.judged).filter(|row| row.verdict == Verdict::Delete) {
         newest.verdict = Verdict::Keep;
-        newest.reasons.insert(0, "the newest".to_owned());
+        newest.reasons.insert(0, Why::Newest);
     }
 }
 
@@ -270,7 +271,7 @@ fn keep_the_fewest(rows: &mut [Row<'_>], policy: &KindPolicy, coming: usize) {
     let dropped = rows.iter_mut().rev().filter(|row| row.judged && row.verdict == Verdict::Delete);
     for row in dropped.take(short) {
         row.verdict = Verdict::Keep;
-        row.reasons = vec![format!("min_keep {}", policy.min_keep)];
+        row.reasons = vec![Why::MinKeep(policy.min_keep)];
     }
 }
 
@@ -283,10 +284,10 @@ fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
         }
         if coming || newest.is_some_and(|newest| newest > index) {
             row.verdict = Verdict::Delete;
-            row.reasons = vec!["failed, and a newer one is complete".to_owned()];
+            row.reasons = vec!["failed, and a newer one is complete".into()];
         } else {
             row.verdict = Verdict::Leave;
-            row.reasons = vec!["failed; stays until a newer one is complete".to_owned()];
+            row.reasons = vec!["failed; stays until a newer one is complete".into()];
         }
     }
 }

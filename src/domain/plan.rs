@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::assess::{Belonging, Knowledge, Row, Verdict, assess};
+use super::assess::{Belonging, Knowledge, Row, Verdict, Why, assess, sentence};
 use super::inventory::{Item, ItemId, Status};
 use super::policy::{AtCap, KindPolicy, Wanted};
 use super::problem::{Problem, Reason};
@@ -113,7 +113,7 @@ pub struct Line {
     /// What is to become of it.
     pub verdict: Verdict,
     /// Why; never empty.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Why>,
 }
 
 /// What to do, and what becomes of each item.
@@ -231,7 +231,7 @@ fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
 fn show_room(plan: &mut Plan, deletion: &Deletion) {
     if let Some(line) = plan.lines.iter_mut().find(|line| line.item.id == deletion.item.id) {
         line.verdict = Verdict::Delete;
-        line.reasons = vec![deletion.why.clone()];
+        line.reasons = vec![Why::Told(deletion.why.clone())];
     }
 }
 
@@ -247,7 +247,7 @@ fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option
             item: line.item.clone(),
             when: When::AfterCreate,
             extra: index >= left.paid as usize,
-            why: line.reasons.join("; "),
+            why: sentence(&line.reasons),
         })
         .collect();
     plan.pending.extend(drops.iter().skip(allowed).map(|deletion| deletion.item.id));
@@ -315,13 +315,13 @@ fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usi
         return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some(index) = dropped(now) {
-        return Ok((index, format!("makes room: {}", now[index].reasons.join("; "))));
+        return Ok((index, format!("makes room: {}", sentence(&now[index].reasons))));
     }
     if ground.room_made {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some(index) = dropped(next) {
-        return Ok((index, format!("makes room: with the new one, {}", next[index].reasons.join("; "))));
+        return Ok((index, format!("makes room: with the new one, {}", sentence(&next[index].reasons))));
     }
     match now.iter().position(|row| row.judged).filter(|found| *found != newest) {
         Some(index) => Ok((index, "makes room: the oldest under our care".to_owned())),

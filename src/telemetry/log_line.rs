@@ -7,6 +7,9 @@ use super::printable;
 use crate::domain::fact::{Fact, Target};
 use crate::domain::problem::{OpResult, RunResult};
 
+/// By this target the lines of facts can be told from others.
+pub(super) const TARGET: &str = module_path!();
+
 /// Logs a fact, as exactly one line.
 pub fn log(fact: &Fact) {
     match fact {

@@ -1,12 +1,15 @@
 //! Sets up the log: stderr always, files where a folder is given. Writing never blocks and never stops the program; what cannot be written is dropped.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::writer::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -84,10 +87,20 @@ pub struct Logging {
 /// # Errors
 /// If the level cannot be read, or the process has a log already.
 pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
+    init_beside(options, None)
+}
+
+/// The same for a program that itself tells people on stderr what happens: facts go only into the files then, unless they are for debugging. Everything else
+/// is written by this writer, which knows what stands on the terminal.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_beside(options: &LogOptions, teller: Option<Box<dyn Write + Send>>) -> Result<Logging, LoggingError> {
     let filter = EnvFilter::builder()
         .parse(directives(&options.level))
         .map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
-    let (stderr, stderr_guard) = queue(Deaf(io::stderr()), "log-stderr");
+    let tells = teller.is_some();
+    let (stderr, stderr_guard) = queue(Deaf(teller.unwrap_or_else(|| Box::new(io::stderr()))), "log-stderr");
     let opened = options.directory.as_deref().map(|directory| open_files(directory, options));
     let (file, file_guard, refusal) = match opened {
         None => (None, None, None),
@@ -98,7 +111,7 @@ pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
         Some(Err(error)) => (None, None, Some(error)),
     };
     tracing_subscriber::registry()
-        .with(file.into_iter().chain([stderr_layer(options.format, stderr)]).collect::<Vec<_>>())
+        .with(file.into_iter().chain([stderr_layer(options.format, stderr, tells)]).collect::<Vec<_>>())
         .with(filter)
         .try_init()?;
     if let Some(error) = refusal {
@@ -121,15 +134,21 @@ fn queue(writer: impl Write + Send + 'static, thread: &str) -> (NonBlocking, Wor
     NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).thread_name(thread).finish(writer)
 }
 
-fn stderr_layer(format: LogFormat, writer: NonBlocking) -> AnyLayer {
-    match format {
+fn stderr_layer(format: LogFormat, writer: NonBlocking, facts_are_told: bool) -> AnyLayer {
+    let layer = match format {
         LogFormat::Json => json_layer(writer),
         LogFormat::Text if stderr_is_journal() => {
             let lines = tracing_subscriber::fmt::layer().event_format(TextLine::for_journal());
             lines.with_writer(writer).with_ansi(false).log_internal_errors(false).boxed()
         }
-        LogFormat::Text => text_layer(writer, io::stderr().is_terminal() && colour_is_wanted()),
-    }
+        LogFormat::Text => text_layer(writer, AutoStream::choice(&io::stderr()) != ColorChoice::Never),
+    };
+    if facts_are_told { layer.with_filter(filter_fn(|line| !is_told_fact(line))).boxed() } else { layer }
+}
+
+/// Whether a line says what whoever is told of the facts knows already.
+fn is_told_fact(line: &Metadata<'_>) -> bool {
+    line.target() == super::log_line::TARGET && *line.level() <= Level::INFO
 }
 
 pub(super) fn file_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(format: LogFormat, writer: W) -> AnyLayer {
@@ -162,13 +181,8 @@ fn open_files(directory: &Path, options: &LogOptions) -> Result<RollingFileAppen
     builder.max_log_files(options.keep_files.max(1)).build(directory).map_err(|error| told(&error))
 }
 
-/// <https://no-color.org>: any value that is not empty switches colour off.
-fn colour_is_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// Whether systemd has connected stderr to its journal: `$JOURNAL_STREAM` then names its device and inode (systemd.exec(5)).
-fn stderr_is_journal() -> bool {
+pub fn stderr_is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

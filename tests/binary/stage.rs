@@ -206,6 +206,11 @@ impl Stage {
         self.spawn(self.command(arguments))
     }
 
+    /// The same, begun by another command line.
+    pub fn start_through(&self, through: &[&str], arguments: &[&str]) -> Running {
+        self.spawn(self.command_through(through, arguments))
+    }
+
     fn spawn(&self, mut command: Command) -> Running {
         let log = self.path(&format!("log-{}", free_port()));
         let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();

@@ -5,6 +5,7 @@
 mod bad;
 mod good;
 mod hostile;
+mod reference;
 mod schema;
 mod several_files;
 mod shape;

@@ -74,7 +74,7 @@ impl Product {
         let rows = assess(&items, &self.wanted, &self.policy, knowledge, self.now, None);
         let fate = |thing: &Thing| {
             let row = rows.iter().find(|row| row.item.id == ItemId(thing.id)).unwrap();
-            fate(row.verdict, &row.reasons[0])
+            fate(row.verdict, &row.reasons[0].to_string())
         };
         things.iter().map(fate).collect()
     }

@@ -7,7 +7,8 @@ use crate::domain::testing::*;
 fn told(scene: &Scene) -> Vec<String> {
     let view = scene.inventory.of(SERVER);
     let rows = assess(view.items, &scene.wanted, &scene.policy, scene.knowledge(), now(), None);
-    let line = |row: &Row<'_>| format!("{} {} {}: {}", row.item.id, row.belonging.as_str(), row.verdict.as_str(), row.reasons.join("; "));
+    let words = |row: &Row<'_>| row.reasons.iter().map(Why::to_string).collect::<Vec<_>>().join("; ");
+    let line = |row: &Row<'_>| format!("{} {} {}: {}", row.item.id, row.belonging.as_str(), row.verdict.as_str(), words(row));
     rows.iter().map(line).collect()
 }
 

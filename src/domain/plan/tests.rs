@@ -53,7 +53,7 @@ fn at_the_cap_one_makes_room() {
     assert_eq!(plan.deletions(When::BeforeCreate).next().unwrap().why, "makes room: older than the 4 newest");
     let plan = before(&Scene::new("last=5", five()));
     assert_eq!(actions(&plan), ["before_create 1", "create"]);
-    assert_eq!(plan.lines[0].reasons, ["makes room: with the new one, older than the 5 newest"]);
+    assert_eq!(plan.lines[0].reasons, ["makes room: with the new one, older than the 5 newest".into()]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn where_others_fill_the_cap_the_oldest_of_ours_makes_room() {
     let items = vec![foreign(1, 99), foreign(2, 98), ours(3, 97), ours(4, 96), foreign(5, 95)];
     let plan = before(&Scene::new("last=4", items));
     assert_eq!(actions(&plan), ["before_create 3", "create"]);
-    assert_eq!((plan.lines[2].reasons[0].as_str(), plan.others), ("makes room: the oldest under our care", 3));
+    assert_eq!((plan.lines[2].reasons[0].to_string(), plan.others), ("makes room: the oldest under our care".to_owned(), 3));
 }
 
 #[test]

@@ -20,6 +20,15 @@ impl Ruling {
     pub fn is_keep(&self) -> bool {
         matches!(self, Ruling::Keep(_))
     }
+
+    /// The reason as it is told to people, to be read after the verdict and a colon.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Ruling::Keep(reason) => reason.sentence(),
+            Ruling::Drop(reason) => reason.sentence(),
+        }
+    }
 }
 
 /// The place that an item takes, shown as `daily 1` or `weekly 2 (oldest)`.
@@ -31,6 +40,17 @@ pub struct KeepReason {
     pub ordinal: u32,
     /// It is kept because it is the oldest and the coarsest rule has counts left over.
     pub oldest: bool,
+}
+
+impl KeepReason {
+    fn sentence(&self) -> String {
+        match self {
+            KeepReason { oldest: true, rule, ordinal } => format!("the oldest, as long as {rule} has a place left ({rule} {ordinal})"),
+            KeepReason { rule: Rule::Last, ordinal: 1, .. } => format!("the newest ({self})"),
+            KeepReason { rule: Rule::Last, .. } => format!("among the newest ({self})"),
+            KeepReason { rule, .. } => format!("the newest left of its {} ({self})", noun(*rule)),
+        }
+    }
 }
 
 /// Why an item is not kept.
@@ -48,6 +68,26 @@ pub enum DropReason {
         /// The rules whose count newer items have used up.
         used_up: RuleSet,
     },
+}
+
+impl DropReason {
+    fn sentence(&self) -> String {
+        match self {
+            DropReason::SecondOfSlot { counts } => format!("a second item of one slot, for which {counts} counts"),
+            DropReason::NoPlace { keep, .. } if keep.is_empty() => "the policy keeps nothing".to_owned(),
+            DropReason::NoPlace { keep, used_up } => {
+                let part = |(rule, count): (Rule, u32)| match (rule, count) {
+                    (Rule::Last, 1) => "older than the newest".to_owned(),
+                    (Rule::Last, count) => format!("older than the {count} newest"),
+                    _ if used_up.contains(rule) => format!("no {rule} place left"),
+                    _ => format!("a newer one stands for its {}", noun(rule)),
+                };
+                let mut parts: Vec<String> = keep.rules().map(part).collect();
+                let last = parts.pop().unwrap_or_default();
+                if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
+            }
+        }
+    }
 }
 
 /// A set of rules.
@@ -116,5 +156,42 @@ fn noun(rule: Rule) -> &'static str {
         Rule::Weekly => "week",
         Rule::Monthly => "month",
         Rule::Yearly => "year",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(rule: Rule, ordinal: u32, oldest: bool) -> String {
+        Ruling::Keep(KeepReason { rule, ordinal, oldest }).sentence()
+    }
+
+    fn dropped(keep: Keep, used_up: &[Rule]) -> String {
+        let mut set = RuleSet::default();
+        used_up.iter().for_each(|rule| set.insert(*rule));
+        Ruling::Drop(DropReason::NoPlace { keep, used_up: set }).sentence()
+    }
+
+    #[test]
+    fn what_is_kept_is_told_with_its_place() {
+        assert_eq!(kept(Rule::Last, 1, false), "the newest (last 1)");
+        assert_eq!(kept(Rule::Last, 3, false), "among the newest (last 3)");
+        assert_eq!(kept(Rule::Daily, 2, false), "the newest left of its day (daily 2)");
+        assert_eq!(kept(Rule::Weekly, 2, true), "the oldest, as long as weekly has a place left (weekly 2)");
+    }
+
+    #[test]
+    fn what_is_dropped_is_told_rule_by_rule() {
+        let keep = Keep { last: 2, daily: 1, monthly: 1, ..Keep::default() };
+        assert_eq!(
+            dropped(Keep { last: 2, daily: 1, ..Keep::default() }, &[Rule::Daily]),
+            "older than the 2 newest and no daily place left"
+        );
+        assert_eq!(dropped(keep, &[Rule::Daily]), "older than the 2 newest, no daily place left and a newer one stands for its month");
+        assert_eq!(dropped(Keep { last: 1, ..Keep::default() }, &[]), "older than the newest");
+        assert_eq!(dropped(Keep::default(), &[]), "the policy keeps nothing");
+        let second = Ruling::Drop(DropReason::SecondOfSlot { counts: ItemId(7) });
+        assert_eq!(second.sentence(), "a second item of one slot, for which 7 counts");
     }
 }

@@ -1,0 +1,55 @@
+//! Why an item has its verdict: in a few words for programs, in a sentence for people.
+
+use std::fmt;
+
+use crate::domain::retention::Ruling;
+
+/// Why an item has its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Retention has ruled so.
+    Ruled(Ruling),
+    /// The newest restore point stays, whatever retention says.
+    Newest,
+    /// So many stay, whatever retention says (`min_keep`).
+    MinKeep(u32),
+    /// Something else, in words.
+    Told(String),
+}
+
+impl Why {
+    /// The reason as it is told to people, to be read after the verdict and a colon.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Why::Ruled(ruling) => ruling.sentence(),
+            Why::Newest => "the newest, which always stays".to_owned(),
+            Why::MinKeep(1) => "the newest, which `min_keep: 1` lets nothing take".to_owned(),
+            Why::MinKeep(count) => format!("one of the {count} newest, which `min_keep: {count}` lets nothing take"),
+            Why::Told(words) => words.clone(),
+        }
+    }
+}
+
+/// Several reasons in one sentence.
+#[must_use]
+pub fn sentence(reasons: &[Why]) -> String {
+    reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; ")
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Ruled(ruling) => ruling.fmt(f),
+            Why::Newest => f.write_str("the newest"),
+            Why::MinKeep(count) => write!(f, "min_keep {count}"),
+            Why::Told(words) => f.write_str(words),
+        }
+    }
+}
+
+impl From<&str> for Why {
+    fn from(words: &str) -> Why {
+        Why::Told(words.to_owned())
+    }
+}
