@@ -19,6 +19,7 @@ use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
 
 use super::breach::Breach;
+use super::runs::NOBODY;
 use super::summary::Summary;
 use super::watching::{Known, Watching};
 use super::{Controller, ServersSeen};
@@ -242,8 +243,7 @@ impl Controller {
         let memory = self.memory.entry(key);
         let rows = {
             let protected = self.fleet.members.get(&key.0).map(|member| &member.protect_ids[..]).unwrap_or_default();
-            let held = std::collections::BTreeMap::new();
-            let knowledge = Knowledge { made: &memory.made, protected, held: &held };
+            let knowledge = Knowledge { made: &memory.made, protected, held: &NOBODY };
             assess_belonging(view.items, &self.setup.wanted, &state.policy, knowledge, now.wall)
         };
         let summary = Summary::of(&rows, &view, &state.policy, now.wall);

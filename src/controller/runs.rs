@@ -19,6 +19,9 @@ use crate::provider::{Deleted, ProviderError, Reply};
 use super::scheduling::deadline;
 use super::{Command, Controller};
 
+/// The items that an operator holds: none.
+pub(super) static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
+
 /// What a run is to make, before it has a number.
 #[derive(Debug)]
 pub(super) struct Errand {
@@ -88,8 +91,8 @@ impl Controller {
 
     fn origin_of(&self, key: TargetKey, item: ItemId) -> Option<Origin> {
         let remembered = self.memory.get(key).and_then(|memory| memory.made.get(&item)).cloned();
-        remembered.or_else(|| match Mark::read(&self.inventories.get(&key.1)?.of(key.0).find(item)?.description) {
-            Reading::Mark(mark) => Some(mark.origin),
+        remembered.or_else(|| match self.inventories.get(&key.1)?.of(key.0).find(item)?.description.reading() {
+            Reading::Mark(mark) => Some(mark.origin.clone()),
             _ => None,
         })
     }
@@ -149,7 +152,6 @@ impl Controller {
     }
 
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
-        static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
         let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);
