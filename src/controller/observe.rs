@@ -161,7 +161,9 @@ impl Controller {
         let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
         let waiting: Vec<_> = waiting.map(|(server, _)| *server).collect();
         for server in waiting {
-            self.nudge(now, server);
+            if !self.waits_on(now, server) {
+                self.nudge(now, server);
+            }
         }
         for key in keys {
             self.tell_problems(now, key);
@@ -311,6 +313,9 @@ impl Controller {
 
     /// Tells what has become wrong with a target, and what is over.
     pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
+        if self.targets.get(&key).is_some_and(|state| state.told.is_empty() && self.is_well(now, key, state)) {
+            return;
+        }
         let current = self.problems_of(now, key);
         let Some(state) = self.targets.get_mut(&key) else { return };
         if state.told.iter().map(|problem| problem.reason).eq(current.iter().map(|problem| problem.reason)) {

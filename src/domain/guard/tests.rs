@@ -212,7 +212,7 @@ fn undecided_create(mark: &Mark) -> BTreeMap<OpId, Undecided> {
         at: now(),
         config: "".into(),
     };
-    BTreeMap::from([(OpId(1), Undecided::Create(Box::new(intent)))])
+    BTreeMap::from([(OpId(1), Undecided::Create(intent.into()))])
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn i4_and_i7_nothing_undecided() {
         at: now(),
         config: "".into(),
     };
-    let delete = BTreeMap::from([(OpId(1), Undecided::Delete(Box::new(intent)))]);
+    let delete = BTreeMap::from([(OpId(1), Undecided::Delete(intent.into()))]);
     let (same, other) = (undecided_create(&slot_mark(now())), undecided_create(&slot_mark(ago(1))));
     let (scene, free) = (paid(five()), Scene::new("last=4", five()[..4].to_vec()));
     for undecided in [&delete, &same, &other] {

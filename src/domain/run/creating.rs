@@ -46,7 +46,7 @@ impl Creating {
             at: step.wall(),
             config: step.ctx.config.into(),
         };
-        step.out.push(Effect::Intend(op, Record::CreateIntent(intent)));
+        step.out.push(Effect::Intend(op, Record::CreateIntent(intent.into())));
         Creating { op, stage: Stage::Recording }
     }
 
