@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::mark::{Mark, Reading};
 
@@ -16,14 +16,14 @@ pub struct Description(Arc<Described>);
 
 struct Described {
     text: Box<str>,
-    reading: OnceLock<Reading>,
+    reading: Reading,
 }
 
 impl Description {
     /// What it turns out to be (see [`Mark::read`]).
     #[must_use]
     pub fn reading(&self) -> &Reading {
-        self.0.reading.get_or_init(|| Mark::read(&self.0.text))
+        &self.0.reading
     }
 }
 
@@ -73,7 +73,9 @@ impl<T: Into<Arc<str>>> From<T> for Text {
 
 impl<T: Into<Box<str>>> From<T> for Description {
     fn from(text: T) -> Description {
-        Description(Arc::new(Described { text: text.into(), reading: OnceLock::new() }))
+        let text = text.into();
+        let reading = Mark::read(&text);
+        Description(Arc::new(Described { text, reading }))
     }
 }
 
