@@ -188,6 +188,14 @@ impl AccountState {
         self.throttled_until.into_iter().chain(set_aside).filter(|until| *until > mono).min()
     }
 
+    /// Whether nothing is wrong with the account, listings aside: then [`AccountState::problems`] has nothing to say.
+    fn is_well(&self, now: Now) -> bool {
+        let passing =
+            self.throttled_until.into_iter().chain(self.set_aside.as_ref().map(|(_, until)| *until)).any(|until| until > now.mono);
+        let skewed = self.skew().is_some_and(|skew| skew.abs() > SKEW_WARN_SECONDS) || !AccountState::clock_is_set(now.wall);
+        self.refused.is_none() && self.unreachable.is_none() && self.journal.is_none() && !passing && !skewed
+    }
+
     /// What is wrong with the account now.
     fn problems(&self, mono: Mono, defects: impl Iterator<Item = String>, wall: Timestamp) -> Vec<AccountProblem> {
         let mut list: Vec<(AccountReason, String)> = self.refused.clone().into_iter().collect();
@@ -262,14 +270,17 @@ impl Controller {
     #[must_use]
     pub fn account_problems(&self, now: Now) -> Vec<AccountProblem> {
         // What is not listed any more, since no policy is for it, stands in nobody's way.
-        let kinds = self.kinds();
-        let listed = self.inventories.values().filter(|inventory| kinds.contains(&inventory.kind));
+        let listed = self.kinds().filter_map(|kind| self.inventories.get(&kind));
         let defects = listed.filter_map(|inventory| inventory.defect().map(str::to_owned));
         self.account.problems(now.mono, defects, now.wall)
     }
 
     /// Tells what has become wrong with the account, and what is over.
     pub(super) fn tell_account(&mut self, now: Now) {
+        let listed_whole = || self.inventories.values().all(|inventory| inventory.defect().is_none());
+        if self.account.told.is_empty() && self.account.is_well(now) && listed_whole() {
+            return;
+        }
         let current = self.account_problems(now);
         let told = std::mem::take(&mut self.account.told);
         for AccountProblem { reason, detail } in current.iter().filter(|problem| !told.contains(&problem.reason)) {

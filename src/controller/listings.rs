@@ -66,10 +66,6 @@ impl Sources {
             Kind::Backup => &mut self.backups,
         }
     }
-
-    fn all(&self) -> [&Source; 3] {
-        [&self.servers, &self.snapshots, &self.backups]
-    }
 }
 
 impl Source {
@@ -204,15 +200,11 @@ impl Controller {
             return self.account.ask_at();
         }
         let (poll, refresh) = (self.setup.poll_every, self.refresh());
-        let kinds = self.kinds();
-        let wanted = |index: usize| match index {
-            0 => true,
-            1 => kinds.contains(&Kind::Snapshot),
-            _ => kinds.contains(&Kind::Backup),
-        };
-        let sources = self.sources.all();
-        let listed = sources.iter().enumerate().filter(|(index, _)| wanted(*index));
-        listed.filter_map(|(_, source)| source.due(poll, refresh)).min()
+        let listed = self.kinds().map(|kind| match kind {
+            Kind::Snapshot => &self.sources.snapshots,
+            Kind::Backup => &self.sources.backups,
+        });
+        listed.chain([&self.sources.servers]).filter_map(|source| source.due(poll, refresh)).min()
     }
 
     fn refresh(&self) -> Option<Duration> {
@@ -220,8 +212,9 @@ impl Controller {
     }
 
     /// The kinds that anything is wanted of.
-    pub(super) fn kinds(&self) -> Vec<Kind> {
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
         let used = |kind: Kind| self.setup.wanted.policies.iter().any(|policy| policy.kind == kind) || self.desk.asks_for(kind);
-        Kind::ALL.into_iter().filter(|kind| used(*kind)).collect()
+        let used = Kind::ALL.map(used);
+        Kind::ALL.into_iter().zip(used).filter(|(_, used)| *used).map(|(kind, _)| kind)
     }
 }

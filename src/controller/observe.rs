@@ -19,6 +19,7 @@ use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
 
 use super::breach::Breach;
+use super::runs::NOBODY;
 use super::summary::Summary;
 use super::watching::{Known, Watching};
 use super::{Controller, ServersSeen};
@@ -160,7 +161,9 @@ impl Controller {
         let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
         let waiting: Vec<_> = waiting.map(|(server, _)| *server).collect();
         for server in waiting {
-            self.nudge(now, server);
+            if !self.waits_on(now, server) {
+                self.nudge(now, server);
+            }
         }
         for key in keys {
             self.tell_problems(now, key);
@@ -242,8 +245,7 @@ impl Controller {
         let memory = self.memory.entry(key);
         let rows = {
             let protected = self.fleet.members.get(&key.0).map(|member| &member.protect_ids[..]).unwrap_or_default();
-            let held = std::collections::BTreeMap::new();
-            let knowledge = Knowledge { made: &memory.made, protected, held: &held };
+            let knowledge = Knowledge { made: &memory.made, protected, held: &NOBODY };
             assess_belonging(view.items, &self.setup.wanted, &state.policy, knowledge, now.wall)
         };
         let summary = Summary::of(&rows, &view, &state.policy, now.wall);
@@ -311,6 +313,9 @@ impl Controller {
 
     /// Tells what has become wrong with a target, and what is over.
     pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
+        if self.targets.get(&key).is_some_and(|state| state.told.is_empty() && self.is_well(now, key, state)) {
+            return;
+        }
         let current = self.problems_of(now, key);
         let Some(state) = self.targets.get_mut(&key) else { return };
         if state.told.iter().map(|problem| problem.reason).eq(current.iter().map(|problem| problem.reason)) {

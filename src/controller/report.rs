@@ -151,6 +151,17 @@ impl Controller {
         .collect()
     }
 
+    /// Whether nothing is wrong with a target: then [`Controller::problems_of`] has nothing to say.
+    pub(super) fn is_well(&self, now: Now, key: TargetKey, state: &TargetState) -> bool {
+        let Some(member) = self.fleet.members.get(&key.0) else { return false };
+        let as_seen = state.summary.as_ref().is_some_and(|summary| summary.problems.is_empty());
+        let as_met = self.memory.get(key).is_none_or(|memory| memory.problems.is_empty());
+        let as_configured = !member.missing && member.conflict.is_none() && member.paused_until.is_none();
+        let as_told = (member.expected_name.is_none() || self.other_name(key).is_none()) && !self.is_restoring(now, key.0);
+        let run = self.runs.get(&key.0).filter(|run| run.target.kind == key.1);
+        as_seen && as_met && as_configured && as_told && run.is_none_or(|run| run.is_well()) && self.breach_on(key.0).is_none()
+    }
+
     /// What is wrong with a target now; each reason once, in the order of the closed list.
     pub(super) fn problems_of(&self, now: Now, key: TargetKey) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();

@@ -210,7 +210,7 @@ impl Controller {
 
     /// Whether each kind was listed at least once.
     pub(super) fn has_seen_everything(&self) -> bool {
-        self.kinds().iter().all(|kind| self.inventories.contains_key(kind))
+        self.kinds().all(|kind| self.inventories.contains_key(&kind))
     }
 
     /// Begins what is asked for next on a server. Returns whether a run is on now.
@@ -372,7 +372,7 @@ impl Controller {
     fn hopeless(&mut self) -> Option<ProviderError> {
         let by_name = self.setup.wanted.entries.iter().any(|entry| matches!(entry.selector, Selector::Match { .. }));
         let failing = |source: &Source| source.error.clone().filter(|_| source.failures >= HOPELESS);
-        let items = self.kinds().into_iter().find_map(|kind| failing(self.source(kind)));
+        let items = self.kinds().find_map(|kind| failing(self.source(kind)));
         items.or_else(|| failing(&self.sources.servers).filter(|_| by_name))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{Item, ItemId, ServerId};
 use crate::domain::mark::{Mark, Origin, Reading, item_name};
@@ -18,6 +18,9 @@ use crate::provider::{Deleted, ProviderError, Reply};
 
 use super::scheduling::deadline;
 use super::{Command, Controller};
+
+/// The items that an operator holds: none.
+pub(super) static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
 
 /// What a run is to make, before it has a number.
 #[derive(Debug)]
@@ -88,8 +91,8 @@ impl Controller {
 
     fn origin_of(&self, key: TargetKey, item: ItemId) -> Option<Origin> {
         let remembered = self.memory.get(key).and_then(|memory| memory.made.get(&item)).cloned();
-        remembered.or_else(|| match Mark::read(&self.inventories.get(&key.1)?.of(key.0).find(item)?.description) {
-            Reading::Mark(mark) => Some(mark.origin),
+        remembered.or_else(|| match self.inventories.get(&key.1)?.of(key.0).find(item)?.description.reading() {
+            Reading::Mark(mark) => Some(mark.origin.clone()),
             _ => None,
         })
     }
@@ -102,7 +105,7 @@ impl Controller {
         let slot = mark.slot();
         let order = Order { name: item_name(key.1, &mark, &label), description: mark.description(), slot };
         let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
-        self.append(Record::RunStarted(RunStart { run: id, subject, trigger, slot, at: now.wall }));
+        self.append(Record::RunStarted(RunStart { run: id, subject, trigger, slot, at: now.wall }.into()));
         let scheduled = trigger == Trigger::Schedule;
         let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();
         let since = slot.filter(|_| scheduled).and_then(|slot| slot.checked_add(offset).ok());
@@ -128,6 +131,7 @@ impl Controller {
             state.freeze = freeze;
         }
         let mut next_op = self.next_op;
+        let before = run.want;
         let effects = match self.context(now, key) {
             Some(context) => run.step(&context, &mut next_op, event),
             None => Vec::new(),
@@ -143,13 +147,35 @@ impl Controller {
         if want.permit && !self.permit_queue.contains(&server) {
             self.permit_queue.push_back(server);
         }
-        self.wakes.extend(want.wake.map(|at| Reverse((at, server))));
+        self.wake_at(now, server, before.wake, want.wake);
         self.carry_out(now, key, effects);
         self.tell_problems(now, key);
     }
 
+    /// Where a listing shows that the item a run waits for is still being made, there is nothing to react to but that the next listing is wanted.
+    pub(super) fn waits_on(&mut self, now: Now, server: ServerId) -> bool {
+        if self.stopping || !self.permits.contains(&server) {
+            return false;
+        }
+        let Some(run) = self.runs.get_mut(&server) else { return false };
+        let (key, before) = ((server, run.target.kind), run.want);
+        let (Some(state), Some(inventory)) = (self.targets.get(&key), self.inventories.get(&key.1)) else { return false };
+        if !run.waits_on(now.mono, &state.policy, &inventory.of(server)) {
+            return false;
+        }
+        let want = run.want;
+        self.note_want(key.1, want);
+        self.wake_at(now, server, before.wake, want.wake);
+        self.tell_problems(now, key);
+        true
+    }
+
+    /// A run is to be woken. Where it was to be woken then before, that is noted already.
+    fn wake_at(&mut self, now: Now, server: ServerId, before: Option<Mono>, wake: Option<Mono>) {
+        self.wakes.extend(wake.filter(|at| before != wake || *at <= now.mono).map(|at| Reverse((at, server))));
+    }
+
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
-        static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
         let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);

@@ -1,7 +1,6 @@
 //! Items under our care: which of them vanish without us.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -9,6 +8,7 @@ use crate::domain::assess::{Belonging, Row};
 use crate::domain::inventory::ItemId;
 use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetMemory, Undecided};
+use crate::domain::text::{Description, Text};
 
 /// So many items that we have deleted are remembered for each target.
 const DELETED_MAX: usize = 32;
@@ -27,9 +27,27 @@ pub(super) struct Watching {
 #[derive(Debug, Clone)]
 pub(super) enum Known {
     /// A listing has shown it, with this name or description.
-    Seen(Arc<str>),
+    Seen(Seen),
     /// Only the journal has it, with this origin.
     Made(Origin),
+}
+
+/// What a listing says of an item.
+#[derive(Debug, Clone)]
+pub(super) enum Seen {
+    Name(Text),
+    Description(Description),
+}
+
+impl std::ops::Deref for Seen {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Seen::Name(name) => name,
+            Seen::Description(description) => description,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +93,7 @@ impl Watching {
         let care = rows.iter().filter(|row| matches!(row.belonging, Belonging::Ours | Belonging::Adopted));
         let present = care.filter(|row| !self.deleted.contains(&row.item.id)).map(|row| Watched {
             item: row.item.id,
-            known: Known::Seen(row.item.name.clone().unwrap_or_else(|| row.item.description.clone())),
+            known: Known::Seen(row.item.name.clone().map_or_else(|| Seen::Description(row.item.description.clone()), Seen::Name)),
             absent_since: None,
         });
         present.collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::inventory::{Item, ItemId, Status};
-use super::mark::{Mark, Origin, Reading};
+use super::mark::{Origin, Reading};
 use super::policy::{KindPolicy, Wanted};
 use super::retention::{self, Candidate};
 
@@ -73,7 +73,7 @@ pub struct Row<'a> {
     /// Whose it is.
     pub belonging: Belonging,
     /// Its origin where it is ours.
-    pub origin: Option<Origin>,
+    pub origin: Option<&'a Origin>,
     /// Whether it is one of the completed items under our care: a restore point.
     pub judged: bool,
     /// Whether it is a failed item of ours that may go.
@@ -93,7 +93,7 @@ impl Row<'_> {
     #[must_use]
     pub fn slot(&self) -> Option<Timestamp> {
         match self.origin {
-            Some(Origin::Slot { slot, .. }) => Some(slot),
+            Some(Origin::Slot { slot, .. }) => Some(*slot),
             _ => None,
         }
     }
@@ -124,7 +124,7 @@ pub fn assess<'a>(
     items: &'a [Item],
     wanted: &Wanted,
     policy: &KindPolicy,
-    knowledge: Knowledge<'_>,
+    knowledge: Knowledge<'a>,
     now: Timestamp,
     coming: Option<Option<Timestamp>>,
 ) -> Vec<Row<'a>> {
@@ -140,13 +140,13 @@ pub fn assess_belonging<'a>(
     items: &'a [Item],
     wanted: &Wanted,
     policy: &KindPolicy,
-    knowledge: Knowledge<'_>,
+    knowledge: Knowledge<'a>,
     now: Timestamp,
 ) -> Vec<Row<'a>> {
     items.iter().map(|item| sort(item, wanted, policy, knowledge, now)).collect()
 }
 
-fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String) -> Row<'_> {
+fn leave<'a>(item: &'a Item, belonging: Belonging, origin: Option<&'a Origin>, why: String) -> Row<'a> {
     Row {
         item,
         belonging,
@@ -160,13 +160,13 @@ fn leave(item: &Item, belonging: Belonging, origin: Option<Origin>, why: String)
     }
 }
 
-fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Knowledge<'_>, now: Timestamp) -> Row<'a> {
+fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Knowledge<'a>, now: Timestamp) -> Row<'a> {
     if item.automatic {
         return leave(item, Belonging::Automatic, None, "made by the provider's own plan".to_owned());
     }
     let made = knowledge.made.get(&item.id);
-    let (belonging, origin, until, mark_lost) = match Mark::read(&item.description) {
-        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(mark.origin), mark.until, false),
+    let (belonging, origin, until, mark_lost) = match item.description.reading() {
+        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until, false),
         Reading::Mark(mark) => return leave(item, Belonging::Other, None, format!("carries the mark of `{}`", mark.owner)),
         Reading::Damaged if made.is_none() => {
             return leave(item, Belonging::Other, None, "carries a mark that cannot be read".to_owned());
@@ -175,7 +175,7 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
             Ok(()) => (Belonging::Adopted, None, None, false),
             Err(why) => return leave(item, Belonging::Other, None, why),
         },
-        Reading::None | Reading::Damaged => (Belonging::Ours, made.cloned(), None, true),
+        Reading::None | Reading::Damaged => (Belonging::Ours, made, None, true),
     };
     let mut row = match hands_off(item, belonging, knowledge, until, now) {
         Some((why, free_at)) => Row { free_at, ..leave(item, belonging, origin, why) },

@@ -163,21 +163,22 @@ fn check_target(deletion: &Deletion, facts: &Facts<'_>) -> Result<(), Violation>
     };
     ensure(*item == deletion.item, "I8", || format!("{id} does not look as planned"))?;
     ensure(item.server == facts.server && item.kind == facts.policy.kind, "I8", || format!("{id} belongs elsewhere"))?;
-    ensure(under_our_care(item, facts), "I1", || format!("{id} is not ours"))?;
+    let mark = whole_mark(&item.description);
+    ensure(under_our_care(item, mark, facts), "I1", || format!("{id} is not ours"))?;
     ensure(!item.automatic, "I1", || format!("{id} is the provider's own"))?;
     ensure(!facts.protected.contains(&id), "I1", || format!("{id} is protected"))?;
     ensure(facts.held.get(&id).is_none_or(|until| *until <= facts.now), "I1", || format!("{id} is held"))?;
-    let until = whole_mark(&item.description).and_then(|mark| mark.until);
+    let until = mark.and_then(|mark| mark.until);
     ensure(until.is_none_or(|until| until <= facts.now), "I1", || format!("{id} is held by its mark"))?;
-    let settled = item.status == Status::Completed || item.status == Status::Failed && is_ours(item, facts);
+    let settled = item.status == Status::Completed || item.status == Status::Failed && is_ours(item, mark, facts);
     ensure(settled, "I1", || format!("{id} is {}", item.status.as_str()))?;
     let ahead = item.created_at.duration_since(facts.now);
     ensure(ahead <= SignedDuration::from_mins(5), "I1", || format!("{id} is dated in the future"))
 }
 
 /// Whether an item is ours by mark or record, or carries no mark and is adopted and not protected.
-fn under_our_care(item: &Item, facts: &Facts<'_>) -> bool {
-    if is_ours(item, facts) {
+fn under_our_care(item: &Item, mark: Option<WholeMark<'_>>, facts: &Facts<'_>) -> bool {
+    if is_ours(item, mark, facts) {
         return true;
     }
     let text = item.name.as_deref().unwrap_or(&item.description);
@@ -186,8 +187,8 @@ fn under_our_care(item: &Item, facts: &Facts<'_>) -> bool {
 }
 
 /// Whether an item carries our mark; without any whole mark, whether the journal made it.
-fn is_ours(item: &Item, facts: &Facts<'_>) -> bool {
-    match whole_mark(&item.description) {
+fn is_ours(item: &Item, mark: Option<WholeMark<'_>>, facts: &Facts<'_>) -> bool {
+    match mark {
         Some(mark) => *mark.owner == *facts.wanted.owner || facts.wanted.former_owners.iter().any(|former| **former == *mark.owner),
         None => facts.made.contains_key(&item.id),
     }
@@ -197,6 +198,7 @@ fn is_ours(item: &Item, facts: &Facts<'_>) -> bool {
 const MARK: &str = "snapwarden owner=";
 
 /// What a whole mark says.
+#[derive(Clone, Copy)]
 struct WholeMark<'a> {
     owner: &'a str,
     slot: Option<Timestamp>,
@@ -206,20 +208,51 @@ struct WholeMark<'a> {
 /// Reads a mark in the guard's own way.
 fn whole_mark(description: &str) -> Option<WholeMark<'_>> {
     let is_name = |text: &str| !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    // A time that is written in another way than ours was not written by us.
-    let time = |text: &str| text.parse::<Timestamp>().ok().filter(|time| format!("{time}") == text);
-    let words: Vec<&str> = description.strip_prefix(MARK)?.split(' ').collect();
-    let (owner, kind, when, until) = match words[..] {
-        [owner, kind, when] => (owner, kind, when, None),
-        [owner, kind, when, until] => (owner, kind, when, Some(time(until.strip_prefix("until=")?)?)),
-        _ => return None,
+    let (owner, rest) = description.strip_prefix(MARK)?.split_once(' ')?;
+    let (kind, rest) = rest.split_once(' ')?;
+    let (when, until) = match rest.split_once(' ') {
+        None => (rest, None),
+        Some((when, until)) => (when, Some(time_of_mark(until.strip_prefix("until=")?)?)),
     };
     let slot = match kind.strip_prefix("policy=") {
-        Some(policy) if is_name(policy) => Some(time(when.strip_prefix("slot=")?)?),
-        None if kind == "by=hand" => time(when.strip_prefix("at=")?).map(|_| None)?,
+        Some(policy) if is_name(policy) => Some(time_of_mark(when.strip_prefix("slot=")?)?),
+        None if kind == "by=hand" => time_of_mark(when.strip_prefix("at=")?).map(|_| None)?,
         _ => return None,
     };
     is_name(owner).then_some(WholeMark { owner, slot, until })
+}
+
+/// Reads a time. One that is written in another way than ours was not written by us.
+fn time_of_mark(text: &str) -> Option<Timestamp> {
+    let as_written = || text.parse::<Timestamp>().ok().filter(|time| format!("{time}") == text);
+    // To the second, as nearly all are, it is reckoned by hand.
+    second_of_mark(text.as_bytes()).and_then(|second| Timestamp::from_second(second).ok()).or_else(as_written)
+}
+
+/// The second of `2026-11-21T03:30:00Z`, if the text looks like that and there is such a second.
+fn second_of_mark(text: &[u8]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'] = *text else { return None };
+    let digits = |digits: &[u8]| {
+        let value = |sum: i64, digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'));
+        digits.iter().try_fold(0, value)
+    };
+    let (year, month, day) = (digits(&[y1, y2, y3, y4])?, digits(&[m1, m2])?, digits(&[d1, d2])?);
+    let (hour, minute, second) = (digits(&[h1, h2])?, digits(&[n1, n2])?, digits(&[s1, s2])?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Years that begin in March end with the leap day, and their months have lengths that go by fifths.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1;
+    // From the first of March of year 0 to 1970 there are 719,468 days.
+    Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
 /// I4: no delete on doubt.
@@ -242,25 +275,28 @@ fn check_no_doubt(facts: &Facts<'_>) -> Result<(), Violation> {
 /// I2 and I3: at least `min_keep` completed items stay, and the newest of them among these.
 fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violation> {
     let goes = |id: ItemId| deletions.iter().any(|deletion| deletion.item.id == id);
-    let good = || good_items(facts);
     if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
         return Ok(());
     }
-    let left = good().filter(|item| !goes(item.id)).count();
+    let good: Vec<&Item> = good_items(facts).collect();
+    let left = good.iter().filter(|item| !goes(item.id)).count();
     ensure(left >= facts.policy.min_keep.max(1) as usize, "I2", || format!("only {left} restore points would stay"))?;
-    let newest = good().max_by_key(|item| (item.created_at, item.id));
+    let newest = good.into_iter().max_by_key(|item| (item.created_at, item.id));
     ensure(newest.is_some_and(|item| !goes(item.id)), "I3", || "the newest restore point would go".to_owned())
 }
 
 /// Restore points under our care that nothing protects.
 fn good_items<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Item> {
-    let free = |item: &Item| {
-        let held = facts.held.get(&item.id).copied().max(whole_mark(&item.description).and_then(|mark| mark.until));
+    let free = |item: &Item, mark: Option<WholeMark<'_>>| {
+        let held = facts.held.get(&item.id).copied().max(mark.and_then(|mark| mark.until));
         held.is_none_or(|until| until <= facts.now) && !facts.protected.contains(&item.id)
     };
     let in_time = |item: &Item| item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5);
     let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
-    complete.filter(move |item| under_our_care(item, facts) && in_time(item) && free(item))
+    complete.filter(move |item| {
+        let mark = whole_mark(&item.description);
+        under_our_care(item, mark, facts) && in_time(item) && free(item, mark)
+    })
 }
 
 /// I10: the fuse.
@@ -291,8 +327,9 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     let surplus = good_items(facts).count() as u64 > counts;
     ensure(!good || facts.rooms_made == 0 || surplus, "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
-    let mut unfinished =
-        newer.filter(|item| !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, facts));
+    let mut unfinished = newer.filter(|item| {
+        !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, whole_mark(&item.description), facts)
+    });
     match unfinished.next() {
         None => Ok(()),
         Some(item) => Err(Violation { invariant: "I5", detail: format!("{} is newer and unfinished", item.id) }),
@@ -316,7 +353,8 @@ fn slots(facts: &Facts<'_>) -> (u64, u64) {
 /// I12 and I7: one item for a slot, and no second create while one for it is undecided.
 fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     let same = |item: &&Item| {
-        let slot = whole_mark(&item.description).filter(|_| is_ours(item, facts)).and_then(|mark| mark.slot);
+        let mark = whole_mark(&item.description);
+        let slot = mark.filter(|_| is_ours(item, mark, facts)).and_then(|mark| mark.slot);
         *item.description == order.description || slot.is_some() && slot == order.slot
     };
     if let Some(twin) = facts.view.items.iter().filter(|item| item.status != Status::Failed).find(same) {

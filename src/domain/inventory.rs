@@ -1,9 +1,10 @@
 //! What was seen at the provider.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
+
+use super::text::{Description, Text};
 
 /// The provider's number of a server. Identity; a server's name is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,13 +89,13 @@ pub struct Item {
     /// The server it was taken of.
     pub server: ServerId,
     /// That server's name as the listing gives it.
-    pub server_name: Arc<str>,
+    pub server_name: Text,
     /// Snapshot or backup.
     pub kind: Kind,
     /// The snapshot's name; backups have none.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Text>,
     /// The description; empty where there is none. It carries the mark (see [`crate::domain::mark`]).
-    pub description: Arc<str>,
+    pub description: Description,
     /// How far it has come.
     pub status: Status,
     /// When it was begun, by the provider's clock.

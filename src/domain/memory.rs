@@ -1,6 +1,7 @@
 //! What the past says: the journal's records, folded as they come. The same fold serves the records of an earlier process and our own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -85,9 +86,9 @@ pub struct SlotMemory {
 #[derive(Debug, Clone)]
 pub enum Undecided {
     /// A create.
-    Create(Box<CreateIntent>),
+    Create(Arc<CreateIntent>),
     /// A delete.
-    Delete(Box<DeleteIntent>),
+    Delete(Arc<DeleteIntent>),
 }
 
 #[derive(Debug)]
@@ -182,23 +183,23 @@ impl Memory {
         }
     }
 
-    fn create_intent(&mut self, intent: &CreateIntent) {
+    fn create_intent(&mut self, intent: &Arc<CreateIntent>) {
         let key = (intent.subject.server, intent.subject.kind);
         self.ops.insert(intent.op, (key, Op::Create { origin: intent.origin.clone(), item: None }));
         let target = self.entry(key);
-        target.undecided.insert(intent.op, Undecided::Create(Box::new(intent.clone())));
+        target.undecided.insert(intent.op, Undecided::Create(Arc::clone(intent)));
         if let Origin::Slot { slot, .. } = intent.origin {
             let slot = target.slot_mut(slot);
             slot.creates = slot.creates.saturating_add(1);
         }
     }
 
-    fn delete_intent(&mut self, intent: &DeleteIntent) {
+    fn delete_intent(&mut self, intent: &Arc<DeleteIntent>) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
         self.ops
             .insert(intent.op, (key, Op::Delete { item: intent.item, run: intent.run, at: intent.at, makes_room, extra: intent.extra }));
-        self.entry(key).undecided.insert(intent.op, Undecided::Delete(Box::new(intent.clone())));
+        self.entry(key).undecided.insert(intent.op, Undecided::Delete(Arc::clone(intent)));
         if intent.extra {
             self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
             self.extras.push(intent.at);

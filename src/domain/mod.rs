@@ -19,6 +19,7 @@ pub mod run;
 pub mod schedule;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod view;
 pub mod wall_clock;
 pub(crate) mod words;

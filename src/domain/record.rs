@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::inventory::{ItemId, Kind, ServerId};
@@ -34,9 +36,9 @@ impl fmt::Display for RunId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A create is about to be sent.
-    CreateIntent(CreateIntent),
+    CreateIntent(Arc<CreateIntent>),
     /// A delete is about to be sent.
-    DeleteIntent(DeleteIntent),
+    DeleteIntent(Arc<DeleteIntent>),
     /// The provider has taken the order, or the item was found by its mark: the id is known. Takes back an earlier "refused" or "absent".
     CreateAccepted {
         /// Which create.
@@ -87,7 +89,7 @@ pub enum Record {
         at: Timestamp,
     },
     /// A run begins.
-    RunStarted(RunStart),
+    RunStarted(Arc<RunStart>),
     /// A run is over. The first end of a run stays.
     RunEnded {
         /// Which run.

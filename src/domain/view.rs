@@ -13,6 +13,8 @@ pub struct Inventory {
     pub begun: Mono,
     /// By server, then time, then number: the total order of everything that follows.
     items: Vec<Item>,
+    /// Where the items of each server begin, by server.
+    starts: Vec<(ServerId, usize)>,
     opaque: Vec<Opaque>,
     missing: u64,
     /// Why the listing as a whole is not complete.
@@ -24,14 +26,20 @@ impl Inventory {
     #[must_use]
     pub fn new(listing: Listing, begun: Mono) -> Inventory {
         let Listing { kind, mut items, opaque, missing, defects } = listing;
-        items.sort_by_key(|item| (item.server, item.created_at, item.id));
+        arrange(&mut items);
+        let mut starts: Vec<(ServerId, usize)> = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            if starts.last().is_none_or(|(server, _)| *server != item.server) {
+                starts.push((item.server, place));
+            }
+        }
         let nameless = opaque.iter().filter(|entry| entry.server.is_none()).count();
         let mut reasons: Vec<String> = defects.iter().map(ToString::to_string).collect();
         if nameless > 0 {
             reasons.push(format!("{nameless} entries cannot be read, not even their server"));
         }
         let defect = (!reasons.is_empty()).then(|| reasons.join("; "));
-        Inventory { kind, begun, items, opaque, missing, defect }
+        Inventory { kind, begun, items, starts, opaque, missing, defect }
     }
 
     /// Why the listing as a whole does not show everything; none: it does.
@@ -43,17 +51,42 @@ impl Inventory {
     /// The part that concerns one server.
     #[must_use]
     pub fn of(&self, server: ServerId) -> View<'_> {
-        let start = self.items.partition_point(|item| item.server < server);
-        let len = self.items[start..].partition_point(|item| item.server == server);
+        let items = match self.starts.binary_search_by_key(&server, |start| start.0) {
+            Ok(place) => &self.items[self.starts[place].1..self.starts.get(place + 1).map_or(self.items.len(), |next| next.1)],
+            Err(_) => &[],
+        };
         let unreadable: Vec<&Opaque> = self.opaque.iter().filter(|entry| entry.server == Some(server)).collect();
         let nameless = self.opaque.iter().filter(|entry| entry.server.is_none()).count() as u64;
-        View { inventory: self, items: &self.items[start..start + len], unreadable, unseen: self.missing.saturating_add(nameless) }
+        View { inventory: self, items, unreadable, unseen: self.missing.saturating_add(nameless) }
     }
 
     /// All items that could be read, by server, then time, then number.
     #[must_use]
     pub fn items(&self) -> &[Item] {
         &self.items
+    }
+}
+
+/// Brings items into their order: by server, then time, then number. They are large, so it is numbers that are sorted; and lists come with the newest
+/// first, so that the items of a server mostly need no more than to be turned round.
+fn arrange(items: &mut [Item]) {
+    items.reverse();
+    let mut order: Vec<(ServerId, usize)> = items.iter().enumerate().map(|(place, item)| (item.server, place)).collect();
+    order.sort_unstable();
+    // Each place is filled from where its item is by then: those before it have been exchanged already.
+    for place in 0..order.len() {
+        let mut from = order[place].1;
+        while from < place {
+            from = order[from].1;
+        }
+        order[place].1 = from;
+        items.swap(place, from);
+    }
+    for of_server in items.chunk_by_mut(|item, next| item.server == next.server) {
+        if !of_server.is_sorted_by(|item, next| (item.created_at, item.id) < (next.created_at, next.id)) {
+            of_server.reverse();
+            of_server.sort_by_key(|item| (item.created_at, item.id));
+        }
     }
 }
 

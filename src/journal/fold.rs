@@ -1,5 +1,7 @@
 //! What a record does to the rows: the same for the journal on disk and the one in memory.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::JournalError;
@@ -70,7 +72,7 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
     Ok(())
 }
 
-fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &CreateIntent, seq: u64) -> Result<(), JournalError> {
+fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<CreateIntent>, seq: u64) -> Result<(), JournalError> {
     match store.create(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
         None if store.delete(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
@@ -78,17 +80,17 @@ fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Create
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
     let state = CreateState::Intended;
-    store.put_create(&CreateRow { intent: intent.clone(), seq, state, item: None, accepted_at: None, ended: None, gone: None })
+    store.put_create(&CreateRow { intent: Arc::clone(intent), seq, state, item: None, accepted_at: None, ended: None, gone: None })
 }
 
-fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &DeleteIntent, seq: u64) -> Result<(), JournalError> {
+fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<DeleteIntent>, seq: u64) -> Result<(), JournalError> {
     match store.delete(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
         None if store.create(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
-    store.put_delete(&DeleteRow { intent: intent.clone(), seq, state: DeleteState::Intended, ended: None })
+    store.put_delete(&DeleteRow { intent: Arc::clone(intent), seq, state: DeleteState::Intended, ended: None })
 }
 
 fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBegun, seq: u64) -> Result<(), JournalError> {
@@ -110,14 +112,14 @@ fn end_hooks(store: &mut impl Store, op: OpId, ended: Ended) -> Result<(), Journ
     store.put_hooks(&row)
 }
 
-fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &RunStart, seq: u64) -> Result<(), JournalError> {
+fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &Arc<RunStart>, seq: u64) -> Result<(), JournalError> {
     match store.run(start.run)? {
         Some(row) if row.start == *start => return Ok(()),
         Some(_) => return Err(used_twice("run", start.run.0)),
         None => {}
     }
     counters.next_run = counters.next_run.max(start.run.0.saturating_add(1));
-    store.put_run(&RunRow { start: start.clone(), seq, ended: None })
+    store.put_run(&RunRow { start: Arc::clone(start), seq, ended: None })
 }
 
 /// Reads a create, lets `change` say how it differs now, and writes it if it does.

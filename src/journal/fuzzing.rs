@@ -145,14 +145,14 @@ impl Author {
             0 => {
                 let op = self.begin(&subject);
                 self.creates.push((op, false));
-                Record::CreateIntent(CreateIntent { op, subject, at, ..bytes.create() })
+                Record::CreateIntent(CreateIntent { op, subject, at, ..bytes.create() }.into())
             }
             1 => self.go_on_with_create(bytes, at)?,
             2 => {
                 let op = self.begin(&subject);
                 self.deletes.push(op);
                 let item = self.item_of((subject.server, subject.kind), bytes);
-                Record::DeleteIntent(DeleteIntent { op, subject, at, item, ..bytes.delete() })
+                Record::DeleteIntent(DeleteIntent { op, subject, at, item, ..bytes.delete() }.into())
             }
             3 => {
                 let op = self.deletes.pop()?;
@@ -216,7 +216,7 @@ impl Author {
                 self.running.insert(key, run);
                 let trigger = bytes.pick(Trigger::ALL);
                 let slot = (trigger == Trigger::Schedule).then_some(at);
-                Record::RunStarted(RunStart { run, subject, trigger, slot, at })
+                Record::RunStarted(RunStart { run, subject, trigger, slot, at }.into())
             }
         }
     }
@@ -227,8 +227,8 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
     let (op, run, item) = (OpId(bytes.number()), RunId(bytes.number()), ItemId(bytes.number()));
     let at = bytes.time();
     match bytes.byte() % 13 {
-        0 => Record::CreateIntent(CreateIntent { op, run, at, ..bytes.create() }),
-        1 => Record::DeleteIntent(DeleteIntent { op, run, item, at, ..bytes.delete() }),
+        0 => Record::CreateIntent(CreateIntent { op, run, at, ..bytes.create() }.into()),
+        1 => Record::DeleteIntent(DeleteIntent { op, run, item, at, ..bytes.delete() }.into()),
         2 => Record::CreateAccepted { op, item, at },
         3 => Record::CreateCompleted { op, at },
         4 => Record::CreateEnded { op, how: bytes.pick(CreateEnd::ALL), error: bytes.error(), at },
@@ -236,7 +236,7 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         6 => Record::ItemGone { kind: bytes.pick(&Kind::ALL), item, ours: bytes.byte().is_multiple_of(2), at },
         7 => {
             let slot = Some(bytes.time()).filter(|slot| *slot < at);
-            Record::RunStarted(RunStart { run, subject: bytes.subject(), trigger: bytes.pick(Trigger::ALL), slot, at })
+            Record::RunStarted(RunStart { run, subject: bytes.subject(), trigger: bytes.pick(Trigger::ALL), slot, at }.into())
         }
         8 => Record::RunEnded { run, result: bytes.pick(RunResult::ALL), problems: bytes.problems(), error: bytes.error(), at },
         9 => Record::TargetSeen { server: ServerId(bytes.number()), kind: bytes.pick(&Kind::ALL), at },

@@ -1,6 +1,7 @@
 //! What the journal gives back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -75,7 +76,7 @@ impl Recollection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRow {
     /// What was intended.
-    pub intent: CreateIntent,
+    pub intent: Arc<CreateIntent>,
     /// The place of the intent in the order in which things became durable.
     pub seq: u64,
     /// How far it has come.
@@ -124,7 +125,7 @@ impl CreateRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteRow {
     /// What was intended.
-    pub intent: DeleteIntent,
+    pub intent: Arc<DeleteIntent>,
     /// The place of the intent in the order in which things became durable.
     pub seq: u64,
     /// How far it has come.
@@ -237,7 +238,7 @@ pub struct Gone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     /// How it began.
-    pub start: RunStart,
+    pub start: Arc<RunStart>,
     /// The place of the start in the order in which things became durable.
     pub seq: u64,
     /// How it ended; none while it goes on, or if it was interrupted.

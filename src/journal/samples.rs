@@ -19,33 +19,39 @@ pub(super) fn subject(server: u64) -> Subject {
 }
 
 pub(super) fn create(op: u64, server: u64, seconds: i64) -> Record {
-    Record::CreateIntent(CreateIntent {
-        op: OpId(op),
-        run: RunId(op),
-        subject: subject(server),
-        origin: Origin::Slot { policy: "web".into(), slot: at(seconds) },
-        name: Some("prod-web-20261121T033000Z".into()),
-        description: "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00Z".into(),
-        attempt: 1,
-        at: at(seconds),
-        config: "c0ffee".into(),
-    })
+    Record::CreateIntent(
+        CreateIntent {
+            op: OpId(op),
+            run: RunId(op),
+            subject: subject(server),
+            origin: Origin::Slot { policy: "web".into(), slot: at(seconds) },
+            name: Some("prod-web-20261121T033000Z".into()),
+            description: "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00Z".into(),
+            attempt: 1,
+            at: at(seconds),
+            config: "c0ffee".into(),
+        }
+        .into(),
+    )
 }
 
 pub(super) fn delete(op: u64, server: u64, item: u64, when: DeleteWhen, seconds: i64) -> Record {
-    Record::DeleteIntent(DeleteIntent {
-        op: OpId(op),
-        run: RunId(op),
-        subject: subject(server),
-        item: ItemId(item),
-        item_name: Some("prod-web-20261101T033000Z".into()),
-        item_created_at: at(seconds - 86_400),
-        when,
-        extra: false,
-        reason: "no rule keeps it".into(),
-        at: at(seconds),
-        config: "c0ffee".into(),
-    })
+    Record::DeleteIntent(
+        DeleteIntent {
+            op: OpId(op),
+            run: RunId(op),
+            subject: subject(server),
+            item: ItemId(item),
+            item_name: Some("prod-web-20261101T033000Z".into()),
+            item_created_at: at(seconds - 86_400),
+            when,
+            extra: false,
+            reason: "no rule keeps it".into(),
+            at: at(seconds),
+            config: "c0ffee".into(),
+        }
+        .into(),
+    )
 }
 
 pub(super) fn accepted(op: u64, item: u64, seconds: i64) -> Record {
@@ -70,7 +76,7 @@ pub(super) fn gone(item: u64, ours: bool, seconds: i64) -> Record {
 
 pub(super) fn run_started(run: u64, server: u64, seconds: i64) -> Record {
     let slot = Some(at(seconds));
-    Record::RunStarted(RunStart { run: RunId(run), subject: subject(server), trigger: Trigger::Schedule, slot, at: at(seconds) })
+    Record::RunStarted(RunStart { run: RunId(run), subject: subject(server), trigger: Trigger::Schedule, slot, at: at(seconds) }.into())
 }
 
 pub(super) fn run_ended(run: u64, result: RunResult, seconds: i64) -> Record {
@@ -110,11 +116,11 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         4 => (numbers.clone(), any_origin(), kind.clone()).prop_map(|((op, _, server, seconds), origin, kind)| {
             let Record::CreateIntent(intent) = create(op, server, seconds) else { unreachable!() };
-            Record::CreateIntent(CreateIntent { origin, subject: Subject { kind, ..intent.subject }, ..intent })
+            Record::CreateIntent(CreateIntent { origin, subject: Subject { kind, ..intent.subject.clone() }, ..(*intent).clone() }.into())
         }),
         3 => (numbers.clone(), prop::sample::select(DeleteWhen::ALL), kind.clone()).prop_map(|((op, item, server, seconds), when, kind)| {
             let Record::DeleteIntent(intent) = delete(op, server, item, when, seconds) else { unreachable!() };
-            Record::DeleteIntent(DeleteIntent { extra: item % 2 == 0, subject: Subject { kind, ..intent.subject }, ..intent })
+            Record::DeleteIntent(DeleteIntent { extra: item % 2 == 0, subject: Subject { kind, ..intent.subject.clone() }, ..(*intent).clone() }.into())
         }),
         4 => numbers.clone().prop_map(|(op, item, _, seconds)| accepted(op, item, seconds)),
         4 => numbers.clone().prop_map(|(op, _, _, seconds)| completed(op, seconds)),

@@ -63,7 +63,8 @@ fn rows_come_back_as_they_were_written() {
             unreachable!()
         };
         let late = Timestamp::from_nanosecond(1_795_000_000_123_456_789).unwrap();
-        let doomed = DeleteIntent { extra: true, item_created_at: late, item_name: None, ..doomed };
+        let doomed = DeleteIntent { extra: true, item_created_at: late, item_name: None, ..(*doomed).clone() };
+        let doomed = Arc::new(doomed);
         journal.append(&[Record::CreateIntent(intent.clone()), Record::DeleteIntent(doomed.clone())]).unwrap();
         journal.append(&[accepted(7, u64::MAX, 2), completed(7, 3), delete_ended(8, DeleteEnd::Refused, 4)]).unwrap();
         let loaded = old(journal);
@@ -122,7 +123,9 @@ fn an_extra_delete_does_not_hide_the_room_that_was_made() {
     both(|journal| {
         let Record::DeleteIntent(failed) = delete(2, 1, 11, DeleteWhen::BeforeCreate, 20) else { unreachable!() };
         journal.append(&[delete(1, 1, 10, DeleteWhen::BeforeCreate, 0), delete_ended(1, DeleteEnd::Gone, 1)]).unwrap();
-        journal.append(&[Record::DeleteIntent(DeleteIntent { extra: true, ..failed }), delete_ended(2, DeleteEnd::Gone, 21)]).unwrap();
+        journal
+            .append(&[Record::DeleteIntent(DeleteIntent { extra: true, ..(*failed).clone() }.into()), delete_ended(2, DeleteEnd::Gone, 21)])
+            .unwrap();
         let loaded = old(journal);
         assert_eq!(deletes(&loaded), [1]);
         journal.prune(at(1_000_000)).unwrap();
@@ -134,9 +137,9 @@ fn an_extra_delete_does_not_hide_the_room_that_was_made() {
 fn what_was_taken_by_hand_does_not_hide_the_last_slot() {
     both(|journal| {
         let Record::CreateIntent(intent) = create(2, 1, 10) else { unreachable!() };
-        let by_hand = CreateIntent { origin: crate::domain::mark::Origin::Hand { at: at(10) }, ..intent };
+        let by_hand = CreateIntent { origin: crate::domain::mark::Origin::Hand { at: at(10) }, ..(*intent).clone() };
         journal.append(&[create(1, 1, 0), accepted(1, 10, 0), completed(1, 1), gone(10, false, 2)]).unwrap();
-        journal.append(&[Record::CreateIntent(by_hand), accepted(2, 20, 11), completed(2, 12), gone(20, false, 13)]).unwrap();
+        journal.append(&[Record::CreateIntent(by_hand.into()), accepted(2, 20, 11), completed(2, 12), gone(20, false, 13)]).unwrap();
         assert_eq!(creates(&old(journal)), [1, 2]);
     });
 }
@@ -146,7 +149,7 @@ fn a_run_by_hand_or_without_a_slot_does_not_hide_that_of_the_last_slot() {
     both(|journal| {
         let start = |run, trigger| {
             let Record::RunStarted(start) = run_started(run, 1, 0) else { unreachable!() };
-            Record::RunStarted(RunStart { trigger, slot: start.slot.filter(|_| trigger == Trigger::Schedule), ..start })
+            Record::RunStarted(RunStart { trigger, slot: start.slot.filter(|_| trigger == Trigger::Schedule), ..(*start).clone() }.into())
         };
         for (run, trigger, result) in [
             (1, Trigger::Schedule, RunResult::Success),

@@ -1,13 +1,12 @@
 //! The provider's JSON, one entry or answer at a time. Each entry is read on its own, so that one that cannot be read spoils no other.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::text::{MESSAGE_CHARS_MAX, printable};
 use super::{Account, ProviderError, Restoring};
 use crate::domain::inventory::{Item, ItemId, Kind, Opaque, Server, ServerId, Status};
+use crate::domain::text::Description;
 
 /// The longest unknown status word that is kept.
 const STATUS_CHARS_MAX: usize = 40;
@@ -71,8 +70,8 @@ fn field<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, name: &str) -> Resul
     serde_json::from_str(raw.get()).map_err(|_| format!("`{name}` cannot be read"))
 }
 
-fn text(raw: Option<&RawValue>, name: &str) -> Result<Arc<str>, String> {
-    field::<Box<str>>(raw, name).map(Into::into)
+fn text<T: From<Box<str>>>(raw: Option<&RawValue>, name: &str) -> Result<T, String> {
+    field::<Box<str>>(raw, name).map(T::from)
 }
 
 fn is_null(raw: &RawValue) -> bool {
@@ -122,7 +121,7 @@ fn read_item(kind: Kind, fields: &RawItem) -> Result<Item, String> {
     })
 }
 
-fn read_description(raw: Option<&RawValue>) -> Result<Arc<str>, String> {
+fn read_description(raw: Option<&RawValue>) -> Result<Description, String> {
     match raw {
         None => Ok("".into()),
         Some(raw) if is_null(raw) => Ok("".into()),

@@ -3,6 +3,7 @@
 //! It shares no code with the planner and the guard, and knows nothing of their reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::landmark::Landmark;
 use super::sequence::{Sequence, passed_over};
 use crate::controller::{Input, Setup};
-use crate::domain::inventory::{ItemId, Kind, ServerId, Status};
+use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
@@ -41,19 +42,32 @@ struct Sent {
 struct Ground {
     begun: Duration,
     whole: bool,
-    unreadable: BTreeSet<ServerId>,
-    ids: Vec<ItemId>,
-    complete: BTreeSet<ItemId>,
-    used: BTreeMap<ServerId, u64>,
+    unreadable: Vec<ServerId>,
+    shown: Vec<Shown>,
     /// It showed something else than what there was.
     lie: bool,
+}
+
+/// An item as a listing showed it.
+#[derive(Debug)]
+struct Shown {
+    id: ItemId,
+    server: ServerId,
+    complete: bool,
+    automatic: bool,
+}
+
+impl Ground {
+    fn shows(&self, item: ItemId) -> bool {
+        self.shown.iter().any(|shown| shown.id == item)
+    }
 }
 
 /// What one machine has sent and was told.
 #[derive(Debug, Default)]
 pub(super) struct Conduct {
-    creates: BTreeMap<OpId, CreateIntent>,
-    deletes: BTreeMap<OpId, DeleteIntent>,
+    creates: BTreeMap<OpId, Arc<CreateIntent>>,
+    deletes: BTreeMap<OpId, Arc<DeleteIntent>>,
     /// Runs that a person asked for: their slots are never late.
     asked_for: BTreeSet<RunId>,
     /// Durable intents whose operation was not sent.
@@ -118,7 +132,7 @@ impl Conduct {
         let open = |row: &&DeleteRow| row.state == DeleteState::Intended;
         let undecided: BTreeSet<ItemId> = past.deletes.iter().filter(open).map(|row| row.intent.item).collect();
         for row in past.deletes.iter().filter(open) {
-            self.deletes.entry(row.intent.op).or_insert_with(|| row.intent.clone());
+            self.deletes.entry(row.intent.op).or_insert_with(|| Arc::clone(&row.intent));
         }
         self.undecided_deletes.retain(|_, item| undecided.contains(item));
         let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
@@ -146,11 +160,11 @@ impl Conduct {
             match record {
                 Record::CreateIntent(intent) => {
                     self.unsent.insert(intent.op);
-                    self.creates.insert(intent.op, intent.clone());
+                    self.creates.insert(intent.op, Arc::clone(intent));
                 }
                 Record::DeleteIntent(intent) => {
                     self.unsent.insert(intent.op);
-                    self.deletes.insert(intent.op, intent.clone());
+                    self.deletes.insert(intent.op, Arc::clone(intent));
                 }
                 _ => {}
             }
@@ -207,7 +221,7 @@ impl Conduct {
 
     /// The durable intent of a delete.
     pub fn delete_intent(&self, op: OpId) -> Option<&DeleteIntent> {
-        self.deletes.get(&op)
+        self.deletes.get(&op).map(|intent| &**intent)
     }
 
     /// Whether an intent is durable whose operation was not sent.
@@ -232,17 +246,17 @@ impl Conduct {
                 let Ok(listing) = &reply.result else { return };
                 let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
                 let whole = listing.defects.is_empty() && !nameless;
-                let mut used: BTreeMap<ServerId, u64> = BTreeMap::new();
-                for item in listing.items.iter().filter(|item| !item.automatic) {
-                    *used.entry(item.server).or_default() += 1;
-                }
+                let shown = |item: &Item| Shown {
+                    id: item.id,
+                    server: item.server,
+                    complete: item.status == Status::Completed,
+                    automatic: item.automatic,
+                };
                 let ground = Ground {
                     begun,
                     whole,
                     unreadable: listing.opaque.iter().filter_map(|opaque| opaque.server).collect(),
-                    ids: listing.items.iter().map(|item| item.id).collect(),
-                    complete: listing.items.iter().filter(|item| item.status == Status::Completed).map(|item| item.id).collect(),
-                    used,
+                    shown: listing.items.iter().map(shown).collect(),
                     lie,
                 };
                 for item in &listing.items {
@@ -340,7 +354,7 @@ impl Conduct {
         let Some(ground) = self.grounds.get(&kind) else {
             return Some(format!("I9: a create on {server} without any listing"));
         };
-        let used = ground.used.get(&server).copied().unwrap_or_default();
+        let used = ground.shown.iter().filter(|shown| shown.server == server && !shown.automatic).count() as u64;
         let cap = u64::from(scene.setup.wanted.limits.of(kind));
         (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
     }
@@ -365,7 +379,7 @@ impl Conduct {
         wrong.extend(self.doubt(scene, server, kind, item));
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
-            wrong.extend(passed_over(scene, &ground.complete, found));
+            wrong.extend(passed_over(scene, |id| ground.shown.iter().any(|shown| shown.id == id && shown.complete), found));
         }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {
@@ -388,7 +402,7 @@ impl Conduct {
             format!("the last listing is {} s old", age.as_secs())
         } else if self.written.get(&server).is_some_and(|written| ground.begun < *written) {
             "the last listing was begun before the last write".to_owned()
-        } else if !ground.ids.contains(&item) {
+        } else if !ground.shows(item) {
             "the last listing does not show it".to_owned()
         } else if let Some(hidden) = self.hidden(ground, server, kind) {
             format!("the last listing does not show {hidden}, which was made there")
@@ -406,7 +420,7 @@ impl Conduct {
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
         let mut made = self.made.iter().filter(|(_, of)| **of == (server, kind));
-        made.find(|(item, _)| !ground.ids.contains(item)).map(|(item, _)| *item)
+        made.find(|(item, _)| !ground.shows(**item)).map(|(item, _)| *item)
     }
 
     fn other_name(&self, setup: &Setup, server: ServerId) -> bool {

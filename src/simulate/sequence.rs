@@ -1,6 +1,7 @@
 //! What comes before what: slots in their time, an item at a time, completion before what counts on it, and the oldest restore point first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,7 +42,7 @@ impl Sequence {
     }
 
     /// The program has decided this. Returns what is wrong with it.
-    pub fn decided(&mut self, scene: Scene<'_>, record: &Record, intents: &BTreeMap<OpId, CreateIntent>) -> Option<String> {
+    pub fn decided(&mut self, scene: Scene<'_>, record: &Record, intents: &BTreeMap<OpId, Arc<CreateIntent>>) -> Option<String> {
         match record {
             // One that waited for the journal was judged when it was decided.
             Record::RunStarted(start) if start.trigger == Trigger::Schedule && start.at == scene.wall => self.out_of_turn(scene, start),
@@ -79,7 +80,7 @@ impl Sequence {
     }
 
     /// F21: whether an item for a slot is being made on a server where another is ordered.
-    pub fn being_made(&self, scene: Scene<'_>, server: ServerId, intents: &BTreeMap<OpId, CreateIntent>) -> Option<String> {
+    pub fn being_made(&self, scene: Scene<'_>, server: ServerId, intents: &BTreeMap<OpId, Arc<CreateIntent>>) -> Option<String> {
         let recent = self.making.iter().filter(|(_, (_, since))| scene.time < *since + WAITED_FOR);
         recent.into_iter().find_map(|(op, (item, _))| {
             let intent = intents.get(op).filter(|intent| matches!(intent.origin, Origin::Slot { .. }))?;
@@ -95,7 +96,7 @@ impl Sequence {
 
 /// Where a policy keeps the last ones only, the oldest goes first, whatever its number: whether an item goes before an older one of ours that was shown
 /// as complete. The second item of a slot may go at any time.
-pub(super) fn passed_over(scene: Scene<'_>, complete: &BTreeSet<ItemId>, item: &Item) -> Option<String> {
+pub(super) fn passed_over(scene: Scene<'_>, was_complete: impl Fn(ItemId) -> bool, item: &Item) -> Option<String> {
     let wanted = &scene.setup.wanted;
     let by_time = wanted
         .policies
@@ -116,6 +117,6 @@ pub(super) fn passed_over(scene: Scene<'_>, complete: &BTreeSet<ItemId>, item: &
     };
     let protected = |id: ItemId| wanted.entries.iter().any(|entry| entry.protect_ids.contains(&id));
     let older = |other: &&Item| (other.created_at, other.id) < (item.created_at, item.id);
-    let mut stays = others().filter(older).filter(|other| complete.contains(&other.id) && ours(other) && !protected(other.id));
+    let mut stays = others().filter(older).filter(|other| was_complete(other.id) && ours(other) && !protected(other.id));
     stays.next().map(|other| format!("I9: {} goes before {}, which is older", item.id, other.id))
 }

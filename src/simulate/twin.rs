@@ -1,7 +1,6 @@
 //! The provider as the controller sees it: the emulated account behind the port's replies, with troubles on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +11,7 @@ use crate::clock::Mono;
 use crate::controller::Input;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerId, ServerListing, Status};
 use crate::domain::record::OpId;
+use crate::domain::text::{Description, Text};
 use crate::emulator::{self, Account, Fate, Order, Progress, Refusal, Seen, View};
 use crate::provider::{self, Deleted, ProviderError, Reply};
 
@@ -34,9 +34,9 @@ pub struct Twin {
 /// The texts of an item.
 #[derive(Debug, Clone)]
 struct Texts {
-    server_name: Arc<str>,
-    name: Option<Arc<str>>,
-    description: Arc<str>,
+    server_name: Text,
+    name: Option<Text>,
+    description: Description,
 }
 
 impl Texts {

@@ -1,6 +1,7 @@
 //! Whose each item is, why it is left, and what retention makes of it.
 
 use super::*;
+use crate::domain::mark::Mark;
 use crate::domain::testing::*;
 
 /// Each item with whose it is, what becomes of it and why.

@@ -100,9 +100,7 @@ proptest! {
     fn a_delete_of_what_must_stay_is_refused(scene in any_scene(), pick in any::<prop::sample::Index>(), at in any::<prop::sample::Index>()) {
         let view = scene.inventory.of(SERVER);
         let nothing = BTreeMap::new();
-        let rows = scene.with(|ground, _| {
-            crate::domain::assess::assess(view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, None)
-        });
+        let rows = crate::domain::assess::assess(view.items, &scene.wanted, &scene.policy, scene.knowledge(), now(), None);
         let newest = rows.iter().rposition(|row| row.judged);
         let stays: Vec<&Item> = rows
             .iter()

@@ -212,7 +212,7 @@ fn undecided_create(mark: &Mark) -> BTreeMap<OpId, Undecided> {
         at: now(),
         config: "".into(),
     };
-    BTreeMap::from([(OpId(1), Undecided::Create(Box::new(intent)))])
+    BTreeMap::from([(OpId(1), Undecided::Create(intent.into()))])
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn i4_and_i7_nothing_undecided() {
         at: now(),
         config: "".into(),
     };
-    let delete = BTreeMap::from([(OpId(1), Undecided::Delete(Box::new(intent)))]);
+    let delete = BTreeMap::from([(OpId(1), Undecided::Delete(intent.into()))]);
     let (same, other) = (undecided_create(&slot_mark(now())), undecided_create(&slot_mark(ago(1))));
     let (scene, free) = (paid(five()), Scene::new("last=4", five()[..4].to_vec()));
     for undecided in [&delete, &same, &other] {
@@ -380,4 +380,26 @@ fn i12_one_item_for_a_slot() {
     assert_eq!(broken(&Scene::new("last=4", vec![item(1, 0, renamed)]), create()), Some("I12"));
     let elsewhere = "snapwarden owner=test policy=web slot=2026-11-21T12:00:00Z";
     assert_eq!(broken(&Scene::new("last=4", vec![item(1, 0, elsewhere)]), create()), None);
+}
+
+#[test]
+fn a_time_in_a_mark_is_the_one_that_is_written_there() {
+    let written = |text: &str| text.parse::<Timestamp>().ok().filter(|time| time.to_string() == text);
+    let mut texts: Vec<String> = Vec::new();
+    for year in [0, 1, 1600, 1900, 1969, 1970, 1972, 2000, 2026, 2027, 2028, 2100, 2400, 9999] {
+        for month in 0..=13 {
+            for day in [0, 1, 27, 28, 29, 30, 31, 32] {
+                texts.push(format!("{year:04}-{month:02}-{day:02}T21:04:05Z"));
+            }
+        }
+    }
+    texts.extend(
+        ["T00:00:00Z", "T23:59:59Z", "T24:00:00Z", "T23:60:00Z", "T23:59:60Z", "T23:59:59.5Z", "T23:59:59+00:00", "t23:59:59Z"]
+            .map(|time| format!("2026-12-31{time}")),
+    );
+    texts
+        .extend(["", "2026-1--01T00:00:00Z", "+026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "-009999-01-02T00:00:00Z"].map(str::to_owned));
+    for text in texts {
+        assert_eq!(time_of_mark(&text), written(&text), "{text}");
+    }
 }

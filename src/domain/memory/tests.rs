@@ -12,33 +12,39 @@ fn subject() -> Subject {
 
 fn create(op: u64, slot: Timestamp) -> Record {
     let mark = slot_mark(slot);
-    Record::CreateIntent(CreateIntent {
-        op: OpId(op),
-        run: RunId(1),
-        subject: subject(),
-        origin: mark.origin.clone(),
-        name: None,
-        description: mark.description().into(),
-        attempt: 1,
-        at: now(),
-        config: "".into(),
-    })
+    Record::CreateIntent(
+        CreateIntent {
+            op: OpId(op),
+            run: RunId(1),
+            subject: subject(),
+            origin: mark.origin.clone(),
+            name: None,
+            description: mark.description().into(),
+            attempt: 1,
+            at: now(),
+            config: "".into(),
+        }
+        .into(),
+    )
 }
 
 fn delete(op: u64, item: u64, when: DeleteWhen, extra: bool, at: Timestamp) -> Record {
-    Record::DeleteIntent(DeleteIntent {
-        op: OpId(op),
-        run: RunId(1),
-        subject: subject(),
-        item: ItemId(item),
-        item_name: None,
-        item_created_at: at,
-        when,
-        extra,
-        reason: "".into(),
-        at,
-        config: "".into(),
-    })
+    Record::DeleteIntent(
+        DeleteIntent {
+            op: OpId(op),
+            run: RunId(1),
+            subject: subject(),
+            item: ItemId(item),
+            item_name: None,
+            item_created_at: at,
+            when,
+            extra,
+            reason: "".into(),
+            at,
+            config: "".into(),
+        }
+        .into(),
+    )
 }
 
 fn accepted(op: u64, item: u64) -> Record {
@@ -58,7 +64,7 @@ fn deleted(op: u64, how: DeleteEnd) -> Record {
 }
 
 fn started(run: u64, slot: Timestamp) -> Record {
-    Record::RunStarted(RunStart { run: RunId(run), subject: subject(), trigger: Trigger::Schedule, slot: Some(slot), at: now() })
+    Record::RunStarted(RunStart { run: RunId(run), subject: subject(), trigger: Trigger::Schedule, slot: Some(slot), at: now() }.into())
 }
 
 fn folded(records: &[Record]) -> Memory {

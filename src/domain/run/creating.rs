@@ -46,7 +46,7 @@ impl Creating {
             at: step.wall(),
             config: step.ctx.config.into(),
         };
-        step.out.push(Effect::Intend(op, Record::CreateIntent(intent)));
+        step.out.push(Effect::Intend(op, Record::CreateIntent(intent.into())));
         Creating { op, stage: Stage::Recording }
     }
 
@@ -201,9 +201,9 @@ impl Run {
     /// An item with exactly the mark that was sent.
     fn find_by_mark(&self, ctx: &Context<'_>, view: &View<'_>) -> Option<ItemId> {
         let sent = Mark::read(&self.order.description);
-        let same = |item: &&Item| match (&sent, Mark::read(&item.description)) {
+        let same = |item: &&Item| match (&sent, item.description.reading()) {
             (Reading::Mark(sent), Reading::Mark(seen)) => {
-                ctx.wanted.is_ours(&seen.owner) && seen.slot().is_some() && seen.slot() == sent.slot() || *sent == seen
+                ctx.wanted.is_ours(&seen.owner) && seen.slot().is_some() && seen.slot() == sent.slot() || sent == seen
             }
             _ => false,
         };

@@ -94,7 +94,7 @@ impl Deleting {
             at: step.wall(),
             config: step.ctx.config.into(),
         };
-        step.out.push(Effect::Intend(op, Record::DeleteIntent(intent)));
+        step.out.push(Effect::Intend(op, Record::DeleteIntent(intent.into())));
         Deleting { op, deletion, stage: Stage::Recording, sent: 0, told: false }
     }
 

@@ -216,18 +216,25 @@ impl Run {
         }
     }
 
+    /// Whether no problem stands while the run goes on: then [`Run::standing`] has nothing to say.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.problems.is_empty() && self.doubt().is_none()
+    }
+
     /// Problems that stand while the run goes on.
     #[must_use]
     pub fn standing(&self) -> Vec<Problem> {
-        let mut standing = self.problems.clone();
-        let doubt = match &self.phase {
+        self.problems.iter().cloned().chain(self.doubt()).collect()
+    }
+
+    fn doubt(&self) -> Option<Problem> {
+        match &self.phase {
             Phase::Creating(creating) => creating.doubt().map(|detail| Problem { reason: Reason::CreateUnknown, detail }),
             Phase::Room(deleting) | Phase::Settling(deleting) => deleting.doubt(),
             Phase::Pruning(pruning) => pruning.doubt(),
-            _ => None,
-        };
-        standing.extend(doubt);
-        standing
+            Phase::Planning { .. } | Phase::Hooking(_) | Phase::Waiting(_) | Phase::Closing(..) | Phase::Ended => None,
+        }
     }
 
     /// Lets the run react. What it waits for then is in [`Run::want`].

@@ -7,7 +7,7 @@ use crate::clock::Mono;
 use super::super::assess::Knowledge;
 use super::super::guard;
 use super::super::inventory::{Item, Status};
-use super::super::mark::{Mark, Origin, Reading};
+use super::super::mark::{Origin, Reading};
 use super::super::memory::Undecided;
 use super::super::plan::{Allowance, Ground};
 use super::super::policy::KindPolicy;
@@ -79,7 +79,10 @@ impl Run {
     /// by another replica, or told in records that were torn off. Its slot, or its time if it was made by hand, then is that of the run which made the
     /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing.
     fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
-        let paid = |item: &Item| match Mark::read(&item.description) {
+        if ctx.memory.rooms_made == 0 {
+            return 0;
+        }
+        let paid = |item: &Item| match item.description.reading() {
             Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => {
                 let of = match mark.origin {
                     Origin::Slot { slot, .. } => slot,

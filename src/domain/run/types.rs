@@ -1,6 +1,7 @@
 //! What goes into a run and what comes out of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -222,9 +223,9 @@ pub struct Start {
 #[derive(Debug)]
 pub enum Resume {
     /// A create of which it is not known whether it was done.
-    CreateInDoubt(Box<CreateIntent>),
+    CreateInDoubt(Arc<CreateIntent>),
     /// A delete of which it is not known whether it was done.
-    DeleteInDoubt(Box<DeleteIntent>, Box<Item>),
+    DeleteInDoubt(Arc<DeleteIntent>, Box<Item>),
     /// An item that is being made.
     Waiting {
         /// The create, where the journal knows it.

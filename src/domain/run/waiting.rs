@@ -6,8 +6,10 @@ use crate::clock::Mono;
 
 use super::super::fact::Fact;
 use super::super::inventory::{ItemId, Status};
+use super::super::policy::KindPolicy;
 use super::super::problem::{Reason, RunResult};
 use super::super::record::{CreateEnd, OpId, Record};
+use super::super::view::View;
 use super::pruning::Pruning;
 use super::{Effect, Phase, Run, Step, Want};
 
@@ -25,6 +27,17 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(op: Option<OpId>, item: ItemId, since: Mono, age: Duration, request_timeout: Duration) -> Waiting {
         Waiting { op, item, since, age, proof: Proof::new(since, request_timeout) }
+    }
+
+    /// When it has lasted too long.
+    fn stuck_at(&self, policy: &KindPolicy) -> Mono {
+        self.since.after(policy.stuck_after.saturating_sub(self.age))
+    }
+
+    /// A listing that is newer than this one.
+    fn want(&self, newest: Option<Mono>, stuck_at: Mono) -> Want {
+        let newer = newest.map_or(self.since, |begun| begun.after(Duration::from_nanos(1)));
+        Want { listing: Some(newer.max(self.since)), wake: Some(stuck_at), ..Want::default() }
     }
 }
 
@@ -72,15 +85,28 @@ impl Run {
             (Some(view), None) if view.defect().is_none() && waiting.proof.note(view.begun()) => return self.vanished(step, &waiting),
             _ => {}
         }
-        let stuck_at = waiting.since.after(policy.stuck_after.saturating_sub(waiting.age));
+        let stuck_at = waiting.stuck_at(policy);
         if ctx.now.mono >= stuck_at {
             step.out.push(Effect::Release);
             let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(policy.stuck_after));
             return self.fail(step, Reason::Stuck, detail);
         }
-        let newer = ctx.inventory.map_or(waiting.since, |inventory| inventory.begun.after(Duration::from_nanos(1)));
-        self.want = Want { listing: Some(newer.max(waiting.since)), wake: Some(stuck_at), ..Want::default() };
+        self.want = waiting.want(ctx.inventory.map(|inventory| inventory.begun), stuck_at);
         self.phase = Phase::Waiting(waiting);
+    }
+
+    /// Whether a listing shows that the item waited for is still being made, and it is not stuck yet: the same as a step that does nothing but to wait on.
+    #[must_use]
+    pub fn waits_on(&mut self, now: Mono, policy: &KindPolicy, view: &View<'_>) -> bool {
+        let Phase::Waiting(waiting) = &mut self.phase else { return false };
+        let stuck_at = waiting.stuck_at(policy);
+        let item = view.find(waiting.item).filter(|_| view.begun() >= waiting.since && now < stuck_at);
+        if !item.is_some_and(|item| matches!(item.status, Status::InProgress | Status::Unknown(_))) {
+            return false;
+        }
+        waiting.proof.clear();
+        self.want = waiting.want(Some(view.begun()), stuck_at);
+        true
     }
 
     fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {

@@ -53,7 +53,7 @@ impl Stored for CreateRow {
             config: values.text()?,
         };
         Ok(CreateRow {
-            intent,
+            intent: intent.into(),
             seq,
             state: values.word(CreateState::from_word)?,
             item: values.number_or_null()?.map(ItemId),
@@ -108,7 +108,7 @@ impl Stored for DeleteRow {
             at: values.time()?,
             config: values.text()?,
         };
-        Ok(DeleteRow { intent, seq, state: values.word(DeleteState::from_word)?, ended: read_ended(values)? })
+        Ok(DeleteRow { intent: intent.into(), seq, state: values.word(DeleteState::from_word)?, ended: read_ended(values)? })
     }
 }
 
@@ -143,7 +143,7 @@ impl Stored for RunRow {
             slot: values.time_or_null()?,
             at: values.time()?,
         };
-        Ok(RunRow { start, seq, ended: read_run_end(values)? })
+        Ok(RunRow { start: start.into(), seq, ended: read_run_end(values)? })
     }
 }
 

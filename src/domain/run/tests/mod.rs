@@ -64,13 +64,9 @@ impl Story {
 
     fn of(run: Run, keep: &str) -> Story {
         let mut memory = Memory::default();
-        memory.apply(&Record::RunStarted(RunStart {
-            run: run.id,
-            subject: run.subject(),
-            trigger: run.trigger,
-            slot: run.slot(),
-            at: now(),
-        }));
+        memory.apply(&Record::RunStarted(
+            RunStart { run: run.id, subject: run.subject(), trigger: run.trigger, slot: run.slot(), at: now() }.into(),
+        ));
         Story {
             run,
             memory,
@@ -162,7 +158,7 @@ impl Story {
                 self.in_flight.push(op);
                 assert_eq!(self.in_flight.len(), 1, "one write at a time");
                 Some(match record {
-                    Record::CreateIntent(intent) => format!("intend create {} of {}", intent.attempt, &*intent.name.unwrap()),
+                    Record::CreateIntent(intent) => format!("intend create {} of {}", intent.attempt, intent.name.as_deref().unwrap()),
                     Record::DeleteIntent(intent) => {
                         format!("intend {} {}{}", intent.when, intent.item, if intent.extra { " extra" } else { "" })
                     }
