@@ -148,6 +148,16 @@ impl Controller {
         self.tell_problems(now, key);
     }
 
+    /// Ends a run that has sent nothing yet.
+    pub(super) fn drop_run(&mut self, now: Now, key: TargetKey) {
+        let Some(mut run) = self.runs.remove(&key.0) else { return };
+        let mut next_op = self.next_op;
+        let why = "the provider does not serve us, and nothing was begun".to_owned();
+        let effects = self.context(now, key).map(|context| run.give_up(&context, &mut next_op, why));
+        self.runs.insert(key.0, run);
+        self.carry_out(now, key, effects.unwrap_or_default());
+    }
+
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
