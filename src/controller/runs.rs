@@ -17,7 +17,7 @@ use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, S
 use crate::provider::{Deleted, ProviderError, Reply};
 
 use super::scheduling::deadline;
-use super::{Command, Controller};
+use super::{Command, Controller, Mode};
 
 /// What a run is to make, before it has a number.
 #[derive(Debug)]
@@ -276,8 +276,13 @@ impl Controller {
         self.account.note(now, &reply);
         let Some(server) = self.ops.get(&op).copied() else { return };
         self.last_writes.insert(server, now.mono);
+        let refused = self.mode == Mode::Daemon && reply.result.as_ref().is_err_and(ProviderError::is_auth);
         let result = reply.result.map_err(|error| setback(&error, true));
         self.step(now, server, Event::CreateAnswered(op, result));
+        if refused {
+            // The listing that the run stood on was from before that; the next call is minutes away.
+            self.give_up_on_provider(now);
+        }
     }
 
     /// The answer to a delete.

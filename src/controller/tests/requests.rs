@@ -282,6 +282,21 @@ fn a_daemon_ends_soon_what_is_asked_for_while_the_provider_is_down() {
 }
 
 #[test]
+fn a_token_that_is_refused_at_the_create_ends_a_request_soon() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 5);
+    // The listing that shows this one completed is fresh for a minute, so that the next create is the first call that is refused.
+    assert_eq!(world.ask(run(false)).targets[0].result, RunResult::Success);
+    world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
+    world.request(run(false));
+    assert!(world.run_until_that(MINUTE, |world| !world.host().reports.is_empty()), "{:#?}", world.controller().runs);
+    assert!(matches!(world.host().reports[0].fatal, Some(Fatal::Provider(_))), "{:?}", world.host().reports);
+    world.heal();
+    world.run_for(HOUR * 2);
+    assert_eq!(world.watch.created_by_us().len(), 2);
+}
+
+#[test]
 fn a_daemon_finishes_what_was_begun_before_the_provider_went_down() {
     let mut world = World::new(&one("keep: {last: 4}"));
     world.run_for(HOUR * 5);
