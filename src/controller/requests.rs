@@ -358,6 +358,8 @@ impl Controller {
     fn settle_target(&mut self, id: u64, key: TargetKey, result: Option<TargetResult>) {
         let Some(open) = self.desk.open.get_mut(&id) else { return };
         open.pending.remove(&key);
+        // Of a target where nothing was begun there is nothing to report but why.
+        let result = result.filter(|_| open.fatal.is_none());
         open.results.extend(result.map(|result| (key, result)));
         if open.pending.is_empty()
             && let Some(open) = self.desk.open.remove(&id)
