@@ -88,6 +88,15 @@ impl App {
 
     /// Sets the log up as configured.
     pub fn log(&self) -> Result<Logging, Failure> {
+        self.log_to(self.config.log.directory.clone())
+    }
+
+    /// Sets the log up for what somebody else does, who keeps the files.
+    pub fn log_on_stderr(&self) -> Result<Logging, Failure> {
+        self.log_to(None)
+    }
+
+    fn log_to(&self, directory: Option<PathBuf>) -> Result<Logging, Failure> {
         let log = &self.config.log;
         let options = LogOptions {
             format: match log.format {
@@ -95,7 +104,7 @@ impl App {
                 config::LogFormat::Json => telemetry::LogFormat::Json,
             },
             level: log.level.to_string().to_lowercase(),
-            directory: log.directory.clone(),
+            directory,
             rotate: match log.rotate {
                 config::Rotate::Daily => telemetry::LogRotation::Daily,
                 config::Rotate::Hourly => telemetry::LogRotation::Hourly,
@@ -164,6 +173,11 @@ impl App {
             let hint = "a daemon that runs there does the work; stop it first, or give this one another `state` and another `owner`";
             Failure::of(Exit::Failed, &error).hint(held.then(|| hint.to_owned()))
         })?;
+        self.journal_under(lock).await
+    }
+
+    /// Opens the journal of a folder that is ours alone already.
+    pub async fn journal_under(&self, lock: StateLock) -> Result<(JournalThread, Recollection), Failure> {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let journal = SqliteJournal::open(lock, clock).map_err(|error| Failure::of(Exit::Failed, &error))?;
         let thread = JournalThread::spawn(journal).map_err(|error| Failure::of(Exit::Failed, &error))?;

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod demo;
 mod exit;
+mod handover;
 mod history;
 mod man;
 mod output;

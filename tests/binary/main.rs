@@ -7,6 +7,7 @@ mod canary;
 mod caps;
 mod clients;
 mod commands;
+mod control;
 mod crashes;
 mod daemon;
 mod damage;
