@@ -85,7 +85,23 @@ pub struct Board {
 #[derive(Debug)]
 pub struct Asked {
     order: Order,
-    taken: oneshot::Sender<Result<Ticket, Answer>>,
+    taken: oneshot::Sender<Result<Ticket, Refusal>>,
+}
+
+/// Why an order is not taken.
+#[derive(Debug)]
+enum Refusal {
+    Stopping,
+    Because(String),
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        match refusal {
+            Refusal::Stopping => Answer::Stopping,
+            Refusal::Because(why) => Answer::Refused(why),
+        }
+    }
 }
 
 /// What a connection gets for its order.
@@ -189,11 +205,11 @@ impl Clients {
         Some(asked.order.into_input(id))
     }
 
-    fn refusal(&self) -> Option<Answer> {
+    fn refusal(&self) -> Option<Refusal> {
         if self.stopping {
-            return Some(Answer::Stopping);
+            return Some(Refusal::Stopping);
         }
-        (self.open >= OPEN_MAX).then(|| Answer::Refused(format!("{OPEN_MAX} orders are open already")))
+        (self.open >= OPEN_MAX).then(|| Refusal::Because(format!("{OPEN_MAX} orders are open already")))
     }
 
     /// An order is done with.
@@ -214,7 +230,7 @@ impl Clients {
     pub fn close(mut self) {
         self.asked.close();
         while let Ok(asked) = self.asked.try_recv() {
-            drop(asked.taken.send(Err(Answer::Stopping)));
+            drop(asked.taken.send(Err(Refusal::Stopping)));
         }
         for (_, watcher) in std::mem::take(&mut *self.board.watchers()) {
             drop(watcher.end.send(Answer::Stopping));
@@ -269,7 +285,7 @@ async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>, board: Board, 
     let mut pen = Pen { stream: writer, timeout: limits.write_timeout };
     let ticket = match hand_in(&mut lines, &asked, limits).await {
         Ok(ticket) => ticket,
-        Err(Some(refusal)) => return drop(pen.write(refusal).await),
+        Err(Some(refusal)) => return drop(pen.write(refusal.into()).await),
         Err(None) => return,
     };
     drop(asked);
@@ -285,8 +301,8 @@ async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>, board: Board, 
 }
 
 /// Reads the order and hands it to the main loop. Without a ticket: what the client is to be told, if it is still there.
-async fn hand_in(lines: &mut Lines<OwnedReadHalf>, asked: &mpsc::Sender<Asked>, limits: ServeLimits) -> Result<Ticket, Option<Answer>> {
-    let refused = |why: String| Some(Answer::Refused(why));
+async fn hand_in(lines: &mut Lines<OwnedReadHalf>, asked: &mpsc::Sender<Asked>, limits: ServeLimits) -> Result<Ticket, Option<Refusal>> {
+    let refused = |why: String| Some(Refusal::Because(why));
     let line = match timeout(limits.order_timeout, lines.next()).await {
         Ok(Ok(Some(line))) => line,
         Ok(Ok(None)) => return Err(None),
@@ -296,8 +312,8 @@ async fn hand_in(lines: &mut Lines<OwnedReadHalf>, asked: &mpsc::Sender<Asked>, 
     let order = read_order(&line).map_err(|error| refused(error.to_string()))?;
     let (taken, mut answer) = oneshot::channel();
     let wait = async {
-        asked.send(Asked { order, taken }).await.map_err(|_| Some(Answer::Stopping))?;
-        (&mut answer).await.map_err(|_| Some(Answer::Stopping))?.map_err(Some)
+        asked.send(Asked { order, taken }).await.map_err(|_| Some(Refusal::Stopping))?;
+        (&mut answer).await.map_err(|_| Some(Refusal::Stopping))?.map_err(Some)
     };
     match timeout(limits.loop_timeout, wait).await {
         Ok(result) => result,
@@ -306,7 +322,7 @@ async fn hand_in(lines: &mut Lines<OwnedReadHalf>, asked: &mpsc::Sender<Asked>, 
             answer.close();
             answer
                 .try_recv()
-                .unwrap_or_else(|_| Err(Answer::Refused("the daemon's main loop does not answer; nothing was begun".to_owned())))
+                .unwrap_or_else(|_| Err(Refusal::Because("the daemon's main loop does not answer; nothing was begun".to_owned())))
                 .map_err(Some)
         }
     }

@@ -140,7 +140,8 @@ async fn several_at_once_each_get_their_own() {
         told.push((target["server"]["id"].as_u64().unwrap(), created[0].as_u64().unwrap()));
     }
     let mut made: Vec<(u64, u64)> = ledger.creates().iter().map(|item| (item.server.0, item.id.0)).collect();
-    (told.sort_unstable(), made.sort_unstable());
+    told.sort_unstable();
+    made.sort_unstable();
     assert_eq!(told, made);
     assert_eq!(made.iter().map(|(server, _)| *server).collect::<Vec<_>>(), [1, 1, 2, 3]);
     daemon.terminate().await;
