@@ -89,21 +89,30 @@ impl App {
 
     /// Sets the log up as configured.
     pub fn log(&self) -> Result<Logging, Failure> {
-        self.log_beside(None)
+        self.log_beside(self.config.log.directory.clone(), None)
     }
 
     /// What is told to people while something is waited for, and the log beside it. A program that reads stderr, for JSON or for the
     /// priorities of systemd's journal, is told by the log alone.
     pub fn log_and_progress(&self) -> Result<(Logging, Option<Progress>), Failure> {
-        let is_read = self.config.log.format == config::LogFormat::Json || telemetry::logging::stderr_is_journal();
-        if is_read && !progress::is_live() {
-            return Ok((self.log()?, None));
-        }
-        let progress = Progress::new();
-        Ok((self.log_beside(Some(progress.writer()))?, Some(progress)))
+        self.log_with_progress(self.config.log.directory.clone())
     }
 
-    fn log_beside(&self, teller: Option<Box<dyn std::io::Write + Send>>) -> Result<Logging, Failure> {
+    /// The same for what somebody else does, who keeps the files.
+    pub fn log_and_progress_of_another(&self) -> Result<(Logging, Option<Progress>), Failure> {
+        self.log_with_progress(None)
+    }
+
+    fn log_with_progress(&self, directory: Option<PathBuf>) -> Result<(Logging, Option<Progress>), Failure> {
+        let is_read = self.config.log.format == config::LogFormat::Json || telemetry::logging::stderr_is_journal();
+        if is_read && !progress::is_live() {
+            return Ok((self.log_beside(directory, None)?, None));
+        }
+        let progress = Progress::new();
+        Ok((self.log_beside(directory, Some(progress.writer()))?, Some(progress)))
+    }
+
+    fn log_beside(&self, directory: Option<PathBuf>, teller: Option<Box<dyn std::io::Write + Send>>) -> Result<Logging, Failure> {
         let log = &self.config.log;
         let options = LogOptions {
             format: match log.format {
@@ -111,7 +120,7 @@ impl App {
                 config::LogFormat::Json => telemetry::LogFormat::Json,
             },
             level: log.level.to_string().to_lowercase(),
-            directory: log.directory.clone(),
+            directory,
             rotate: match log.rotate {
                 config::Rotate::Daily => telemetry::LogRotation::Daily,
                 config::Rotate::Hourly => telemetry::LogRotation::Hourly,
@@ -180,6 +189,11 @@ impl App {
             let hint = "a daemon that runs there does the work; stop it first, or give this one another `state` and another `owner`";
             Failure::of(Exit::Failed, &error).hint(held.then(|| hint.to_owned()))
         })?;
+        self.journal_under(lock).await
+    }
+
+    /// Opens the journal of a folder that is ours alone already.
+    pub async fn journal_under(&self, lock: StateLock) -> Result<(JournalThread, Recollection), Failure> {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let journal = SqliteJournal::open(lock, clock).map_err(|error| Failure::of(Exit::Failed, &error))?;
         let thread = JournalThread::spawn(journal).map_err(|error| Failure::of(Exit::Failed, &error))?;

@@ -20,12 +20,13 @@ const DESCRIPTION: &str = "snapwarden makes snapshots and backups of VPS.org ser
     retention no longer keeps: never what is not its own or was not given into its care, and never the last good one. It works as a daemon (serve) or as a \
     single command (run --due). Data goes to standard output, logs and hints to standard error.";
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("/etc/snapwarden/snapwarden.yaml", "The configuration. snapwarden schema prints its JSON Schema for editors."),
     ("/etc/snapwarden/conf.d/*.yaml", "More policies and servers, beside the configuration."),
     ("/etc/snapwarden/token", "The token, if provider.token_file is \"token\": the token alone, on one line, and not open to everyone."),
     ("/var/lib/snapwarden/journal.sqlite3", "What was done and what is under way (another folder: state, or $STATE_DIRECTORY)."),
     ("/var/lib/snapwarden/lock", "Held by the one process that works on the folder."),
+    ("/var/lib/snapwarden/control.sock", "Where run and take reach a daemon that holds the folder; for its user only."),
 ];
 
 const ENVIRONMENT: [(&str, &str); 8] = [
@@ -53,7 +54,7 @@ const SIGNALS: [(&str, &str); 2] = [
     (
         "SIGTERM, SIGINT",
         "No new work; the exchange in flight is finished and recorded. serve then ends with 0, other commands with 130. What is being made is picked up at the \
-         next start. A second one ends at once.",
+         next start. A second one ends at once. What a daemon does for run or take goes on when these are ended.",
     ),
 ];
 

@@ -6,6 +6,7 @@ mod compare;
 mod completions;
 mod demo;
 mod exit;
+mod handover;
 mod history;
 mod man;
 mod output;

@@ -5,23 +5,22 @@ use std::time::Duration;
 
 use clap::ArgGroup;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::controller::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+use crate::control::Order;
+use crate::controller::{Request, RequestReport, Select, ServerPattern, TargetResult};
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
 use crate::domain::mark::is_word;
-use crate::domain::policy::{Assignment, AtCap, Globs, KindPolicy, Wanted};
 use crate::domain::problem::RunResult;
-use crate::domain::retention::Keep;
-use crate::domain::schedule::{Expression, Schedule};
+use crate::journal::StateLock;
 use crate::telemetry::{Metrics, Telemetry, printable};
 
 use super::Common;
 use super::app::App;
 use super::exit::{Exit, Failure, stdout_has_color};
+use super::handover::{Done, Way, hand_over, way};
 use super::output::{self, Color, ServerJson, Table};
 use super::progress::Progress;
 use super::select::{KindArg, SelectArgs, duration, server};
@@ -96,63 +95,48 @@ fn label(text: &str) -> Result<String, String> {
 
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
-    let request = Request { id: 0, select: args.select.select(), what: What::Run { due: args.due } };
-    act(&app, request, args.json).await
+    act(&app, Order::Run { select: args.select.select(), due: args.due }, args.json).await
 }
 
 pub(super) async fn take(common: &Common, args: &TakeArgs) -> Result<Exit, Failure> {
-    let mut app = App::load(common)?;
-    let kind = Kind::from(args.kind);
+    let app = App::load(common)?;
     let at = app.clock.now().wall;
-    allow_by_hand(&mut app.config.wanted, kind).map_err(|error| Failure::new(Exit::Failed, error))?;
     if args.keep_for.is_some_and(|keep_for| at.checked_add(keep_for).is_err()) {
         return Err(Failure::new(Exit::Usage, "snapwarden: `--keep-for` reaches beyond the calendar"));
     }
-    let select = Select { servers: vec![args.server.clone()], policies: Vec::new(), kinds: vec![kind] };
-    let what = What::Take { label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room };
-    act(&app, Request { id: 0, select, what }, args.json).await
+    let select = Select { servers: vec![args.server.clone()], policies: Vec::new(), kinds: vec![Kind::from(args.kind)] };
+    let order = Order::Take { select, label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room };
+    act(&app, order, args.json).await
 }
 
-/// An item may be made by hand on every server that is configured, also of a kind that no policy of it is for. Such a stand-in policy has nothing
-/// under its care, so it never gives an item at the cap.
-fn allow_by_hand(wanted: &mut Wanted, kind: Kind) -> Result<(), String> {
-    let yearly = Expression::parse("@yearly").map_err(|error| error.to_string())?;
-    let stand_in = Arc::new(KindPolicy {
-        policy: "hand".into(),
-        kind,
-        schedule: Arc::new(Schedule::new(vec![Arc::new(yearly)], TimeZone::UTC)),
-        splay: Duration::ZERO,
-        catch_up: Duration::ZERO,
-        keep: Keep { last: wanted.limits.of(kind), ..Keep::default() },
-        leave_free: 0,
-        at_cap: AtCap::Refuse,
-        adopt: Globs::none(),
-        protect: Globs::none(),
-        min_keep: wanted.limits.of(kind),
-        stuck_after: Duration::from_secs(3600),
-        hooks: None,
-    });
-    for entry in wanted.entries.iter_mut().filter(|entry| !entry.assignment.is_none()) {
-        let Assignment { snapshot, backup } = &mut entry.assignment;
-        let of_kind = if kind == Kind::Snapshot { snapshot } else { backup };
-        of_kind.get_or_insert_with(|| Arc::clone(&stand_in));
-    }
-    Ok(())
-}
-
-async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
-    let (_log, progress) = app.log_and_progress()?;
+async fn act(app: &App, order: Order, json: bool) -> Result<Exit, Failure> {
     app.warn();
+    let begun = app.clock.now().wall;
+    let Done { report, faults } = match way(&app.state()).await? {
+        Way::Daemon(connection) => hand_over(app, connection, &order).await?,
+        Way::Alone(lock) => do_it(app, lock, order.into_request(0)).await?,
+    };
+    show(&report, begun, app.clock.now().wall, json)?;
+    refuse_fatal(&report)?;
+    for fault in &faults {
+        eprintln!("error: {fault}");
+    }
+    let good = report.targets.iter().all(|target| matches!(target.result, RunResult::Success | RunResult::Skipped));
+    Ok(if good && faults.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Does what is asked for in this process.
+async fn do_it(app: &App, lock: StateLock, request: Request) -> Result<Done, Failure> {
+    let (_log, progress) = app.log_and_progress()?;
     let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
     let provider = app.provider(&metrics)?;
-    let journal = app.journal().await?;
+    let journal = app.journal_under(lock).await?;
     if let Some(path) = &journal.1.set_aside {
         eprintln!("warning: the journal was damaged and lies at {} now; a new one was begun", path.display());
     }
     let telemetry = Telemetry::new(metrics);
     let notices = app.notices(&journal.1);
     let told = Arc::clone(&notices);
-    let begun = app.clock.now().wall;
     let teller = progress.clone();
     let tell = move |fact: &Fact| {
         telemetry.tell(fact);
@@ -162,19 +146,11 @@ async fn act(app: &App, request: Request, json: bool) -> Result<Exit, Failure> {
     let mut session = Session::acting(app, provider, journal, Box::new(tell))?;
     let report = session.ask(request).await;
     progress.iter().for_each(Progress::end);
-    let ended = session.now().wall;
     let faults = session.controller().faults().to_vec();
     let closed = session.close().await;
     notices.close(NOTICES_PATIENCE).await;
     closed?;
-    let report = report?;
-    show(&report, begun, ended, json)?;
-    refuse_fatal(&report)?;
-    for fault in &faults {
-        eprintln!("error: {fault}");
-    }
-    let good = report.targets.iter().all(|target| matches!(target.result, RunResult::Success | RunResult::Skipped));
-    Ok(if good && faults.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(Done { report: report?, faults })
 }
 
 fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `snapwarden serve`: the daemon.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tracing::info;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config;
+use crate::control::{self, Asked, Board, Clients, ServeLimits, SocketFile};
 use crate::controller::{Controller, Driver, Mode, Ports};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalThread, Recollection};
@@ -26,6 +28,9 @@ use super::signals::{self, Signal};
 
 /// How long the daemon waits at its end for notices to go out.
 const NOTICES_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the daemon waits at its end for those who are still being answered.
+const TASK_PATIENCE: Duration = Duration::from_secs(6);
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -64,15 +69,36 @@ pub(super) struct Service {
     app: Arc<App>,
     parts: PartsWithoutWishes,
     journal: JournalThread,
-    endpoints: JoinHandle<()>,
-    stop_endpoints: oneshot::Sender<()>,
+    endpoints: Task,
+    control: Option<(Task, SocketFile)>,
     notices: Arc<Notices>,
+}
+
+/// Something that runs beside the main loop until it is told to end.
+struct Task {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Task {
+    fn start<F: Future<Output = ()> + Send + 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> F) -> Task {
+        let (stop, stopped) = oneshot::channel();
+        Task { task: tokio::spawn(make(stopped)), stop }
+    }
+
+    /// Waits for its end, but not for ever.
+    async fn end(self) {
+        // It may have gone on its own; it is only waited for.
+        let _ = self.stop.send(());
+        drop(tokio::time::timeout(TASK_PATIENCE, self.task).await);
+    }
 }
 
 struct PartsWithoutWishes {
     driver: Driver<HttpProvider>,
     inputs: mpsc::UnboundedReceiver<crate::controller::Input>,
     reports: crate::serve::ReportRequests,
+    clients: Clients,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
 }
@@ -90,30 +116,33 @@ impl Service {
         let health = Arc::new(Health::new(Arc::clone(&clock), Arc::clone(&metrics), STALL_AFTER));
         let (cache, reports) = report_channel();
         let routes = router(Endpoints::new(Arc::clone(&metrics), cache, Arc::clone(&health)));
-        let (stop_endpoints, stopped) = oneshot::channel();
-        let endpoints = tokio::spawn(listener::serve(socket, routes, ListenLimits::default(), async { drop(stopped.await) }));
+        let endpoints = Task::start(|stop| listener::serve(socket, routes, ListenLimits::default(), async { drop(stop.await) }));
+        let (asked, clients, board) = control::clients();
+        let control = open_control(&app.state(), asked, board.clone());
         let telemetry = Telemetry::new(Arc::clone(&metrics));
         let notices = app.notices(&past);
         let told = Arc::clone(&notices);
         let tell = Box::new(move |fact: &Fact| {
             telemetry.tell(fact);
             told.tell(fact);
+            board.tell(fact);
             watch(fact);
         });
         let controller = Controller::new(app.setup(), Mode::Daemon, &past, app.clock.now());
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        let parts = PartsWithoutWishes { driver, inputs, reports, health, metrics };
-        Ok(Service { app: Arc::new(app), parts, journal, endpoints, stop_endpoints, notices })
+        let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics };
+        Ok(Service { app: Arc::new(app), parts, journal, endpoints, control, notices })
     }
 
     /// Works until it is told to stop, then closes everything in order.
     pub async fn run(self, wishes: mpsc::UnboundedReceiver<Wish>) -> Result<Ending, Failure> {
-        let PartsWithoutWishes { driver, inputs, reports, health, metrics } = self.parts;
+        let PartsWithoutWishes { driver, inputs, reports, clients, health, metrics } = self.parts;
         let parts = Parts {
             driver,
             inputs,
             reports,
+            clients,
             wishes,
             reload: reload(Arc::clone(&self.app), Arc::clone(&metrics), Arc::clone(&self.notices)),
             health,
@@ -126,12 +155,29 @@ impl Service {
         if ending == Ending::Drained {
             self.notices.close(NOTICES_PATIENCE).await;
         }
-        // The endpoints may have gone on their own; they are only waited for.
-        let _ = self.stop_endpoints.send(());
-        drop(tokio::time::timeout(Duration::from_secs(6), self.endpoints).await);
+        if let Some((task, file)) = self.control {
+            task.end().await;
+            // Before the lock is given back: the next socket is another's.
+            drop(file);
+        }
+        self.endpoints.end().await;
         self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         info!("stopped");
         Ok(ending)
+    }
+}
+
+/// Listens for `run` and `take`. Without that the daemon does its work all the same.
+fn open_control(state: &Path, asked: mpsc::Sender<Asked>, board: Board) -> Option<(Task, SocketFile)> {
+    match control::bind(state) {
+        Ok((listener, file)) => {
+            let serve = |stop: oneshot::Receiver<()>| async { drop(stop.await) };
+            Some((Task::start(|stop| control::serve(listener, asked, board, ServeLimits::default(), serve(stop))), file))
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, cause = %error.source, "`run` and `take` cannot reach this daemon");
+            None
+        }
     }
 }
 

@@ -232,7 +232,7 @@ impl Controller {
                     self.account.asking = Asking::No;
                 }
             },
-            Err(error) if error.is_auth() => self.give_up_on_provider(),
+            Err(error) if error.is_auth() => self.give_up_on_provider(now),
             // It was only a probe after a refused token: any other answer shows that the token is taken.
             Err(error) if self.setup.account.is_none() && !error.is_provider_down() => self.account.asking = Asking::No,
             Err(error) => self.account_unanswered(now, &error),
@@ -254,7 +254,7 @@ impl Controller {
     fn refuse_account(&mut self, now: Now, detail: String) {
         self.account.refused = Some((AccountReason::WrongAccount, detail));
         self.account.asking = Asking::At(now.mono.after(REFUSED_PAUSE));
-        self.give_up_on_provider();
+        self.give_up_on_provider(now);
     }
 
     /// A number for jitter: from the clock and a count, so that a simulated run is the same each time.
@@ -292,11 +292,12 @@ impl Controller {
         }
     }
 
-    /// In a command: the provider will not serve us, so everything that was asked for ends here.
-    pub(super) fn give_up_on_provider(&mut self) {
-        if self.mode == Mode::Command {
-            let why = self.account.refusal().unwrap_or("the provider does not answer").to_owned();
-            self.abandon(Fatal::Provider(why));
+    /// The provider will not serve us: what was asked for ends here, in the daemon where nothing of it has been begun.
+    pub(super) fn give_up_on_provider(&mut self, now: Now) {
+        let fatal = Fatal::Provider(self.account.refusal().unwrap_or("the provider does not answer").to_owned());
+        match self.mode {
+            Mode::Command => self.abandon(fatal),
+            Mode::Daemon => self.turn_away(now, &fatal),
         }
     }
 }

@@ -213,8 +213,25 @@ impl Controller {
 
     /// The kinds that anything is wanted of.
     pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
-        let used = |kind: Kind| self.setup.wanted.policies.iter().any(|policy| policy.kind == kind) || self.desk.asks_for(kind);
-        let used = Kind::ALL.map(used);
+        let used = Kind::ALL.map(|kind| self.is_configured(kind) || self.desk.asks_for(kind));
         Kind::ALL.into_iter().zip(used).filter(|(_, used)| *used).map(|(kind, _)| kind)
+    }
+
+    fn is_configured(&self, kind: Kind) -> bool {
+        self.setup.wanted.policies.iter().any(|policy| policy.kind == kind)
+    }
+
+    /// Whether each kind that a policy is for was listed at least once.
+    pub(super) fn has_seen_what_is_configured(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| !self.is_configured(kind) || self.inventories.contains_key(&kind))
+    }
+
+    /// Somebody has come who waits: calls that failed are tried again now, unless the provider has said when.
+    pub(super) fn call_again(&mut self, now: Now) {
+        for source in [&mut self.sources.servers, &mut self.sources.snapshots, &mut self.sources.backups] {
+            if source.error.as_ref().is_some_and(|error| error.retry_after().is_none()) {
+                source.not_before = source.not_before.min(now.mono);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod breach;
 mod drive;
+mod guests;
 mod hooks;
 mod listings;
 mod observe;
@@ -189,6 +190,8 @@ pub struct Controller {
     /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
     intervals: OnceCell<Vec<Duration>>,
     desk: Desk,
+    /// Targets without a policy that an item by hand is asked for.
+    guests: BTreeSet<TargetKey>,
     next_op: OpId,
     next_run: RunId,
     stopping: bool,
@@ -243,6 +246,7 @@ impl Controller {
             turns: BTreeMap::new(),
             intervals: OnceCell::new(),
             desk: Desk::default(),
+            guests: BTreeSet::new(),
             next_op: past.next_op,
             next_run: past.next_run,
             stopping: false,
@@ -271,7 +275,7 @@ impl Controller {
             Input::Appended(op, result) => self.appended(now, op, result),
             Input::HookEnded(op, side, end, output) => self.hook_ended(now, op, side, end, output),
             Input::Reload(setup) => self.reload(now, *setup),
-            Input::Request(request) => self.desk.take(request),
+            Input::Request(request) => self.requested(now, request),
             Input::Stop => self.stop(),
         }
         self.pump(now);
@@ -326,6 +330,7 @@ impl Controller {
     fn pump(&mut self, now: Now) {
         self.tend_hooks(now);
         if !self.stopping {
+            self.tend_guests(now);
             self.expand_requests(now);
             self.fire(now);
             self.wake(now);

@@ -89,20 +89,21 @@ impl Controller {
         self.timetables.clear();
         let members: Vec<_> = self.fleet.members.iter().map(|(id, member)| (*id, member.assignment.clone())).collect();
         for (server, assignment) in members {
-            for policy in Kind::ALL.into_iter().filter_map(|kind| assignment.get(kind)) {
-                let key = (server, policy.kind);
+            for key in Kind::ALL.map(|kind| (server, kind)) {
+                let configured = assignment.get(key.1);
+                let Some(policy) = configured.cloned().or_else(|| self.guest_policy(key)) else { continue };
                 let offset = splay_offset(&policy.policy, server, policy.splay);
                 let timetable = self.timetables.follow(&mut known, &policy.schedule, key, offset, now.wall);
                 let state = match old.remove(&key) {
-                    Some(state) => TargetState { policy: Arc::clone(policy), offset, timetable, ..state },
+                    Some(state) => TargetState { policy, offset, timetable, ..state },
                     None => {
                         let breach = self.memory.get(key).and_then(Breach::remembered);
-                        TargetState { breach, ..TargetState::new(Arc::clone(policy), offset, timetable) }
+                        TargetState { breach, ..TargetState::new(policy, offset, timetable) }
                     }
                 };
                 self.targets.insert(key, state);
-                if self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
-                    self.append(Record::TargetSeen { server, kind: policy.kind, at: now.wall });
+                if configured.is_some() && self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
+                    self.append(Record::TargetSeen { server, kind: key.1, at: now.wall });
                 }
             }
         }
@@ -145,9 +146,9 @@ impl Controller {
         let (random, auth) = (self.random(now), error.is_auth());
         self.source(kind).failed(now.mono, random, error);
         if auth {
-            return self.give_up_on_provider();
+            return self.give_up_on_provider(now);
         }
-        self.give_up_if_hopeless();
+        self.give_up_if_hopeless(now);
     }
 
     fn observe(&mut self, now: Now, kind: Kind, before: Option<&Inventory>) {
@@ -204,9 +205,9 @@ impl Controller {
                 let (random, auth) = (self.random(now), error.is_auth());
                 self.sources.servers.failed(now.mono, random, error);
                 if auth {
-                    return self.give_up_on_provider();
+                    return self.give_up_on_provider(now);
                 }
-                self.give_up_if_hopeless();
+                self.give_up_if_hopeless(now);
             }
         }
         let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| run.want.servers.is_some()).map(|(server, _)| *server).collect();

@@ -27,7 +27,8 @@ impl Controller {
     /// The state of everything now.
     #[must_use]
     pub fn report(&self, now: Now) -> Report {
-        let targets = self.targets.iter().map(|(key, state)| self.report_target(now, *key, state));
+        let targets = self.targets.iter().filter(|(key, _)| !self.guests.contains(*key));
+        let targets = targets.map(|(key, state)| self.report_target(now, *key, state));
         let mut targets: Vec<TargetReport> = targets.chain(self.lost_targets(now)).collect();
         targets.sort_by_key(|target| (target.server, target.kind));
         Report {
@@ -39,7 +40,7 @@ impl Controller {
             limits: self.setup.wanted.limits,
             provider_up: self.account.up,
             clock_skew_seconds: self.account.skew(),
-            observed: self.sources.servers.settled && self.has_seen_everything(),
+            observed: self.sources.servers.settled && self.has_seen_what_is_configured(),
         }
     }
 
@@ -49,7 +50,7 @@ impl Controller {
         if let Some(refusal) = self.account.refusal() {
             return Some(refusal.to_owned());
         }
-        if !(self.sources.servers.settled && self.has_seen_everything()) {
+        if !(self.sources.servers.settled && self.has_seen_what_is_configured()) {
             return Some("waiting for the first listing".to_owned());
         }
         if let Some(journal) = &self.account.journal {

@@ -120,20 +120,27 @@ pub(super) struct Desk {
 #[derive(Debug)]
 struct Open {
     request: Request,
+    /// Why nothing more will come of it.
+    fatal: Option<Fatal>,
     started_at: Timestamp,
     pending: BTreeSet<TargetKey>,
     results: BTreeMap<TargetKey, TargetResult>,
 }
 
 impl Desk {
-    pub fn take(&mut self, request: Request) {
-        self.arrived.push_back(request);
+    /// Whether something was asked for that is not begun yet.
+    pub fn has_arrivals(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// All that is asked for.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.open.values().map(|open| &open.request).chain(&self.arrived)
     }
 
     /// Whether a request is about a kind, which may have no policy.
     pub fn asks_for(&self, kind: Kind) -> bool {
-        let open = self.open.values().map(|open| &open.request).chain(&self.arrived);
-        open.into_iter().any(|request| request.select.kinds.contains(&kind))
+        self.requests().any(|request| request.select.kinds.contains(&kind))
     }
 
     /// Whether something is asked for on a server.
@@ -174,6 +181,17 @@ impl Select {
 }
 
 impl Controller {
+    /// Somebody asks for something. Where the provider refuses the token, or did not answer before, the daemon waits long between two tries.
+    pub(super) fn requested(&mut self, now: Now, request: Request) {
+        self.desk.arrived.push_back(request);
+        if self.mode == Mode::Daemon {
+            match self.account.refusal().map(str::to_owned) {
+                Some(why) => self.turn_away(now, &Fatal::Provider(why)),
+                None => self.call_again(now),
+            }
+        }
+    }
+
     /// Works out which targets the requests are for, once it is known which there are.
     pub(super) fn expand_requests(&mut self, now: Now) {
         let servers = &self.sources.servers;
@@ -201,7 +219,7 @@ impl Controller {
                 self.desk.queues.entry(key.0).or_default().push_back((id, *key));
             }
             let pending = keys.iter().copied().collect();
-            self.desk.open.insert(id, Open { request, started_at: now.wall, pending, results: BTreeMap::new() });
+            self.desk.open.insert(id, Open { request, fatal: None, started_at: now.wall, pending, results: BTreeMap::new() });
             for key in keys {
                 self.consider(now, key.0);
             }
@@ -334,14 +352,20 @@ impl Controller {
 
     fn close_target(&mut self, id: u64, key: TargetKey, result: Option<TargetResult>) {
         self.dequeue(key.0);
+        self.settle_target(id, key, result);
+    }
+
+    fn settle_target(&mut self, id: u64, key: TargetKey, result: Option<TargetResult>) {
         let Some(open) = self.desk.open.get_mut(&id) else { return };
         open.pending.remove(&key);
+        // Of a target where nothing was begun there is nothing to report but why.
+        let result = result.filter(|_| open.fatal.is_none());
         open.results.extend(result.map(|result| (key, result)));
         if open.pending.is_empty()
             && let Some(open) = self.desk.open.remove(&id)
         {
             let targets = open.results.into_values().collect();
-            self.finish(id, Some(open.started_at), targets, None);
+            self.finish(id, Some(open.started_at), targets, open.fatal);
         }
     }
 
@@ -357,14 +381,68 @@ impl Controller {
 
     /// Where listing fails again and again, waiting is no use for a command that is not in the middle of something, nor for a request of which
     /// it is not even known what it is about.
-    pub(super) fn give_up_if_hopeless(&mut self) {
-        let busy = self.runs.values().any(|run| run.is_making() || run.is_in_flight());
-        let waiting = if self.mode == Mode::Command { !self.desk.is_empty() && !busy } else { !self.desk.arrived.is_empty() };
-        let Some(error) = self.hopeless().filter(|_| waiting) else { return };
-        if error.is_provider_down() {
-            self.abandon(Fatal::Provider(error.to_string()));
-        } else {
-            self.fail_all(&format!("failed to list: {error}"));
+    pub(super) fn give_up_if_hopeless(&mut self, now: Now) {
+        let busy = self.mode == Mode::Command && self.runs.values().any(|run| run.is_making() || run.is_in_flight());
+        if self.desk.is_empty() || busy {
+            return;
+        }
+        let Some(error) = self.hopeless() else { return };
+        match (self.mode, error.is_provider_down()) {
+            (Mode::Command, true) => self.abandon(Fatal::Provider(error.to_string())),
+            (Mode::Command, false) => self.fail_all(&format!("failed to list: {error}")),
+            (Mode::Daemon, true) => self.turn_away(now, &Fatal::Provider(error.to_string())),
+            (Mode::Daemon, false) => self.fail_arrived(&format!("failed to list: {error}")),
+        }
+    }
+
+    /// In the daemon: ends the requests of which nothing has been begun at the provider. The others go on when it answers again.
+    pub(super) fn turn_away(&mut self, now: Now, fatal: &Fatal) {
+        for request in std::mem::take(&mut self.desk.arrived) {
+            self.finish(request.id, None, Vec::new(), Some(fatal.clone()));
+        }
+        let ids: Vec<u64> = self.desk.open.keys().copied().filter(|id| !self.is_under_way(*id)).collect();
+        for id in ids {
+            let Some(open) = self.desk.open.get_mut(&id) else { continue };
+            open.fatal = Some(fatal.clone());
+            let pending: Vec<TargetKey> = open.pending.iter().copied().collect();
+            for key in pending {
+                if self.is_served(id, key) {
+                    self.drop_run(now, key);
+                } else {
+                    self.desk.queues.entry(key.0).or_default().retain(|entry| *entry != (id, key));
+                    self.settle_target(id, key, None);
+                }
+            }
+        }
+        self.desk.queues.retain(|_, queue| !queue.is_empty());
+    }
+
+    /// Whether the run that is on for a target was begun for this request.
+    fn is_served(&self, id: u64, key: TargetKey) -> bool {
+        let first = self.desk.queues.get(&key.0).and_then(VecDeque::front) == Some(&(id, key));
+        first && self.runs.get(&key.0).is_some_and(|run| self.desk.serving.get(&key.0) == Some(&run.id))
+    }
+
+    fn is_under_way(&self, id: u64) -> bool {
+        let Some(open) = self.desk.open.get(&id) else { return false };
+        open.pending.iter().any(|key| self.is_served(id, *key) && self.runs.get(&key.0).is_some_and(|run| !run.is_untouched()))
+    }
+
+    fn fail_arrived(&mut self, error: &str) {
+        for request in std::mem::take(&mut self.desk.arrived) {
+            let targets = self.selected(&request.select).into_iter().map(|key| self.unlisted(key, error)).collect();
+            self.finish(request.id, None, targets, None);
+        }
+    }
+
+    fn unlisted(&self, key: TargetKey, error: &str) -> TargetResult {
+        TargetResult {
+            target: self.target(key),
+            result: RunResult::Failure,
+            created: Vec::new(),
+            deleted: Vec::new(),
+            problems: vec![Problem { reason: Reason::ListingIncomplete, detail: error.to_owned() }],
+            error: Some(error.to_owned()),
         }
     }
 
@@ -391,21 +469,10 @@ impl Controller {
 
     /// Ends all requests as failures of each of their targets.
     fn fail_all(&mut self, error: &str) {
-        let failed = |controller: &Controller, key: TargetKey| TargetResult {
-            target: controller.target(key),
-            result: RunResult::Failure,
-            created: Vec::new(),
-            deleted: Vec::new(),
-            problems: vec![Problem { reason: Reason::ListingIncomplete, detail: error.to_owned() }],
-            error: Some(error.to_owned()),
-        };
-        for request in std::mem::take(&mut self.desk.arrived) {
-            let targets = self.selected(&request.select).into_iter().map(|key| failed(self, key)).collect();
-            self.finish(request.id, None, targets, None);
-        }
+        self.fail_arrived(error);
         for (id, mut open) in std::mem::take(&mut self.desk.open) {
             for key in &open.pending {
-                open.results.insert(*key, failed(self, *key));
+                open.results.insert(*key, self.unlisted(*key, error));
             }
             let targets = open.results.into_values().collect();
             self.finish(id, Some(open.started_at), targets, None);

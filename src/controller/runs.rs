@@ -17,7 +17,7 @@ use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, S
 use crate::provider::{Deleted, ProviderError, Reply};
 
 use super::scheduling::deadline;
-use super::{Command, Controller};
+use super::{Command, Controller, Mode};
 
 /// The items that an operator holds: none.
 pub(super) static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
@@ -175,6 +175,16 @@ impl Controller {
         self.wakes.extend(wake.filter(|at| before != wake || *at <= now.mono).map(|at| Reverse((at, server))));
     }
 
+    /// Ends a run that has sent nothing yet.
+    pub(super) fn drop_run(&mut self, now: Now, key: TargetKey) {
+        let Some(mut run) = self.runs.remove(&key.0) else { return };
+        let mut next_op = self.next_op;
+        let why = "the provider does not serve us, and nothing was begun".to_owned();
+        let effects = self.context(now, key).map(|context| run.give_up(&context, &mut next_op, why));
+        self.runs.insert(key.0, run);
+        self.carry_out(now, key, effects.unwrap_or_default());
+    }
+
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
@@ -292,8 +302,13 @@ impl Controller {
         self.account.note(now, &reply);
         let Some(server) = self.ops.get(&op).copied() else { return };
         self.last_writes.insert(server, now.mono);
+        let refused = self.mode == Mode::Daemon && reply.result.as_ref().is_err_and(ProviderError::is_auth);
         let result = reply.result.map_err(|error| setback(&error, true));
         self.step(now, server, Event::CreateAnswered(op, result));
+        if refused {
+            // The listing that the run stood on was from before that; the next call is minutes away.
+            self.give_up_on_provider(now);
+        }
     }
 
     /// The answer to a delete.

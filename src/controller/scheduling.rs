@@ -106,7 +106,7 @@ impl Controller {
 
     /// The slot that there is a run to be begun for. Slots that have passed are accounted for on the way.
     pub(super) fn work(&mut self, now: Now, key: TargetKey) -> Option<Timestamp> {
-        if self.is_barred(now, key) || !self.inventories.contains_key(&key.1) {
+        if self.is_barred(now, key) || self.guests.contains(&key) || !self.inventories.contains_key(&key.1) {
             return None;
         }
         let state = self.targets.get(&key)?;

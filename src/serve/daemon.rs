@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::clock::Mono;
+use crate::control::{Asked, Clients};
 use crate::controller::{Controller, Driver, Input, Notice, Setup};
 use crate::domain::inventory::Kind;
 use crate::journal::JournalHandle;
@@ -59,6 +60,8 @@ pub struct Parts<P> {
     pub inputs: mpsc::UnboundedReceiver<Input>,
     /// Who asks for reports.
     pub reports: ReportRequests,
+    /// Who asks for runs.
+    pub clients: Clients,
     /// What the outside wants.
     pub wishes: mpsc::UnboundedReceiver<Wish>,
     /// Reads the configuration again.
@@ -98,6 +101,7 @@ pub struct Daemon<P> {
 enum Event<P> {
     Input(Input),
     Report(ReportRequest),
+    Asked(Asked),
     Wish(Wish),
     Reloaded(Result<Reloaded<P>, String>),
     Tick,
@@ -127,6 +131,8 @@ impl<P: Provider> Daemon<P> {
             self.prune_journal();
         }
         self.parts.health.set_not_ready("stopping");
+        // What is open now was not done in time; it is picked up at the next start.
+        self.parts.clients.close();
         self.parts.driver.close().await;
         ending.unwrap_or(Ending::Drained)
     }
@@ -140,6 +146,7 @@ impl<P: Provider> Daemon<P> {
             () = sleep_until(until), if self.stopping_until.is_some() => Event::TooLate,
             Some(input) = self.parts.inputs.recv() => Event::Input(input),
             Some(report) = self.parts.reports.recv() => Event::Report(report),
+            Some(asked) = self.parts.clients.next() => Event::Asked(asked),
             Some(result) = self.reloads.recv() => Event::Reloaded(result),
             () = sleep(idle) => Event::Tick,
         }
@@ -154,6 +161,10 @@ impl<P: Provider> Daemon<P> {
                 // Who asked may have gone.
                 drop(request.answer.send(Arc::new(report)));
                 None
+            }
+            Event::Asked(asked) => {
+                let config = &self.parts.driver.controller().setup().digest;
+                self.parts.clients.take(asked, config).and_then(|input| self.turn(input))
             }
             Event::Wish(Wish::Reload) => {
                 self.begin_reload();
@@ -170,8 +181,14 @@ impl<P: Provider> Daemon<P> {
     }
 
     fn turn(&mut self, input: Input) -> Option<Ending> {
-        let notices = self.parts.driver.turn(input);
-        notices.iter().any(|notice| matches!(notice, Notice::Stopped)).then_some(Ending::Drained)
+        let mut ending = None;
+        for notice in self.parts.driver.turn(input) {
+            match notice {
+                Notice::Finished(report) => self.parts.clients.finished(report, self.parts.driver.controller().faults()),
+                Notice::Stopped => ending = Some(Ending::Drained),
+            }
+        }
+        ending
     }
 
     fn begin_reload(&mut self) {
@@ -221,6 +238,7 @@ impl<P: Provider> Daemon<P> {
         info!("stopping: no new work; finishing what is in flight");
         self.manager.stopping();
         self.parts.health.set_not_ready("stopping");
+        self.parts.clients.stop();
         // What is frozen is thawed before the end: that may take as long as its hook may.
         let controller = self.parts.driver.controller();
         let patience = controller.setup().request_timeout + controller.hook_patience() + STOP_MARGIN;

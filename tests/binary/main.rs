@@ -8,6 +8,7 @@ mod caps;
 mod clients;
 mod commands;
 mod compare;
+mod control;
 mod crashes;
 mod daemon;
 mod damage;

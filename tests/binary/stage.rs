@@ -374,6 +374,11 @@ impl Running {
         log
     }
 
+    /// The file of its log.
+    pub fn log_path(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }

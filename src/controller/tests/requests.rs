@@ -226,3 +226,89 @@ fn one_item_at_a_time_is_made_by_hand() {
     assert!(matches!(report.fatal, Some(Fatal::Selection(_))), "{report:?}");
     assert_eq!(world.calls("create"), 0);
 }
+
+#[test]
+fn an_item_by_hand_of_a_kind_without_a_policy_leaves_no_target_behind() {
+    for mode in [Mode::Daemon, Mode::Command] {
+        let mut world = World::of(&one("keep: {last: 4}"), 3, mode);
+        world.run_for(MINUTE);
+        let select = Select { servers: vec![ServerPattern::Id(ServerId(1))], kinds: vec![Kind::Backup], ..Select::default() };
+        let report = world.ask(Request { select: select.clone(), ..take(false) });
+        assert_eq!((report.targets[0].result, &*report.targets[0].target.policy), (RunResult::Success, "hand"), "{report:?}");
+        assert_eq!(world.items(Kind::Backup, 1).len(), 1);
+        assert!(world.controller().targets.keys().all(|key| key.1 == Kind::Snapshot), "{:?}", world.controller().targets.keys());
+        // A run is only for what a policy is for, and a server that no entry is for has no guests.
+        let run = world.ask(Request { select: select.clone(), ..run(false) });
+        assert!(matches!(run.fatal, Some(Fatal::Selection(_))), "{run:?}");
+        let select = Select { servers: vec![ServerPattern::Id(ServerId(2))], ..select };
+        let stranger = world.ask(Request { select, ..take(false) });
+        assert!(matches!(stranger.fatal, Some(Fatal::Selection(_))), "{stranger:?}");
+    }
+}
+
+#[test]
+fn a_guest_is_told_of_nowhere_and_keeps_nobody_unready() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_for(MINUTE * 10);
+    assert_eq!(world.controller().obstacle(), None);
+    world.request(Request { select: Select { kinds: vec![Kind::Backup], ..Select::default() }, ..take(false) });
+    while world.host().reports.is_empty() {
+        assert_eq!(world.controller().obstacle(), None);
+        let report = world.report();
+        assert!(report.observed && report.targets.iter().all(|target| target.kind == Kind::Snapshot), "{report:?}");
+        let end = world.elapsed() + HOUR;
+        world.turn(end);
+    }
+    assert_eq!(world.items(Kind::Backup, 1).len(), 1);
+}
+
+#[test]
+fn a_daemon_ends_soon_what_is_asked_for_while_the_provider_is_down() {
+    for (down_for, error) in [(Duration::ZERO, 503), (MINUTE * 50, 503), (Duration::ZERO, 401), (MINUTE * 50, 401)] {
+        let mut world = World::new(&one("keep: {last: 4}"));
+        world.run_for(HOUR * 5);
+        world.always(On::Everything, Trouble::Refused(Trouble::status(error)));
+        world.run_for(down_for);
+        let before = world.true_now();
+        let report = world.ask(run(false));
+        assert!(matches!(report.fatal, Some(Fatal::Provider(_))) && report.targets.is_empty(), "{report:?}");
+        let waited = world.true_now().duration_since(before).unsigned_abs();
+        assert!(waited < MINUTE * if down_for.is_zero() { 5 } else { 1 }, "{waited:?} after {down_for:?}");
+        // Nor is it made up for when nobody waits any more.
+        world.heal();
+        world.run_for(HOUR * 2);
+        assert_eq!(world.watch.created_by_us().len(), 1);
+    }
+}
+
+#[test]
+fn a_token_that_is_refused_at_the_create_ends_a_request_soon() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 5);
+    // The listing that shows this one completed is fresh for a minute, so that the next create is the first call that is refused.
+    assert_eq!(world.ask(run(false)).targets[0].result, RunResult::Success);
+    world.always(On::Everything, Trouble::Refused(Trouble::status(401)));
+    world.request(run(false));
+    assert!(world.run_until_that(MINUTE, |world| !world.host().reports.is_empty()), "{:#?}", world.controller().runs);
+    assert!(matches!(world.host().reports[0].fatal, Some(Fatal::Provider(_))), "{:?}", world.host().reports);
+    world.heal();
+    world.run_for(HOUR * 2);
+    assert_eq!(world.watch.created_by_us().len(), 2);
+}
+
+#[test]
+fn a_daemon_finishes_what_was_begun_before_the_provider_went_down() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_for(HOUR * 5);
+    world.request(Request { id: 1, ..run(false) });
+    assert!(world.run_until_that(MINUTE, |world| world.watch.created_by_us().len() == 2));
+    world.request(Request { id: 2, ..run(false) });
+    world.always(On::Everything, Trouble::Refused(Trouble::status(503)));
+    world.run_for(MINUTE * 20);
+    let ids = |world: &World| world.host().reports.iter().map(|report| (report.id, report.fatal.is_some())).collect::<Vec<_>>();
+    assert_eq!(ids(&world), [(2, true)]);
+    world.heal();
+    assert!(world.run_until_that(HOUR, |world| world.host().reports.len() == 2));
+    assert_eq!(ids(&world), [(2, true), (1, false)]);
+    assert_eq!(world.watch.created_by_us().len(), 2);
+}

@@ -257,6 +257,14 @@ impl Run {
         step.out
     }
 
+    /// Ends a run of which nothing has been sent yet: nobody waits for it any more.
+    pub fn give_up(&mut self, ctx: &Context<'_>, next_op: &mut OpId, why: String) -> Vec<Effect> {
+        let mut step = Step { ctx, next_op, out: Vec::new() };
+        self.want = Want::default();
+        self.end(&mut step, RunResult::Failure, Some(why));
+        step.out
+    }
+
     /// Ends the run, once `after` has ended. One of which the guard has refused a part, or whose `after` has failed, is no success.
     fn end(&mut self, step: &mut Step<'_, '_>, result: RunResult, error: Option<String>) {
         if self.hooks.is_some() {
