@@ -8,6 +8,7 @@ use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
 use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
+use super::standing::StandingOrders;
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
 const SLOTS_MAX: usize = 8;
@@ -31,6 +32,8 @@ pub struct Memory {
     extras: Vec<Timestamp>,
     /// Hooks that have begun and not ended.
     pub hooks: BTreeMap<OpId, HooksBegun>,
+    /// What people have ordered to stand for a while.
+    pub standing: StandingOrders,
 }
 
 /// What is remembered of one server and kind.
@@ -179,6 +182,7 @@ impl Memory {
             }
             Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, begun.clone())),
             Record::HooksEnded { op, .. } => drop(self.hooks.remove(op)),
+            Record::Ordered(order) => self.standing.apply(order),
         }
     }
 
