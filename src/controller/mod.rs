@@ -13,6 +13,7 @@ mod report;
 mod requests;
 mod runs;
 mod scheduling;
+mod standing;
 mod summary;
 mod timetable;
 mod watching;
@@ -39,6 +40,7 @@ use crate::domain::plan::Order;
 use crate::domain::policy::Wanted;
 use crate::domain::record::{OpId, Record, RunId};
 use crate::domain::run::Run;
+use crate::domain::standing::Order as StandingRequest;
 use crate::domain::view::Inventory;
 use crate::journal::Recollection;
 use crate::provider::{Account, Deleted, Reply};
@@ -47,6 +49,7 @@ pub use account::Fatal;
 pub use drive::{Driver, Notice, Ports};
 pub use report::TargetPlan;
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+pub use standing::OrderReport;
 pub use writing::Unwritten;
 
 use account::AccountState;
@@ -111,6 +114,8 @@ pub enum Input {
     Reload(Box<Setup>),
     /// Somebody asks for something.
     Request(Request),
+    /// Somebody orders something that stands for a while; the number is the asker's, for the report.
+    Order(u64, Box<StandingRequest>),
     /// No new work; [`Command::Stopped`] follows once the exchange in flight is over.
     Stop,
 }
@@ -154,6 +159,8 @@ pub enum Command {
     Tell(Fact),
     /// A request is done with.
     Finished(RequestReport),
+    /// An order stands, or cannot.
+    Ordered(OrderReport),
     /// After [`Input::Stop`]: nothing is in flight any more.
     Stopped,
 }
@@ -189,6 +196,7 @@ pub struct Controller {
     /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
     intervals: OnceCell<Vec<Duration>>,
     desk: Desk,
+    pending_orders: standing::Pending,
     next_op: OpId,
     next_run: RunId,
     stopping: bool,
@@ -243,6 +251,7 @@ impl Controller {
             turns: BTreeMap::new(),
             intervals: OnceCell::new(),
             desk: Desk::default(),
+            pending_orders: standing::Pending::new(),
             next_op: past.next_op,
             next_run: past.next_run,
             stopping: false,
@@ -272,6 +281,7 @@ impl Controller {
             Input::HookEnded(op, side, end, output) => self.hook_ended(now, op, side, end, output),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::Request(request) => self.desk.take(request),
+            Input::Order(id, order) => self.take_order(now, id, &order),
             Input::Stop => self.stop(),
         }
         self.pump(now);
@@ -336,7 +346,8 @@ impl Controller {
         self.tend_hooks(now);
         self.write_again(now);
         self.tell_account(now);
-        if self.stopping && !self.stopped && !self.runs.values().any(|run| run.is_in_flight()) && !self.brackets.are_busy() {
+        let is_busy = self.runs.values().any(|run| run.is_in_flight()) || self.brackets.are_busy() || !self.pending_orders.is_empty();
+        if self.stopping && !self.stopped && !is_busy {
             self.stopped = true;
             self.out.push(Command::Stopped);
         }

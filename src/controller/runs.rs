@@ -1,7 +1,6 @@
 //! The runs that are on: beginning them, letting them look, carrying out what they ask for.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -149,7 +148,6 @@ impl Controller {
     }
 
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
-        static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
         let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);
@@ -173,7 +171,7 @@ impl Controller {
                 freeze: state.and_then(|state| state.freeze.as_ref()),
             },
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
-            held: &NOBODY,
+            held: self.memory.standing.held(key.1),
             permit: leave,
             #[cfg(test)]
             mistake: self.mistake,

@@ -53,6 +53,11 @@ pub enum Standing {
         /// Its name then.
         server_name: Box<str>,
     },
+    /// Items may be deleted there again.
+    Deletes {
+        /// The server.
+        server: ServerId,
+    },
 }
 
 impl Standing {
@@ -65,6 +70,7 @@ impl Standing {
             Standing::Hold(_) => "hold",
             Standing::Release(_) => "release",
             Standing::NoDeletes { .. } => "no_deletes",
+            Standing::Deletes { .. } => "deletes",
         }
     }
 }
@@ -128,6 +134,8 @@ pub enum Ask {
     Hold(HeldItem, Duration),
     /// Hold an item no more.
     Release(Kind, ItemId),
+    /// Deletes may go on on a server that was restored.
+    Deletes(ServerId),
     /// An item is about to be put back on this server: it is held, and nothing is deleted there.
     Restore(HeldItem),
 }
@@ -240,6 +248,7 @@ impl StandingOrders {
                 }
                 forget_first_over(&mut self.no_deletes, |(until, _)| *until);
             }
+            Standing::Deletes { server } => drop(self.no_deletes.remove(server)),
         }
     }
 
@@ -328,6 +337,11 @@ impl StandingOrders {
                 let held = self.holds.get(&(*kind, *item)).cloned().zip(until);
                 let (held, until) = held.ok_or_else(|| OrderError::Nothing(format!("{kind} {item} is not held by an order")))?;
                 vec![(Standing::Release(held), until)]
+            }
+            Ask::Deletes(server) => {
+                let stopped = self.no_deletes(*server, at);
+                let (until, _) = stopped.ok_or_else(|| OrderError::Nothing(format!("deletes are not stopped on server {server}")))?;
+                vec![(Standing::Deletes { server: *server }, until)]
             }
             Ask::Restore(held) => {
                 let until = after(AFTER_RESTORE)?;

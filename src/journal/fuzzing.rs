@@ -191,7 +191,7 @@ impl Author {
                 let (until, op) = (at.checked_add(lasts).ok()?, self.begin(&subject));
                 // What ends others is remembered for as long as they are.
                 let order = StandingOrder { op, at, until, ..bytes.order(subject.server) };
-                let ends = matches!(order.what, Standing::Resume(_) | Standing::Release(_));
+                let ends = matches!(order.what, Standing::Resume(_) | Standing::Release(_) | Standing::Deletes { .. });
                 Record::Ordered(StandingOrder { until: if ends { until.max(self.longest) } else { until }, ..self.note_end(order) })
             }
             _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }),
@@ -379,11 +379,12 @@ impl Bytes<'_> {
             server,
             server_name: bytes.text(),
         };
-        let what = match self.byte() % 5 {
+        let what = match self.byte() % 6 {
             0 => Standing::Pause(self.selection()),
             1 => Standing::Resume(self.selection()),
             2 => Standing::Hold(held(self)),
             3 => Standing::Release(held(self)),
+            4 => Standing::Deletes { server },
             _ => Standing::NoDeletes { server, server_name: self.text() },
         };
         StandingOrder { op: OpId(0), what, until: Timestamp::MIN, reason: self.text(), by: self.text(), at: Timestamp::MIN }

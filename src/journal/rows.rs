@@ -357,6 +357,7 @@ impl HistoryFilter {
                     server(held.server, &held.server_name) && (self.kinds.is_empty() || self.kinds.contains(&held.kind))
                 }
                 Standing::NoDeletes { server: id, server_name } => server(*id, server_name),
+                Standing::Deletes { server: id } => any_server || self.servers.contains(id),
             }
     }
 

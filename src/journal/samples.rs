@@ -128,6 +128,7 @@ fn any_standing() -> impl Strategy<Value = Standing> {
         selection.prop_map(Standing::Resume),
         held.clone().prop_map(Standing::Hold),
         held.prop_map(Standing::Release),
+        (1..3_u64).prop_map(|server| Standing::Deletes { server: ServerId(server) }),
         (1..3_u64).prop_map(|server| Standing::NoDeletes { server: ServerId(server), server_name: format!("web-{server}").into() }),
     ]
 }

@@ -6,6 +6,7 @@ use crate::domain::problem::{Reason, RunResult};
 use crate::emulator::{Item, Progress, Server};
 use crate::simulate::{On, Trouble};
 
+use super::super::{Request, Select, What};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -140,15 +141,17 @@ fn a_name_is_also_known_from_the_items_where_the_servers_are_not_told() {
 }
 
 #[test]
-fn a_server_that_is_being_restored_loses_nothing() {
+fn a_server_that_is_being_restored_is_left_alone() {
     let mut world = World::new(&one("keep: {last: 2}"));
     world.run_for(DAY * 2);
     let now = world.true_now();
     let restoring = Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") };
     world.twin.account.add_server(restoring, now);
     world.run_for(DAY * 2);
-    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+    assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
     assert_eq!(problems(&world), [Reason::Restoring]);
+    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false } };
+    assert_eq!(world.ask(request).targets[0].result, RunResult::Blocked);
     let now = world.true_now();
     world.twin.account.add_server(Server::active(1, "web-1"), now);
     world.run_for(DAY * 3);
@@ -297,7 +300,7 @@ fn a_restore_is_remembered_where_the_servers_are_not_told_any_more() {
     assert_eq!(problems(&world), [Reason::Restoring]);
     world.always(On::Servers, Trouble::Refused(Trouble::status(404)));
     world.run_for(MINUTE * 20);
-    assert_eq!((world.calls("create"), world.calls("delete")), (5, 1));
+    assert_eq!((world.calls("create"), world.calls("delete")), (4, 1));
     // It cannot have taken as long as this.
     world.run_for(HOUR * 30);
     assert_eq!(problems(&world), []);

@@ -73,6 +73,10 @@ impl Run {
         if known.creates >= CREATES_MAX {
             return self.fail(step, Reason::CreateFailed, format!("{CREATES_MAX} creates were sent for it already"));
         }
+        if ctx.server.restoring {
+            let detail = "the server is being restored; nothing is made there meanwhile".to_owned();
+            return self.block(step, Problem { reason: Reason::Restoring, detail });
+        }
         if !ctx.permit {
             return self.plan_later(ctx, Want { permit: true, ..Want::default() });
         }

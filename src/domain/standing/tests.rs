@@ -33,7 +33,7 @@ fn after(given: &[(i64, Ask)]) -> StandingOrders {
 }
 
 fn until(orders: &StandingOrders, asked: Asked<'_>, now: i64) -> Option<i64> {
-    orders.paused(asked, at(now)).map(|paused| (paused.until.duration_since(at(0)).as_hours()))
+    orders.paused(asked, at(now)).map(|paused| paused.until.duration_since(at(0)).as_hours())
 }
 
 #[test]
@@ -100,6 +100,7 @@ fn a_hold_is_lengthened_by_another_and_ended_by_a_release() {
         (&over, Ask::Release(Kind::Snapshot, ItemId(801))),
         (&over, Ask::Release(Kind::Backup, ItemId(801))),
         (&over, Ask::Resume(servers(&[]))),
+        (&over, Ask::Deletes(ServerId(1))),
     ] {
         assert!(matches!(orders.give(&ask(what), OpId(9), at(24)), Err(OrderError::Nothing(_))));
     }
@@ -115,6 +116,9 @@ fn a_restore_holds_its_source_and_stops_deletes_for_seven_days() {
     assert_eq!(orders.no_deletes(ServerId(1), at(last)), Some((at(last + 1), "moving")));
     assert_eq!(orders.no_deletes(ServerId(1), at(last + 1)), None);
     assert_eq!(orders.no_deletes(ServerId(2), at(2)), None);
+    let restored = (1, Ask::Restore(item(Kind::Backup, 501)));
+    let ended = after(&[restored, (2, Ask::Deletes(ServerId(1)))]);
+    assert_eq!((ended.no_deletes(ServerId(1), at(2)), ended.held(Kind::Backup).len()), (None, 1), "the hold stays");
 }
 
 #[test]

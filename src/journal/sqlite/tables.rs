@@ -209,11 +209,12 @@ impl Stored for OrderRow {
         cells.text(order.what.as_str());
         let (server, held, selection) = match &order.what {
             Standing::Pause(selection) | Standing::Resume(selection) => (None, None, Some(selection)),
-            Standing::Hold(held) | Standing::Release(held) => (Some((held.server, &held.server_name)), Some(held), None),
-            Standing::NoDeletes { server, server_name } => (Some((*server, server_name)), None, None),
+            Standing::Hold(held) | Standing::Release(held) => (Some((held.server, Some(&held.server_name))), Some(held), None),
+            Standing::NoDeletes { server, server_name } => (Some((*server, Some(server_name))), None, None),
+            Standing::Deletes { server } => (Some((*server, None)), None, None),
         };
         cells.number_or_null(server.map(|(id, _)| id.0));
-        cells.text_or_null(server.map(|(_, name)| &**name));
+        cells.text_or_null(server.and_then(|(_, name)| name).map(|name| &**name));
         cells.text_or_null(held.map(|held| held.kind.as_str()));
         cells.number_or_null(held.map(|held| held.item.0));
         cells.text_or_null(held.and_then(|held| held.name.as_deref()));
@@ -230,7 +231,8 @@ impl Stored for OrderRow {
     fn read(values: &mut Values) -> Result<OrderRow, JournalError> {
         let (op, seq) = (OpId(values.number()?), values.number()?);
         let what = values.text()?;
-        let server = values.number_or_null()?.map(ServerId).zip(values.text_or_null()?);
+        let (id, server_name) = (values.number_or_null()?.map(ServerId), values.text_or_null()?);
+        let server = id.zip(server_name);
         let (kind, item, name) = (values.text_or_null()?, values.number_or_null()?.map(ItemId), values.text_or_null()?);
         let kind = kind.as_deref().and_then(kind_from_word);
         let lists = [read_texts(values)?, read_texts(values)?, read_texts(values)?];
@@ -241,6 +243,7 @@ impl Stored for OrderRow {
                 ("hold", Some(held), _) => Standing::Hold(held),
                 ("release", Some(held), _) => Standing::Release(held),
                 ("no_deletes", None, Some((server, server_name))) => Standing::NoDeletes { server, server_name },
+                ("deletes", None, None) => Standing::Deletes { server: id.ok_or_else(|| values.wrong("no server"))? },
                 _ => return Err(values.wrong("half an order")),
             };
             return read_order(values, op, seq, what);
