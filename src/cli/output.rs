@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::domain::fact::Target;
+use crate::domain::inventory::ServerId;
 use crate::domain::record::Subject;
 use crate::telemetry::printable;
 
@@ -17,6 +18,13 @@ pub(super) struct ServerJson {
     id: u64,
     /// None where nobody has told it yet.
     name: Option<String>,
+}
+
+impl ServerJson {
+    /// A server with its name; an empty one is not known.
+    pub fn new(server: ServerId, name: &str) -> ServerJson {
+        ServerJson { id: server.0, name: Some(name.to_owned()).filter(|name| !name.is_empty()) }
+    }
 }
 
 impl From<&Target> for ServerJson {

@@ -110,6 +110,9 @@ impl Controller {
     /// When the last pause of a target ended: nothing has been missed before that.
     pub(super) fn last_paused(&self, now: Now, key: TargetKey) -> Option<jiff::Timestamp> {
         let configured = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
+        if !self.memory.standing.knows_pauses() {
+            return configured;
+        }
         configured.max(self.ask_of(key, |asked| self.memory.standing.last_paused(asked, now.wall)))
     }
 

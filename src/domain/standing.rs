@@ -306,6 +306,12 @@ impl StandingOrders {
         last
     }
 
+    /// Whether any pause is remembered.
+    #[must_use]
+    pub fn knows_pauses(&self) -> bool {
+        !self.pauses.is_empty()
+    }
+
     /// Until when nothing is deleted on a server, and why.
     #[must_use]
     pub fn no_deletes(&self, server: ServerId, now: Timestamp) -> Option<(Timestamp, &str)> {

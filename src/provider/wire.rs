@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::restore::Restoring;
 use super::text::{MESSAGE_CHARS_MAX, printable};
-use super::{Account, ProviderError, Restoring};
+use super::{Account, ProviderError};
 use crate::domain::inventory::{Item, ItemId, Kind, Opaque, Server, ServerId, Status};
 
 /// The longest unknown status word that is kept.
