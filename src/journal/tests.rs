@@ -376,7 +376,7 @@ fn orders_stand_until_their_time_and_are_told_afterwards() {
         let resume = ordered(2, Standing::Resume(Selection { kinds: vec![Kind::Backup], policies: vec!["db".into()], ..web(&[]) }), 10, 50);
         let stop = ordered(4, Standing::NoDeletes { server: ServerId(2), server_name: "web-2".into() }, 10, 40);
         journal.append(&[pause.clone(), resume.clone(), hold(3, 801, 1, 10), stop.clone(), create(5, 1, 0)]).unwrap();
-        journal.append(&[pause.clone()]).unwrap();
+        journal.append(std::slice::from_ref(&pause)).unwrap();
         let wrong = [ordered(1, Standing::Pause(web(&[])), 0, 50), create(3, 1, 0), hooks_begun(3, 1, 0), hold(5, 801, 1, 10)];
         for record in wrong {
             assert!(matches!(journal.append(std::slice::from_ref(&record)), Err(JournalError::Rejected { .. })), "{record:?}");
