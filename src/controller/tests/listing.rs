@@ -158,6 +158,19 @@ fn a_server_that_is_being_restored_is_left_alone() {
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
 }
 
+/// After a start the items may be listed before the servers are.
+#[test]
+fn nothing_is_made_before_it_was_asked_whether_the_server_is_being_restored() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_until("2026-03-03T02:59:00Z");
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    world.fault(On::Servers, 1..=2, Trouble::Refused(Trouble::status(500)));
+    world.restart(MINUTE * 2);
+    world.run_for(HOUR);
+    assert_eq!((world.calls("create"), problems(&world)), (2, vec![Reason::Restoring]));
+}
+
 #[test]
 fn a_server_that_is_gone_is_told_and_its_items_stay() {
     let mut world = World::new(&one("keep: {last: 2}"));
