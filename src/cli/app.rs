@@ -131,8 +131,8 @@ impl App {
         telemetry::logging::init_beside(&options, teller).map_err(|error| Failure::of(Exit::Failed, &error))
     }
 
-    /// The provider, as configured. Its exchanges are counted in `metrics`.
-    pub fn provider(&self, metrics: &Metrics) -> Result<HttpProvider, Failure> {
+    /// How the provider is reached, and with which token.
+    pub fn connection(&self) -> Result<(HttpSettings, TokenSource), Failure> {
         self.check_token()?;
         let provider = &self.config.provider;
         let settings = HttpSettings {
@@ -142,7 +142,12 @@ impl App {
             concurrent_requests: provider.concurrent_requests as usize,
         };
         let token_at = self.token_at();
-        let token = TokenSource::new(move || token_at.read().map_err(|error| error.to_string()));
+        Ok((settings, TokenSource::new(move || token_at.read().map_err(|error| error.to_string()))))
+    }
+
+    /// The provider, as configured. Its exchanges are counted in `metrics`.
+    pub fn provider(&self, metrics: &Metrics) -> Result<HttpProvider, Failure> {
+        let (settings, token) = self.connection()?;
         let methods = Endpoint::ALL.iter().map(|endpoint| ("GET", endpoint.as_str())).filter(|(_, path)| !path.contains('{'));
         metrics.provider.declare(&methods.collect::<Vec<_>>());
         let observer: Arc<dyn Observer> = Arc::new(Watch(metrics.provider.clone()));

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::control::{Answer, Connection, ConversationError, Order};
 use crate::controller::RequestReport;
 use crate::domain::fact::Fact;
+use crate::domain::standing::{self, StandingOrder};
 use crate::journal::{LockError, StateLock};
 use crate::telemetry::{Metrics, Telemetry, printable};
 
@@ -69,12 +70,29 @@ pub(super) async fn hand_over(app: &App, connection: Connection, order: &Order) 
         telemetry.tell(fact);
         progress.iter().for_each(|progress| progress.fact(fact));
     };
-    let done = converse(app, connection, order, tell).await;
+    let end = converse(app, connection, order, tell).await;
     progress.iter().for_each(Progress::end);
-    done
+    match end? {
+        End::Ran(done) => Ok(done),
+        End::Stands(_) => Err(failed("the daemon answers to something that was not asked")),
+    }
 }
 
-async fn converse(app: &App, mut connection: Connection, order: &Order, tell: impl Fn(&Fact)) -> Result<Done, Failure> {
+/// Hands over what is to stand for a while. Returns what stands now.
+pub(super) async fn hand_over_standing(app: &App, connection: Connection, order: &standing::Order) -> Result<Vec<StandingOrder>, Failure> {
+    match converse(app, connection, &Order::Stand(order.clone()), |_| ()).await? {
+        End::Stands(result) => result.map_err(|error| failed(&printable(&error))),
+        End::Ran(_) => Err(failed("the daemon answers to something that was not asked")),
+    }
+}
+
+/// How an order ends that the daemon has taken.
+enum End {
+    Ran(Done),
+    Stands(Result<Vec<StandingOrder>, String>),
+}
+
+async fn converse(app: &App, mut connection: Connection, order: &Order, tell: impl Fn(&Fact)) -> Result<End, Failure> {
     let mut signals = signals::catch()?;
     connection.ask(order).await.map_err(|error| lost(&error, false))?;
     let mut taken = false;
@@ -96,7 +114,8 @@ async fn converse(app: &App, mut connection: Connection, order: &Order, tell: im
                 eprintln!("warning: {count} things that happened meanwhile were left out here; the daemon's log has them")
             }
             Answer::Waiting => {}
-            Answer::Finished { report, faults } => return Ok(Done { report, faults }),
+            Answer::Finished { report, faults } => return Ok(End::Ran(Done { report, faults })),
+            Answer::Stands(result) => return Ok(End::Stands(result)),
             Answer::Stopping if taken => return Err(failed("the daemon stops; what was begun is picked up at its next start")),
             Answer::Stopping => return Err(failed("the daemon stops; nothing was begun")),
             Answer::Refused(why) => return Err(failed(&format!("the daemon refuses: {}", printable(&why)))),

@@ -10,7 +10,8 @@ use crate::controller::{Select, ServerPattern};
 use crate::domain::mark::Origin;
 use crate::domain::policy::Globs;
 use crate::domain::record::{RunId, SlotsMissed, Subject, Trigger};
-use crate::journal::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, JournalError, JournalReader, Recall, RunRow};
+use crate::domain::standing::{Selection, Standing, StandingOrder};
+use crate::journal::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, JournalError, JournalReader, OrderRow, Recall, RunRow};
 
 use super::Common;
 use super::app::{App, before};
@@ -24,7 +25,7 @@ const ROWS_MAX: usize = 50_000;
 /// As much of a digest as people need to tell two policy texts apart.
 const DIGEST_SHOWN: usize = 8;
 
-/// Show what was done: runs, creates, deletes with their reasons, missed slots
+/// Show what was done: runs, creates, deletes with their reasons, missed slots, and what people ordered
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads the journal, also beside a running daemon, and asks the provider nothing.
 
@@ -72,9 +73,10 @@ struct Entry {
     #[serde(rename = "at", serialize_with = "rfc3339")]
     at: Timestamp,
     r#do: &'static str,
-    server: ServerJson,
-    kind: &'static str,
-    policy: String,
+    /// None of an order that is about several.
+    server: Option<ServerJson>,
+    kind: Option<&'static str>,
+    policy: Option<String>,
     run: Option<u64>,
     trigger: Option<&'static str>,
     result: &'static str,
@@ -90,10 +92,38 @@ struct Entry {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Details {
-    Run { slot: Option<String>, problems: Vec<ProblemJson> },
-    Create { item: ItemJson, description: String, slot: Option<String>, attempt: u32, config: String, gone: Option<GoneJson> },
-    Delete { item: ItemJson, reason: String, when: &'static str, extra: bool, config: String },
-    Missed { slot: String, count: u64 },
+    Run {
+        slot: Option<String>,
+        problems: Vec<ProblemJson>,
+    },
+    Create {
+        item: ItemJson,
+        description: String,
+        slot: Option<String>,
+        attempt: u32,
+        config: String,
+        gone: Option<GoneJson>,
+    },
+    Delete {
+        item: ItemJson,
+        reason: String,
+        when: &'static str,
+        extra: bool,
+        config: String,
+    },
+    Missed {
+        slot: String,
+        count: u64,
+    },
+    Order {
+        item: Option<ItemJson>,
+        servers: Vec<String>,
+        policies: Vec<String>,
+        kinds: Vec<&'static str>,
+        until: String,
+        reason: String,
+        by: String,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -177,6 +207,7 @@ fn complete_since(rows: &HistoryRows, asked: Timestamp) -> Timestamp {
         full(rows.deletes.len(), rows.deletes.iter().map(|row| row.intent.at).min()),
         full(rows.runs.len(), rows.runs.iter().map(|row| row.start.at).min()),
         full(rows.missed.len(), rows.missed.iter().map(|row| row.at).min()),
+        full(rows.orders.len(), rows.orders.iter().map(|row| row.order.at).min()),
     ];
     oldest.into_iter().flatten().fold(asked, Timestamp::max)
 }
@@ -189,6 +220,7 @@ fn entries(rows: HistoryRows) -> Vec<Entry> {
     entries.extend(rows.creates.into_iter().map(|row| of_create(&row, trigger(row.intent.run))));
     entries.extend(rows.deletes.into_iter().map(|row| of_delete(&row, trigger(row.intent.run))));
     entries.extend(rows.missed.iter().map(of_missed));
+    entries.extend(rows.orders.iter().map(of_order));
     entries.sort_by_key(|entry| (entry.at, entry.seq));
     entries
 }
@@ -197,9 +229,9 @@ fn of(subject: &Subject, r#do: &'static str, at: Timestamp, seq: u64, result: &'
     Entry {
         at,
         r#do,
-        server: subject.into(),
-        kind: subject.kind.as_str(),
-        policy: subject.policy.to_string(),
+        server: Some(subject.into()),
+        kind: Some(subject.kind.as_str()),
+        policy: Some(subject.policy.to_string()),
         run: None,
         trigger: None,
         result,
@@ -275,6 +307,57 @@ fn of_missed(missed: &SlotsMissed) -> Entry {
     of(&missed.subject, "missed", missed.at, 0, "missed", details)
 }
 
+fn of_order(row: &OrderRow) -> Entry {
+    let StandingOrder { what, until, reason, by, at, .. } = &row.order;
+    let texts = |list: &[Box<str>]| list.iter().map(|text| text.to_string()).collect();
+    let nobody = Selection::default();
+    let (server, held, selection) = match what {
+        Standing::Pause(selection) | Standing::Resume(selection) => (None, None, selection),
+        Standing::Hold(held) | Standing::Release(held) => (Some(ServerJson::new(held.server, &held.server_name)), Some(held), &nobody),
+        Standing::NoDeletes { server, server_name } => (Some(ServerJson::new(*server, server_name)), None, &nobody),
+        Standing::Deletes { server } => (Some(ServerJson::new(*server, "")), None, &nobody),
+    };
+    let item = held.map(|held| ItemJson { id: Some(held.item.0), name: held.name.as_deref().map(str::to_owned), created_at: None });
+    Entry {
+        at: *at,
+        r#do: what.as_str(),
+        server,
+        kind: held.map(|held| held.kind.as_str()),
+        policy: None,
+        run: None,
+        trigger: None,
+        result: "ordered",
+        ended_at: None,
+        error: None,
+        details: Details::Order {
+            item,
+            servers: texts(&selection.servers),
+            policies: texts(&selection.policies),
+            kinds: selection.kinds.iter().map(|kind| kind.as_str()).collect(),
+            until: until.to_string(),
+            reason: reason.to_string(),
+            by: by.to_string(),
+        },
+        seq: row.seq,
+    }
+}
+
+/// Whom a pause means; a dash for everybody.
+fn whom(details: &Details) -> String {
+    let Details::Order { servers, policies, .. } = details else { return "-".to_owned() };
+    let policies = policies.iter().map(|policy| format!("policy {policy}"));
+    let names: Vec<String> = servers.iter().cloned().chain(policies).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
+}
+
+/// The kinds that a pause means; a dash for both.
+fn kinds(details: &Details) -> String {
+    match details {
+        Details::Order { kinds, .. } if !kinds.is_empty() => kinds.join(", "),
+        _ => "-".to_owned(),
+    }
+}
+
 fn text(entries: &[Entry], since: Timestamp, now: Timestamp, color: bool) -> String {
     if entries.is_empty() {
         return format!("nothing was done since {since}\n");
@@ -284,9 +367,9 @@ fn text(entries: &[Entry], since: Timestamp, now: Timestamp, color: bool) -> Str
         let cells = [
             entry.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             output::ago(entry.at, now),
-            entry.server.to_string(),
-            entry.kind.to_owned(),
-            entry.r#do.to_owned(),
+            entry.server.as_ref().map_or_else(|| whom(&entry.details), ToString::to_string),
+            entry.kind.map_or_else(|| kinds(&entry.details), str::to_owned),
+            entry.r#do.replace('_', " "),
             item(&entry.details),
             entry.result.replace('_', " "),
             why(entry),
@@ -306,7 +389,9 @@ fn color_of(result: &str) -> Option<Color> {
 
 /// The item's number and name.
 fn item(details: &Details) -> String {
-    let (Details::Create { item, .. } | Details::Delete { item, .. }) = details else { return "-".to_owned() };
+    let (Details::Create { item, .. } | Details::Delete { item, .. } | Details::Order { item: Some(item), .. }) = details else {
+        return "-".to_owned();
+    };
     let id = item.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     item.name.as_ref().map_or(id.clone(), |name| format!("{id} {name}"))
 }
@@ -324,9 +409,15 @@ fn why(entry: &Entry) -> String {
         Details::Delete { reason, config, .. } => (reason.clone(), Some(config)),
         Details::Missed { slot, count: 1 } => (format!("slot {slot}"), None),
         Details::Missed { slot, count } => (format!("{count} slots, the newest {slot}"), None),
+        Details::Order { until, reason, by, .. } => {
+            // What ends others stands as long as those would have, which says nothing.
+            let until = if matches!(entry.r#do, "resume" | "release" | "deletes") { String::new() } else { format!("until {until}") };
+            let words = [until, reason.clone(), format!("by {by}")];
+            return words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; ");
+        }
     };
     let mut by: Vec<String> = entry.trigger.map(str::to_owned).into_iter().collect();
-    by.push(format!("policy {}", entry.policy));
+    by.extend(entry.policy.as_ref().map(|policy| format!("policy {policy}")));
     by.extend(config.map(|digest| format!("text {}", digest.get(..DIGEST_SHOWN).unwrap_or(digest))));
     let mut why = format!("{what} ({})", by.join(", "));
     if let Details::Create { gone: Some(GoneJson { at, by: "others" }), .. } = &entry.details {

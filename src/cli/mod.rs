@@ -9,9 +9,11 @@ mod exit;
 mod handover;
 mod history;
 mod man;
+mod orders;
 mod output;
 mod plan;
 mod progress;
+mod restore;
 pub mod retention;
 mod run;
 pub mod schedule;
@@ -70,6 +72,11 @@ enum Command {
     /// Show each server's restore points, slots, last success, next run, and what is wrong
     Status(status::StatusArgs),
     History(history::HistoryArgs),
+    Pause(orders::PauseArgs),
+    Resume(orders::ResumeArgs),
+    Hold(orders::HoldArgs),
+    Release(orders::ReleaseArgs),
+    Restore(restore::RestoreArgs),
     Schedule(schedule::ScheduleArgs),
     Retention(retention::RetentionArgs),
     Simulate(simulate::SimulateArgs),
@@ -123,6 +130,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => app::block_on(serve::serve(&common, &args)),
         Command::Status(args) => app::block_on(status::status(&common, &args)),
         Command::History(args) => history::history(&common, &args),
+        Command::Pause(args) => app::block_on(orders::pause(&common, &args)),
+        Command::Resume(args) => app::block_on(orders::resume(&common, &args)),
+        Command::Hold(args) => app::block_on(orders::hold(&common, &args)),
+        Command::Release(args) => app::block_on(orders::release(&common, &args)),
+        Command::Restore(args) => app::block_on(restore::restore(&common, &args)),
         Command::Simulate(args) => simulate::simulate(&common, &args),
         Command::Demo(args) => app::block_on(demo::demo(&args)),
         Command::Completions(args) => completions::completions(&args),

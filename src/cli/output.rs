@@ -9,6 +9,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::domain::fact::Target;
+use crate::domain::inventory::ServerId;
 use crate::domain::record::Subject;
 use crate::telemetry::printable;
 
@@ -20,6 +21,13 @@ pub(super) struct ServerJson {
     id: u64,
     /// None where nobody has told it yet.
     name: Option<String>,
+}
+
+impl ServerJson {
+    /// A server with its name; an empty one is not known.
+    pub fn new(server: ServerId, name: &str) -> ServerJson {
+        ServerJson { id: server.0, name: Some(name.to_owned()).filter(|name| !name.is_empty()) }
+    }
 }
 
 impl From<&Target> for ServerJson {

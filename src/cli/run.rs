@@ -114,7 +114,10 @@ async fn act(app: &App, order: Order, json: bool) -> Result<Exit, Failure> {
     let begun = app.clock.now().wall;
     let Done { report, faults } = match way(&app.state()).await? {
         Way::Daemon(connection) => hand_over(app, connection, &order).await?,
-        Way::Alone(lock) => do_it(app, lock, order.into_request(0)).await?,
+        Way::Alone(lock) => match order.into_request(0) {
+            Ok(request) => do_it(app, lock, request).await?,
+            Err(order) => return Err(Failure::new(Exit::Failed, format!("snapwarden: `{}` is no request", order.what.as_str()))),
+        },
     };
     show(&report, begun, app.clock.now().wall, json)?;
     refuse_fatal(&report)?;

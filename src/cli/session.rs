@@ -81,7 +81,7 @@ impl<P: Provider> Session<P> {
             for notice in notices {
                 match notice {
                     Notice::Finished(report) if !interrupted => return Ok(report),
-                    Notice::Finished(_) => {}
+                    Notice::Finished(_) | Notice::Ordered(_) => {}
                     Notice::Stopped => {
                         return Err(Failure::new(
                             Exit::Interrupted,

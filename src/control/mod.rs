@@ -9,6 +9,7 @@ mod plain;
 pub mod protocol;
 pub mod server;
 mod socket;
+mod standing;
 
 pub use client::{Connection, ConversationError};
 pub use protocol::{Answer, Order};

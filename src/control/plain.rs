@@ -11,6 +11,7 @@ use crate::domain::hook::HookSide;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::policy::Globs;
 use crate::domain::problem::{AccountReason, OpResult, Problem, Reason, RunResult};
+use crate::domain::record::OpId;
 
 /// A value with a plain form.
 pub(super) trait Plain: Sized {
@@ -71,7 +72,7 @@ macro_rules! numbers_are_plain {
     };
 }
 
-numbers_are_plain!(ServerId, ItemId);
+numbers_are_plain!(ServerId, ItemId, OpId);
 
 impl Plain for Timestamp {
     type Form = String;

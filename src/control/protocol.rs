@@ -17,7 +17,10 @@ use crate::domain::mark::is_word;
 use crate::domain::policy::Globs;
 use crate::domain::problem::{AccountReason, OpResult, Problem, Reason, RunResult};
 
+use crate::domain::standing::{self, StandingOrder};
+
 use super::plain;
+use super::standing::{StandForm, Stands, check};
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
@@ -34,7 +37,7 @@ const KEEP_FOR_MAX: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
 /// What a command asks of the daemon.
 ///
 /// Another order gets a variant here, a form in `OrderForm`, and an [`Input`] of the controller in [`Order::into_input`]. It is answered when the
-/// controller says [`crate::controller::Notice::Finished`] with the order's number.
+/// controller says [`crate::controller::Notice::Finished`], or [`crate::controller::Notice::Ordered`], with the order's number.
 #[derive(Debug, Clone)]
 pub enum Order {
     /// `run`.
@@ -55,14 +58,17 @@ pub enum Order {
         /// At the cap, one item is given for it.
         make_room: bool,
     },
+    /// `pause`, `resume`, `hold`, `release`, and what a restore leaves behind.
+    Stand(standing::Order),
 }
 
 impl Order {
-    /// Whose facts the client wants to hear.
+    /// Whose facts the client wants to hear; none: nobody's.
     #[must_use]
-    pub fn select(&self) -> &Select {
+    pub fn select(&self) -> Option<&Select> {
         match self {
-            Order::Run { select, .. } | Order::Take { select, .. } => select,
+            Order::Run { select, .. } | Order::Take { select, .. } => Some(select),
+            Order::Stand(_) => None,
         }
     }
 
@@ -72,21 +78,30 @@ impl Order {
         match self {
             Order::Run { .. } => "run",
             Order::Take { .. } => "take",
+            Order::Stand(order) => order.what.as_str(),
         }
     }
 
     /// What it means for a controller that knows it by this number.
     #[must_use]
     pub fn into_input(self, id: u64) -> Input {
-        Input::Request(self.into_request(id))
+        match self.into_request(id) {
+            Ok(request) => Input::Request(request),
+            Err(order) => Input::Order(id, Box::new(order)),
+        }
     }
 
     /// The same as a request of one's own controller.
-    #[must_use]
-    pub fn into_request(self, id: u64) -> Request {
+    ///
+    /// # Errors
+    /// What is to stand for a while is no request.
+    pub fn into_request(self, id: u64) -> Result<Request, standing::Order> {
         match self {
-            Order::Run { select, due } => Request { id, select, what: What::Run { due } },
-            Order::Take { select, label, keep_for, make_room } => Request { id, select, what: What::Take { label, keep_for, make_room } },
+            Order::Run { select, due } => Ok(Request { id, select, what: What::Run { due } }),
+            Order::Take { select, label, keep_for, make_room } => {
+                Ok(Request { id, select, what: What::Take { label, keep_for, make_room } })
+            }
+            Order::Stand(order) => Err(order),
         }
     }
 }
@@ -112,6 +127,8 @@ pub enum Answer {
         /// What is wrong with entries of the configuration as a whole.
         faults: Vec<String>,
     },
+    /// What stands now; else why nothing does.
+    Stands(Result<Vec<StandingOrder>, String>),
     /// The daemon stops.
     Stopping,
     /// The order is not taken.
@@ -157,6 +174,7 @@ struct AnswerMessage {
 enum OrderForm {
     Run { select: SelectForm, due: bool },
     Take { select: SelectForm, label: Option<String>, keep_for: Option<Duration>, make_room: bool },
+    Stand(#[serde(with = "StandForm")] standing::Order),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,6 +201,7 @@ enum AnswerForm {
     LeftOut(u64),
     Waiting,
     Finished { report: ReportForm, faults: Vec<String> },
+    Stands(Result<Vec<Stands>, String>),
     Stopping,
     Refused(String),
 }
@@ -311,6 +330,7 @@ impl From<&Order> for OrderForm {
             Order::Take { select, label, keep_for, make_room } => {
                 OrderForm::Take { select: select.into(), label: label.clone(), keep_for: *keep_for, make_room: *make_room }
             }
+            Order::Stand(order) => OrderForm::Stand(order.clone()),
         }
     }
 }
@@ -328,6 +348,7 @@ impl TryFrom<OrderForm> for Order {
             OrderForm::Take { keep_for: Some(keep_for), .. } if keep_for > KEEP_FOR_MAX => {
                 Err(ProtocolError::Invalid("nothing is held for longer than 1000 years".to_owned()))
             }
+            OrderForm::Stand(order) => check(&order).map(|()| Order::Stand(order)),
             OrderForm::Take { select, label, keep_for, make_room } => Ok(Order::Take { select: select.into(), label, keep_for, make_room }),
         }
     }
@@ -370,6 +391,7 @@ impl From<Answer> for AnswerForm {
             Answer::LeftOut(count) => AnswerForm::LeftOut(count),
             Answer::Waiting => AnswerForm::Waiting,
             Answer::Finished { report, faults } => AnswerForm::Finished { report: report.into(), faults },
+            Answer::Stands(result) => AnswerForm::Stands(result.map(|orders| orders.into_iter().map(Stands).collect())),
             Answer::Stopping => AnswerForm::Stopping,
             Answer::Refused(why) => AnswerForm::Refused(why),
         }
@@ -384,6 +406,7 @@ impl From<AnswerForm> for Answer {
             AnswerForm::LeftOut(count) => Answer::LeftOut(count),
             AnswerForm::Waiting => Answer::Waiting,
             AnswerForm::Finished { report, faults } => Answer::Finished { report: report.into(), faults },
+            AnswerForm::Stands(result) => Answer::Stands(result.map(|orders| orders.into_iter().map(|Stands(order)| order).collect())),
             AnswerForm::Stopping => Answer::Stopping,
             AnswerForm::Refused(why) => Answer::Refused(why),
         }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::{info, warn};
 
-use crate::controller::{Input, RequestReport, Select};
+use crate::controller::{Input, OrderReport, RequestReport, Select};
 use crate::domain::fact::{Fact, Target};
 
 use super::lines::Lines;
@@ -69,7 +69,8 @@ impl Default for ServeLimits {
 /// Who waits for the end of an order.
 #[derive(Debug)]
 struct Watcher {
-    select: Select,
+    /// Whose facts; none: nobody's.
+    select: Option<Select>,
     facts: mpsc::Sender<Fact>,
     left_out: Arc<AtomicU64>,
     end: oneshot::Sender<Answer>,
@@ -141,7 +142,8 @@ impl Board {
     /// Tells a fact to those who wait for what it is about. Never waits.
     pub fn tell(&self, fact: &Fact) {
         for watcher in self.watchers().values() {
-            if about(fact).is_none_or(|target| watcher.select.admits(target)) && watcher.facts.try_send(fact.clone()).is_err() {
+            let wanted = watcher.select.as_ref().is_some_and(|select| about(fact).is_none_or(|target| select.admits(target)));
+            if wanted && watcher.facts.try_send(fact.clone()).is_err() {
                 watcher.left_out.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -193,7 +195,7 @@ impl Clients {
         let (sender, facts) = mpsc::channel(FACTS_MAX);
         let (end, ended) = oneshot::channel();
         let left_out = Arc::new(AtomicU64::new(0));
-        let watcher = Watcher { select: asked.order.select().clone(), facts: sender, left_out: Arc::clone(&left_out), end };
+        let watcher = Watcher { select: asked.order.select().cloned(), facts: sender, left_out: Arc::clone(&left_out), end };
         self.board.watchers().insert(id, watcher);
         let ticket = Ticket { id, config: config.to_owned(), facts, left_out, end: ended };
         if asked.taken.send(Ok(ticket)).is_err() {
@@ -214,10 +216,19 @@ impl Clients {
 
     /// An order is done with.
     pub fn finished(&mut self, report: RequestReport, faults: &[String]) {
+        self.end(report.id, Answer::Finished { report, faults: faults.to_vec() });
+    }
+
+    /// What was ordered stands, or cannot.
+    pub fn ordered(&mut self, report: OrderReport) {
+        self.end(report.id, Answer::Stands(report.result));
+    }
+
+    fn end(&mut self, id: u64, answer: Answer) {
         self.open = self.open.saturating_sub(1);
-        if let Some(watcher) = self.board.watchers().remove(&report.id) {
+        if let Some(watcher) = self.board.watchers().remove(&id) {
             // The client may have gone away in this moment.
-            drop(watcher.end.send(Answer::Finished { report, faults: faults.to_vec() }));
+            drop(watcher.end.send(answer));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::journal::JournalHandle;
 use crate::provider::Provider;
 use crate::runner;
 
-use super::{Command, Controller, Input, RequestReport, Unwritten};
+use super::{Command, Controller, Input, OrderReport, RequestReport, Unwritten};
 
 /// What a controller is connected with.
 pub struct Ports<P> {
@@ -47,6 +47,8 @@ pub struct Driver<P> {
 pub enum Notice {
     /// A request is done with.
     Finished(RequestReport),
+    /// An order stands, or cannot.
+    Ordered(OrderReport),
     /// Nothing is in flight any more.
     Stopped,
 }
@@ -101,6 +103,7 @@ impl<P: Provider> Driver<P> {
                 // It may have ended by itself in this moment.
                 Command::StopHook(op) => drop(self.hooks.remove(&op).map(|stop| stop.send(()))),
                 Command::Finished(report) => notices.push(Notice::Finished(report)),
+                Command::Ordered(report) => notices.push(Notice::Ordered(report)),
                 Command::Stopped => notices.push(Notice::Stopped),
                 // The receiver lives as long as this does; once it is gone nothing is waited for any more.
                 Command::Append(records, op) => drop(self.records.send((records, op))),

@@ -14,6 +14,7 @@ mod report;
 mod requests;
 mod runs;
 mod scheduling;
+mod standing;
 mod summary;
 mod timetable;
 mod watching;
@@ -40,6 +41,7 @@ use crate::domain::plan::Order;
 use crate::domain::policy::Wanted;
 use crate::domain::record::{OpId, Record, RunId};
 use crate::domain::run::Run;
+use crate::domain::standing::Order as StandingRequest;
 use crate::domain::view::Inventory;
 use crate::journal::Recollection;
 use crate::provider::{Account, Deleted, Reply};
@@ -48,6 +50,7 @@ pub use account::Fatal;
 pub use drive::{Driver, Notice, Ports};
 pub use report::TargetPlan;
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
+pub use standing::OrderReport;
 pub use writing::Unwritten;
 
 use account::AccountState;
@@ -112,6 +115,8 @@ pub enum Input {
     Reload(Box<Setup>),
     /// Somebody asks for something.
     Request(Request),
+    /// Somebody orders something that stands for a while; the number is the asker's, for the report.
+    Order(u64, Box<StandingRequest>),
     /// No new work; [`Command::Stopped`] follows once the exchange in flight is over.
     Stop,
 }
@@ -155,6 +160,8 @@ pub enum Command {
     Tell(Fact),
     /// A request is done with.
     Finished(RequestReport),
+    /// An order stands, or cannot.
+    Ordered(OrderReport),
     /// After [`Input::Stop`]: nothing is in flight any more.
     Stopped,
 }
@@ -192,6 +199,7 @@ pub struct Controller {
     desk: Desk,
     /// Targets without a policy that an item by hand is asked for.
     guests: BTreeSet<TargetKey>,
+    pending_orders: standing::Pending,
     next_op: OpId,
     next_run: RunId,
     stopping: bool,
@@ -247,6 +255,7 @@ impl Controller {
             intervals: OnceCell::new(),
             desk: Desk::default(),
             guests: BTreeSet::new(),
+            pending_orders: standing::Pending::new(),
             next_op: past.next_op,
             next_run: past.next_run,
             stopping: false,
@@ -276,6 +285,7 @@ impl Controller {
             Input::HookEnded(op, side, end, output) => self.hook_ended(now, op, side, end, output),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::Request(request) => self.requested(now, request),
+            Input::Order(id, order) => self.take_order(now, id, &order),
             Input::Stop => self.stop(),
         }
         self.pump(now);
@@ -341,7 +351,8 @@ impl Controller {
         self.tend_hooks(now);
         self.write_again(now);
         self.tell_account(now);
-        if self.stopping && !self.stopped && !self.runs.values().any(|run| run.is_in_flight()) && !self.brackets.are_busy() {
+        let is_busy = self.runs.values().any(|run| run.is_in_flight()) || self.brackets.are_busy() || !self.pending_orders.is_empty();
+        if self.stopping && !self.stopped && !is_busy {
             self.stopped = true;
             self.out.push(Command::Stopped);
         }

@@ -19,7 +19,6 @@ use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
 
 use super::breach::Breach;
-use super::runs::NOBODY;
 use super::summary::Summary;
 use super::watching::{Known, Watching};
 use super::{Controller, ServersSeen};
@@ -117,6 +116,7 @@ impl Controller {
             let next = state.and_then(|state| self.timetables.next_due(state.timetable, state.offset, now.wall));
             self.due.extend(next.map(|next| std::cmp::Reverse((next, key))));
         }
+        self.wake_at_ends_of_pauses(now);
     }
 
     /// A list call has ended.
@@ -239,14 +239,15 @@ impl Controller {
     }
 
     /// Takes in what the newest listing shows of a target. `fresh`: it has just come.
-    fn summarize(&mut self, now: Now, key: TargetKey, fresh: bool) {
+    pub(super) fn summarize(&mut self, now: Now, key: TargetKey, fresh: bool) {
         let Some(inventory) = self.inventories.get(&key.1) else { return };
         let view = inventory.of(key.0);
         let Some(state) = self.targets.get_mut(&key) else { return };
-        let memory = self.memory.entry(key);
+        self.memory.entry(key);
+        let Some(memory) = self.memory.get(key) else { return };
         let rows = {
             let protected = self.fleet.members.get(&key.0).map(|member| &member.protect_ids[..]).unwrap_or_default();
-            let knowledge = Knowledge { made: &memory.made, protected, held: &NOBODY };
+            let knowledge = Knowledge { made: &memory.made, protected, held: self.memory.standing.held(key.1) };
             assess_belonging(view.items, &self.setup.wanted, &state.policy, knowledge, now.wall)
         };
         let summary = Summary::of(&rows, &view, &state.policy, now.wall);
@@ -304,8 +305,9 @@ impl Controller {
 
     /// Why nothing may be deleted of a target, for a reason that outlasts its newest listing.
     pub(super) fn freeze_of(&self, now: Now, key: TargetKey) -> Option<Problem> {
-        if let Some(freeze) = self.account.freeze(now.wall).or_else(|| self.breach_on(key.0)) {
-            return Some(freeze);
+        let freeze = self.account.freeze(now.wall).or_else(|| self.breach_on(key.0)).or_else(|| self.after_restore(now, key.0));
+        if freeze.is_some() {
+            return freeze;
         }
         let clean = self.targets.get(&key)?.clean;
         let detail = || format!("the last {clean} listings are complete; {CLEAN_LISTINGS} in a row are needed after one that was not");

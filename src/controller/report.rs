@@ -89,8 +89,7 @@ impl Controller {
 
     /// The next slot plus the server's offset; after a pause, perhaps one that can still be made up for.
     fn next_run_at(&self, now: Now, key: TargetKey, state: &TargetState) -> Option<Timestamp> {
-        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
-        let Some(until) = paused.filter(|until| *until > now.wall) else {
+        let Some(until) = self.paused(now, key).map(|paused| paused.until) else {
             return self.timetables.next_due(state.timetable, state.offset, now.wall);
         };
         let schedule = &state.policy.schedule;
@@ -196,11 +195,10 @@ impl Controller {
             add(Reason::MatchConflict, conflict.clone());
         }
         if self.is_restoring(now, key.0) {
-            add(Reason::Restoring, "it is being restored; nothing is deleted there".to_owned());
+            add(Reason::Restoring, "it is being restored; nothing is done there".to_owned());
         }
-        if let Some(until) = member.paused_until.filter(|until| *until > now.wall) {
-            add(Reason::Paused, format!("paused until {until}"));
-        }
+        problems.extend(self.after_restore(now, key.0));
+        problems.extend(self.paused(now, key).map(|paused| paused.problem()));
         problems
     }
 

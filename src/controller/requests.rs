@@ -290,12 +290,18 @@ impl Controller {
         if let Some(conflict) = &member.conflict {
             return Some(Problem { reason: Reason::MatchConflict, detail: conflict.clone() });
         }
-        let until = member.paused_until.filter(|until| *until > now.wall)?;
-        Some(Problem { reason: Reason::Paused, detail: format!("paused until {until}") })
+        if self.is_restoring(now, key.0) {
+            return Some(Problem { reason: Reason::Restoring, detail: "it is being restored".to_owned() });
+        }
+        self.paused(now, key).map(|paused| paused.problem())
     }
 
     fn refused(&self, key: TargetKey, problem: Problem) -> TargetResult {
-        let result = if problem.reason == Reason::Paused { RunResult::Skipped } else { RunResult::Failure };
+        let result = match problem.reason {
+            Reason::Paused => RunResult::Skipped,
+            Reason::Restoring => RunResult::Blocked,
+            _ => RunResult::Failure,
+        };
         let error = Some(problem.detail.clone());
         TargetResult { target: self.target(key), result, created: Vec::new(), deleted: Vec::new(), problems: vec![problem], error }
     }

@@ -1,7 +1,6 @@
 //! The runs that are on: beginning them, letting them look, carrying out what they ask for.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -18,9 +17,6 @@ use crate::provider::{Deleted, ProviderError, Reply};
 
 use super::scheduling::deadline;
 use super::{Command, Controller, Mode};
-
-/// The items that an operator holds: none.
-pub(super) static NOBODY: BTreeMap<ItemId, Timestamp> = BTreeMap::new();
 
 /// What a run is to make, before it has a number.
 #[derive(Debug)]
@@ -209,7 +205,7 @@ impl Controller {
                 freeze: state.and_then(|state| state.freeze.as_ref()),
             },
             protected: member.map(|member| &member.protect_ids[..]).unwrap_or_default(),
-            held: &NOBODY,
+            held: self.memory.standing.held(key.1),
             permit: leave,
             #[cfg(test)]
             mistake: self.mistake,

@@ -147,8 +147,8 @@ impl Controller {
     /// Of a target that was never heard of before, and while it was paused, nothing has been missed.
     fn account_for(&mut self, now: Now, key: TargetKey, slot: Timestamp, lost: bool) {
         let memory = self.memory.entry(key);
-        let paused = self.fleet.members.get(&key.0).and_then(|member| member.paused_until);
-        let Some(known) = memory.accounted.or(memory.first_seen).max(paused).filter(|known| *known < slot) else { return };
+        let known = memory.accounted.or(memory.first_seen);
+        let Some(known) = known.max(self.last_paused(now, key)).filter(|known| *known < slot) else { return };
         let Some(state) = self.targets.get(&key) else { return };
         if !lost && self.timetables.is_next_after(state.timetable, known, slot) {
             return;

@@ -81,6 +81,7 @@ impl Controller {
             Ok(()) => {
                 self.account.journal = None;
                 self.outbox.again = self.outbox.again.map(|_| now.mono);
+                self.order_written(now, op, None);
                 return self.answer_intent(now, op, Ok(()));
             }
             Err(Unwritten { error, records }) => match op {
@@ -92,6 +93,7 @@ impl Controller {
             },
         };
         self.account.journal = Some(error.clone());
+        self.order_written(now, op, Some(&error));
         self.answer_intent(now, op, Err(error));
     }
 

@@ -9,6 +9,7 @@ use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
 use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
+use super::standing::StandingOrders;
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
 const SLOTS_MAX: usize = 8;
@@ -32,6 +33,8 @@ pub struct Memory {
     extras: Vec<Timestamp>,
     /// Hooks that have begun and not ended.
     pub hooks: BTreeMap<OpId, HooksBegun>,
+    /// What people have ordered to stand for a while.
+    pub standing: StandingOrders,
 }
 
 /// What is remembered of one server and kind.
@@ -180,6 +183,7 @@ impl Memory {
             }
             Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, begun.clone())),
             Record::HooksEnded { op, .. } => drop(self.hooks.remove(op)),
+            Record::Ordered(order) => self.standing.apply(order),
         }
     }
 

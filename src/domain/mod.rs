@@ -17,6 +17,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod schedule;
+pub mod standing;
 #[cfg(test)]
 mod testing;
 pub mod text;

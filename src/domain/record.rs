@@ -10,6 +10,7 @@ use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::policy::Hook;
 use super::problem::{Problem, RunResult};
+use super::standing::StandingOrder;
 use super::words::words;
 
 /// The number of one create or delete. The controller gives it, counting on from what the journal says.
@@ -125,6 +126,8 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
+    /// A person has ordered something that stands until its time.
+    Ordered(StandingOrder),
 }
 
 /// Which server and kind, under which policy, by the names of that time.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::JournalError;
-use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, RunEnd, RunRow, TargetRow};
+use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, OrderRow, RunEnd, RunRow, TargetRow};
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::record::{CreateIntent, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed};
+use crate::domain::standing::StandingOrder;
 
 /// The next number of each sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) trait Store {
     fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError>;
     fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError>;
     fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError>;
+    fn order(&mut self, op: OpId) -> Result<Option<OrderRow>, JournalError>;
+    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError>;
     /// Keeps the first of a server and kind.
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError>;
     /// Keeps the first of a server, kind and slot.
@@ -67,15 +70,32 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
         Record::SlotsMissed(missed) => store.add_missed(missed, seq)?,
         Record::HooksBegun(begun) => begin_hooks(store, counters, begun, seq)?,
         Record::HooksEnded { op, error, at } => end_hooks(store, *op, Ended { seq, at: *at, error: error.clone() })?,
+        Record::Ordered(order) => begin_order(store, counters, order, seq)?,
     }
     counters.next_seq += 1;
     Ok(())
 }
 
+/// Whether nothing has this number.
+fn is_free(store: &mut impl Store, op: OpId) -> Result<bool, JournalError> {
+    let is_item = store.create(op)?.is_some() || store.delete(op)?.is_some();
+    Ok(!(is_item || store.hooks(op)?.is_some() || store.order(op)?.is_some()))
+}
+
+fn begin_order(store: &mut impl Store, counters: &mut Counters, order: &StandingOrder, seq: u64) -> Result<(), JournalError> {
+    match store.order(order.op)? {
+        Some(row) if row.order == *order => return Ok(()),
+        None if is_free(store, order.op)? => {}
+        _ => return Err(used_twice("operation", order.op.0)),
+    }
+    counters.next_op = counters.next_op.max(order.op.0.saturating_add(1));
+    store.put_order(&OrderRow { order: order.clone(), seq })
+}
+
 fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<CreateIntent>, seq: u64) -> Result<(), JournalError> {
     match store.create(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if store.delete(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
+        None if is_free(store, intent.op)? => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
@@ -86,7 +106,7 @@ fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<Cr
 fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<DeleteIntent>, seq: u64) -> Result<(), JournalError> {
     match store.delete(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if store.create(intent.op)?.is_none() && store.hooks(intent.op)?.is_none() => {}
+        None if is_free(store, intent.op)? => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
@@ -96,7 +116,7 @@ fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<De
 fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBegun, seq: u64) -> Result<(), JournalError> {
     match store.hooks(begun.op)? {
         Some(row) if row.begun == *begun => return Ok(()),
-        None if store.create(begun.op)?.is_none() && store.delete(begun.op)?.is_none() => {}
+        None if is_free(store, begun.op)? => {}
         _ => return Err(used_twice("operation", begun.op.0)),
     }
     counters.next_op = counters.next_op.max(begun.op.0.saturating_add(1));

@@ -18,6 +18,7 @@ use crate::domain::mark::Origin;
 use crate::domain::memory::{Memory, TargetMemory};
 use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
+use crate::domain::standing::{Asked, HeldItem, Selection, Standing, StandingOrder};
 
 /// How many things are done to a journal.
 const ACTS_MAX: usize = 48;
@@ -84,6 +85,7 @@ fn check_lawful(folder: &Path, bytes: &mut Bytes<'_>) {
     recollection.replay().iter().for_each(|record| again.apply(record));
     assert_eq!(told(&again), told(&live), "{recollection:#?}");
     assert_eq!(again.hooks, live.hooks);
+    assert_eq!(standing(&again, since), standing(&live, since));
 }
 
 fn open(folder: &Path) -> SqliteJournal {
@@ -120,6 +122,16 @@ fn told(memory: &Memory) -> BTreeMap<(ServerId, Kind), String> {
     memory.targets().map(|(key, target)| (key, tell(target))).filter(|(_, told)| *told != nothing).collect()
 }
 
+/// What stands after a moment, of every item, server and target that the author may name.
+fn standing(memory: &Memory, since: Timestamp) -> String {
+    let now = since.checked_add(std::time::Duration::from_nanos(1)).unwrap_or(since);
+    let held = Kind::ALL.map(|kind| memory.standing.held(kind).iter().filter(|(_, until)| **until > now).collect::<Vec<_>>());
+    let servers = [0, 1].map(ServerId);
+    let asked = servers.map(|server| Kind::ALL.map(|kind| Asked { server, server_name: Some("web"), kind, policy: "" }));
+    let paused = asked.map(|of| of.map(|asked| memory.standing.paused(asked, now)));
+    format!("held {held:?} paused {paused:?} deletes {:?}", servers.map(|server| memory.standing.no_deletes(server, now)))
+}
+
 /// Keeps to what a controller keeps to: numbers are new, each operation begins, may be accepted and ends once, and a target has one run at a time.
 #[derive(Default)]
 struct Author {
@@ -130,13 +142,15 @@ struct Author {
     made: Vec<((ServerId, Kind), ItemId)>,
     running: BTreeMap<(ServerId, Kind), RunId>,
     hooks: Vec<OpId>,
+    /// The latest end of an order.
+    longest: Timestamp,
     targets: BTreeMap<OpId, (ServerId, Kind)>,
 }
 
 impl Author {
     /// The next record. None where there is nothing to go on with.
     fn write(&mut self, bytes: &mut Bytes<'_>) -> Option<Record> {
-        let what = bytes.byte() % 9;
+        let what = bytes.byte() % 10;
         let subject = Subject { server: ServerId(u64::from(bytes.byte() % 2)), ..bytes.subject() };
         // Time runs on as it is written.
         self.written += 1;
@@ -172,8 +186,21 @@ impl Author {
                     Record::HooksBegun(HooksBegun { op, subject, at, ..bytes.hooks() })
                 }
             },
+            8 => {
+                let lasts = std::time::Duration::from_secs(60 * u64::from(bytes.byte()));
+                let (until, op) = (at.checked_add(lasts).ok()?, self.begin(&subject));
+                // What ends others is remembered for as long as they are.
+                let order = StandingOrder { op, at, until, ..bytes.order(subject.server) };
+                let ends = matches!(order.what, Standing::Resume(_) | Standing::Release(_) | Standing::Deletes { .. });
+                Record::Ordered(StandingOrder { until: if ends { until.max(self.longest) } else { until }, ..self.note_end(order) })
+            }
             _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }),
         })
+    }
+
+    fn note_end(&mut self, order: StandingOrder) -> StandingOrder {
+        self.longest = self.longest.max(order.until);
+        order
     }
 
     fn begin(&mut self, subject: &Subject) -> OpId {
@@ -226,7 +253,7 @@ impl Author {
 fn any_record(bytes: &mut Bytes<'_>) -> Record {
     let (op, run, item) = (OpId(bytes.number()), RunId(bytes.number()), ItemId(bytes.number()));
     let at = bytes.time();
-    match bytes.byte() % 13 {
+    match bytes.byte() % 14 {
         0 => Record::CreateIntent(CreateIntent { op, run, at, ..bytes.create() }.into()),
         1 => Record::DeleteIntent(DeleteIntent { op, run, item, at, ..bytes.delete() }.into()),
         2 => Record::CreateAccepted { op, item, at },
@@ -242,6 +269,10 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         9 => Record::TargetSeen { server: ServerId(bytes.number()), kind: bytes.pick(&Kind::ALL), at },
         10 => Record::HooksBegun(HooksBegun { op, run, at, ..bytes.hooks() }),
         11 => Record::HooksEnded { op, error: bytes.error(), at },
+        12 => {
+            let server = ServerId(bytes.number());
+            Record::Ordered(StandingOrder { op, at, until: bytes.time(), ..bytes.order(server) })
+        }
         _ => Record::SlotsMissed(SlotsMissed { subject: bytes.subject(), slot: bytes.time(), count: bytes.number(), at }),
     }
 }
@@ -338,6 +369,31 @@ impl Bytes<'_> {
             after: (!run.is_empty()).then(|| Hook { run, timeout: std::time::Duration::from_nanos(self.number()) }),
             at: self.time(),
         }
+    }
+
+    fn order(&mut self, server: ServerId) -> StandingOrder {
+        let held = |bytes: &mut Bytes<'_>| HeldItem {
+            kind: bytes.pick(&Kind::ALL),
+            item: ItemId(bytes.number()),
+            name: bytes.error(),
+            server,
+            server_name: bytes.text(),
+        };
+        let what = match self.byte() % 6 {
+            0 => Standing::Pause(self.selection()),
+            1 => Standing::Resume(self.selection()),
+            2 => Standing::Hold(held(self)),
+            3 => Standing::Release(held(self)),
+            4 => Standing::Deletes { server },
+            _ => Standing::NoDeletes { server, server_name: self.text() },
+        };
+        StandingOrder { op: OpId(0), what, until: Timestamp::MIN, reason: self.text(), by: self.text(), at: Timestamp::MIN }
+    }
+
+    fn selection(&mut self) -> Selection {
+        let servers = (0..self.byte() % 3).map(|_| self.text()).collect();
+        let policies = (0..self.byte() % 3).map(|_| self.text()).collect();
+        Selection { servers, policies, kinds: (0..self.byte() % 2).map(|_| self.pick(&Kind::ALL)).collect() }
     }
 
     fn delete(&mut self) -> DeleteIntent {

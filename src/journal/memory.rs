@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::fold::{Counters, Store, apply};
-use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, HooksRow, Recollection, RunRow, TargetRow};
+use super::rows::{
+    CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, HooksRow, OrderRow, Recollection, RunRow, TargetRow,
+};
 use super::{Journal, JournalError, Recall};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
@@ -54,6 +56,7 @@ struct Rows {
     deletes: BTreeMap<OpId, DeleteRow>,
     runs: BTreeMap<RunId, RunRow>,
     hooks: BTreeMap<OpId, HooksRow>,
+    orders: BTreeMap<OpId, OrderRow>,
     targets: BTreeMap<(ServerId, Kind), TargetRow>,
     missed: BTreeMap<(ServerId, Kind, Timestamp), (u64, SlotsMissed)>,
 }
@@ -67,6 +70,7 @@ impl Default for Rows {
             deletes: BTreeMap::new(),
             runs: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            orders: BTreeMap::new(),
             targets: BTreeMap::new(),
             missed: BTreeMap::new(),
         }
@@ -204,6 +208,7 @@ impl Rows {
             targets: self.targets.values().copied().collect(),
             missed: self.newest_missed(),
             hooks: in_order(self.hooks.values().filter(|row| row.ended.is_none()), |row| row.seq),
+            orders: in_order(self.orders.values().filter(|row| row.order.until >= since), |row| row.seq),
             fresh: self.counters.is_fresh(),
             set_aside: None,
         }
@@ -221,23 +226,28 @@ impl Rows {
         let deletes = self.deletes.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at));
         let runs = self.runs.values().filter(|row| filter.admits(&row.start.subject, row.start.at));
         let missed = self.missed.values().filter(|(_, row)| filter.admits(&row.subject, row.at));
+        let orders = self.orders.values().filter(|row| filter.admits_order(&row.order));
         HistoryRows {
             creates: newest_first(creates, |row| row.seq, filter.rows_max),
             deletes: newest_first(deletes, |row| row.seq, filter.rows_max),
             runs: newest_first(runs, |row| row.seq, filter.rows_max),
             missed: newest_first(missed, |row| row.0, filter.rows_max).into_iter().map(|row| row.1).collect(),
+            orders: newest_first(orders, |row| row.seq, filter.rows_max),
         }
     }
 
     fn prune(&mut self, before: Timestamp) -> u64 {
         let (creates, deletes, runs) = (self.creates_that_matter(before), self.deletes_that_matter(before), self.runs_that_matter());
-        let count = |rows: &Rows| rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len() + rows.hooks.len();
+        let count = |rows: &Rows| {
+            rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len() + rows.hooks.len() + rows.orders.len()
+        };
         let rows_before = count(self);
         self.creates.retain(|op, _| creates.contains(op));
         self.creates_by_item.retain(|(.., op)| creates.contains(op));
         self.deletes.retain(|op, _| deletes.contains(op));
         self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
         self.hooks.retain(|_, row| row.ended.is_none() || row.begun.at >= before);
+        self.orders.retain(|_, row| row.order.until >= before || row.order.at >= before);
         let newest: BTreeSet<_> = self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)).collect();
         self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
         (rows_before - count(self)) as u64
@@ -374,6 +384,15 @@ impl Store for Rows {
 
     fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
         self.hooks.insert(row.begun.op, row.clone());
+        Ok(())
+    }
+
+    fn order(&mut self, op: OpId) -> Result<Option<OrderRow>, JournalError> {
+        Ok(self.orders.get(&op).cloned())
+    }
+
+    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError> {
+        self.orders.insert(row.order.op, row.clone());
         Ok(())
     }
 

@@ -28,8 +28,8 @@ pub use error::JournalError;
 pub use lock::{LockError, StateLock};
 pub use memory::{Fault, MemoryJournal};
 pub use rows::{
-    CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, HooksRow, Recollection, RunEnd, RunRow,
-    TargetRow,
+    CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HistoryFilter, HistoryRows, HooksRow, OrderRow, Recollection, RunEnd,
+    RunRow, TargetRow,
 };
 pub use sqlite::{JournalReader, SqliteJournal};
 pub use thread::{JournalHandle, JournalThread};
@@ -49,7 +49,8 @@ pub trait Recall {
     /// - for each server and kind, the newest run that ended and the newest that succeeded, those of a slot, without one and by hand apart, and every
     ///   run without an end;
     /// - when each target was first configured;
-    /// - hooks that have begun and not ended.
+    /// - hooks that have begun and not ended;
+    /// - what people have ordered that is not over at `since`.
     ///
     /// "Newest" goes by the order in which things became durable, not by the clock, which may jump.
     ///

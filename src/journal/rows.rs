@@ -11,6 +11,7 @@ use crate::domain::problem::{Problem, RunResult};
 use crate::domain::record::{
     CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject,
 };
+use crate::domain::standing::{Selection, Standing, StandingOrder};
 use crate::domain::words::words;
 
 /// What [`load`](super::Recall::load) returns. Creates, deletes and runs are in the order in which they became durable.
@@ -32,6 +33,8 @@ pub struct Recollection {
     pub missed: Vec<SlotsMissed>,
     /// Hooks that have begun and not ended, in the order in which that became durable.
     pub hooks: Vec<HooksRow>,
+    /// What people have ordered, in the order in which it became durable.
+    pub orders: Vec<OrderRow>,
     /// Nothing was ever written into this journal: what it should know is to be rebuilt from the provider. Stays true until the first append.
     pub fresh: bool,
     /// A damaged journal was found, and lies here now; this one was begun in its place.
@@ -51,6 +54,7 @@ impl Recollection {
             targets: Vec::new(),
             missed: Vec::new(),
             hooks: Vec::new(),
+            orders: Vec::new(),
             fresh: true,
             set_aside: None,
         }
@@ -66,6 +70,7 @@ impl Recollection {
         self.creates.iter().for_each(|row| row.replay(&mut steps));
         self.deletes.iter().for_each(|row| row.replay(&mut steps));
         steps.extend(self.hooks.iter().map(|row| (row.seq, Record::HooksBegun(row.begun.clone()))));
+        steps.extend(self.orders.iter().map(|row| (row.seq, Record::Ordered(row.order.clone()))));
         // Stable: what stands in one row keeps its order.
         steps.sort_by_key(|(seq, _)| *seq);
         steps.into_iter().map(|(_, record)| record).collect()
@@ -256,6 +261,15 @@ pub struct HooksRow {
     pub ended: Option<Ended>,
 }
 
+/// An order of a person. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// The order.
+    pub order: StandingOrder,
+    /// Its place in the order in which things became durable.
+    pub seq: u64,
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
@@ -293,6 +307,8 @@ pub struct HistoryRows {
     pub runs: Vec<RunRow>,
     /// Missed slots.
     pub missed: Vec<SlotsMissed>,
+    /// What people have ordered.
+    pub orders: Vec<OrderRow>,
 }
 
 /// Which part of the history is wanted. What is left empty does not restrict.
@@ -327,5 +343,29 @@ impl HistoryFilter {
             && (any_server || self.servers.contains(&subject.server) || self.server_names.is_match(&subject.server_name))
             && (self.policies.is_empty() || self.policies.contains(&subject.policy))
             && (self.kinds.is_empty() || self.kinds.contains(&subject.kind))
+    }
+
+    /// Whether an order is wanted. A pause is, unless it names only what is not asked for: whom a pattern means is not known here.
+    #[must_use]
+    pub fn admits_order(&self, order: &StandingOrder) -> bool {
+        let any_server = self.servers.is_empty() && self.server_names.texts().is_empty();
+        let server = |id: ServerId, name: &str| any_server || self.servers.contains(&id) || self.server_names.is_match(name);
+        self.since.is_none_or(|since| order.at >= since)
+            && match &order.what {
+                Standing::Pause(selection) | Standing::Resume(selection) => self.may_mean(selection),
+                // What is held, or not deleted, is so whatever the policy is called.
+                Standing::Hold(held) | Standing::Release(held) => {
+                    server(held.server, &held.server_name) && (self.kinds.is_empty() || self.kinds.contains(&held.kind))
+                }
+                Standing::NoDeletes { server: id, server_name } => server(*id, server_name),
+                Standing::Deletes { server: id } => any_server || self.servers.contains(id),
+            }
+    }
+
+    fn may_mean(&self, selection: &Selection) -> bool {
+        let policies = self.policies.is_empty() || selection.policies.is_empty();
+        let kinds = self.kinds.is_empty() || selection.kinds.is_empty();
+        (policies || self.policies.iter().any(|policy| selection.policies.contains(policy)))
+            && (kinds || self.kinds.iter().any(|kind| selection.kinds.contains(kind)))
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
+use crate::domain::standing::{HeldItem, Selection, Standing, StandingOrder};
 
 /// So many seconds after some day.
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -108,6 +109,36 @@ pub(super) fn hooks_ended(op: u64, seconds: i64) -> Record {
     Record::HooksEnded { op: OpId(op), error: op.is_multiple_of(2).then(|| "exit status 1".into()), at: at(seconds) }
 }
 
+pub(super) fn ordered(op: u64, what: Standing, seconds: i64, until: i64) -> Record {
+    let (reason, by) = ("storage is moved, \"all\" of it".into(), "änne".into());
+    Record::Ordered(StandingOrder { op: OpId(op), what, until: at(until), reason, by, at: at(seconds) })
+}
+
+/// A hold of a snapshot, for 100 s.
+pub(super) fn hold(op: u64, item: u64, server: u64, seconds: i64) -> Record {
+    let name = (!item.is_multiple_of(2)).then(|| "prod-web-20261101T033000Z".into());
+    let (server, server_name) = (ServerId(server), format!("web-{server}").into());
+    ordered(op, Standing::Hold(HeldItem { kind: Kind::Snapshot, item: ItemId(item), name, server, server_name }), seconds, seconds + 100)
+}
+
+fn any_standing() -> impl Strategy<Value = Standing> {
+    let names = || prop::collection::vec(prop::sample::select(vec![Box::<str>::from("web-*"), "1".into(), "db".into()]), 0..3);
+    let selection = (names(), names(), prop::collection::vec(prop::sample::select(&Kind::ALL[..]), 0..2));
+    let selection = selection.prop_map(|(servers, policies, kinds)| Selection { servers, policies, kinds });
+    let held = (1..8_u64, 1..3_u64, prop::sample::select(&Kind::ALL[..])).prop_map(|(item, server, kind)| {
+        let Record::Ordered(StandingOrder { what: Standing::Hold(held), .. }) = hold(1, item, server, 0) else { unreachable!() };
+        HeldItem { kind, ..held }
+    });
+    prop_oneof![
+        selection.clone().prop_map(Standing::Pause),
+        selection.prop_map(Standing::Resume),
+        held.clone().prop_map(Standing::Hold),
+        held.prop_map(Standing::Release),
+        (1..3_u64).prop_map(|server| Standing::Deletes { server: ServerId(server) }),
+        (1..3_u64).prop_map(|server| Standing::NoDeletes { server: ServerId(server), server_name: format!("web-{server}").into() }),
+    ]
+}
+
 /// Any record, out of so few operations, items and servers that they meet. Times step back and forth.
 pub(super) fn any_record() -> impl Strategy<Value = Record> {
     let (op, item, server, seconds) = (1..12_u64, 1..8_u64, 1..3_u64, -1000..1000_i64);
@@ -134,6 +165,8 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
             .prop_map(|((_, _, server, seconds), kind)| Record::TargetSeen { server: ServerId(server), kind, at: at(seconds) }),
         2 => numbers.clone().prop_map(|(op, _, server, seconds)| hooks_begun(op, server, seconds)),
         2 => numbers.clone().prop_map(|(op, _, _, seconds)| hooks_ended(op, seconds)),
+        3 => (numbers.clone(), any_standing(), 1..500_i64)
+            .prop_map(|((op, .., seconds), what, lasts)| ordered(op, what, seconds, seconds + lasts)),
         1 => numbers.prop_map(|(_, item, server, seconds)| missed(server, i64::try_from(item).unwrap(), seconds)),
     ]
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::problem::RunResult;
+use crate::domain::standing::{Selection, Standing};
 
 pub(super) fn open(folder: &Path) -> SqliteJournal {
     SqliteJournal::open(StateLock::acquire(folder).unwrap(), Arc::new(SystemClock::new())).unwrap()
@@ -367,5 +368,39 @@ fn hooks_are_owed_until_they_have_ended() {
         assert_eq!(owed(journal), [second]);
         assert_eq!(old(journal).replay(), [hooks_begun(2, 2, 0), create(3, 1, 0)]);
         assert_eq!((journal.prune(at(0)).unwrap(), journal.prune(at(1)).unwrap()), (0, 1));
+    });
+}
+
+#[test]
+fn orders_stand_until_their_time_and_are_told_afterwards() {
+    both(|journal| {
+        let web = |texts: &[&str]| Selection { servers: texts.iter().map(|text| (*text).into()).collect(), ..Selection::default() };
+        let pause = ordered(1, Standing::Pause(web(&["web-*", "7"])), 0, 50);
+        let resume = ordered(2, Standing::Resume(Selection { kinds: vec![Kind::Backup], policies: vec!["db".into()], ..web(&[]) }), 10, 50);
+        let stop = ordered(4, Standing::NoDeletes { server: ServerId(2), server_name: "web-2".into() }, 10, 40);
+        journal.append(&[pause.clone(), resume.clone(), hold(3, 801, 1, 10), stop.clone(), create(5, 1, 0)]).unwrap();
+        journal.append(std::slice::from_ref(&pause)).unwrap();
+        let wrong = [ordered(1, Standing::Pause(web(&[])), 0, 50), create(3, 1, 0), hooks_begun(3, 1, 0), hold(5, 801, 1, 10)];
+        for record in wrong {
+            assert!(matches!(journal.append(std::slice::from_ref(&record)), Err(JournalError::Rejected { .. })), "{record:?}");
+        }
+        let told = |journal: &mut dyn Journal, since| {
+            journal.load(at(since)).unwrap().orders.into_iter().map(|row| row.order.op.0).collect::<Vec<_>>()
+        };
+        assert_eq!(told(journal, 40), [1, 2, 3, 4]);
+        assert_eq!(told(journal, 41), [1, 2, 3]);
+        assert_eq!((told(journal, 110), told(journal, 111)), (vec![3], vec![]));
+        assert_eq!(journal.load(at(0)).unwrap().next_op, OpId(6));
+        assert_eq!(journal.load(at(0)).unwrap().replay(), [pause, resume, hold(3, 801, 1, 10), stop, create(5, 1, 0)]);
+        let all = HistoryFilter::all(10);
+        let shown = |journal: &mut dyn Journal, filter: HistoryFilter| {
+            journal.history(&filter).unwrap().orders.into_iter().map(|row| row.order.op.0).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(journal, all.clone()), [4, 3, 2, 1]);
+        assert_eq!(shown(journal, HistoryFilter { since: Some(at(5)), rows_max: 2, ..all.clone() }), [4, 3]);
+        assert_eq!(shown(journal, HistoryFilter { servers: vec![ServerId(1)], ..all.clone() }), [3, 2, 1], "a pattern may mean it");
+        assert_eq!(shown(journal, HistoryFilter { policies: vec!["web".into()], kinds: vec![Kind::Snapshot], ..all }), [4, 3, 1]);
+        assert_eq!((journal.prune(at(50)).unwrap(), told(journal, 0)), (1, vec![1, 2, 3]), "what stands is not forgotten");
+        assert_eq!((journal.prune(at(51)).unwrap(), journal.prune(at(111)).unwrap()), (2, 1));
     });
 }

@@ -14,8 +14,8 @@ use super::exchange::{Endpoint, Method, Observer};
 use super::gather::{Gather, Items, Servers, Totals};
 use super::page::Next;
 use super::token::TokenSource;
-use super::wire::{CreateBody, RestoreBody, read_account, read_created, read_restoring};
-use super::{Account, Deleted, Provider, Reply, Restorer, Restoring};
+use super::wire::{CreateBody, read_account, read_created};
+use super::{Account, Deleted, Provider, Reply};
 use crate::clock::Clock;
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 
@@ -24,11 +24,6 @@ const PAGES_MAX: usize = 1000;
 
 /// The provider over HTTP, without its restores.
 pub struct HttpProvider {
-    api: Api,
-}
-
-/// The provider's restores over HTTP, and nothing else.
-pub struct HttpRestorer {
     api: Api,
 }
 
@@ -106,7 +101,7 @@ fn endpoints(kind: Kind) -> (Endpoint, Endpoint) {
     }
 }
 
-fn json(body: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(body: &impl Serialize) -> Vec<u8> {
     // Numbers and texts always can be written.
     serde_json::to_vec(body).unwrap_or_default()
 }
@@ -153,38 +148,6 @@ impl Provider for HttpProvider {
             Err(error) => Err(error),
         };
         Reply { result, date: reply.date }
-    }
-}
-
-impl HttpRestorer {
-    /// Makes the client; sends nothing.
-    ///
-    /// # Errors
-    /// As [`HttpProvider::new`].
-    pub fn new(
-        settings: &HttpSettings,
-        token: TokenSource,
-        clock: Arc<dyn Clock>,
-        observer: Arc<dyn Observer>,
-    ) -> Result<HttpRestorer, SetupError> {
-        Ok(HttpRestorer { api: Api::new(settings, token, clock, observer)? })
-    }
-}
-
-impl Restorer for HttpRestorer {
-    async fn restore_snapshot(&self, snapshot: ItemId) -> Reply<Restoring> {
-        let endpoint = Endpoint::SnapshotRestore;
-        let url = self.api.url(endpoint, snapshot.0);
-        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: Vec::new() };
-        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(Some(snapshot), None, body))).await
-    }
-
-    async fn restore_backup(&self, server: ServerId, backup: ItemId) -> Reply<Restoring> {
-        let endpoint = Endpoint::ServerRestore;
-        let url = self.api.url(endpoint, server.0);
-        let body = json(&RestoreBody { backup_id: backup.0 });
-        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body };
-        self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(None, Some(server), body))).await
     }
 }
 

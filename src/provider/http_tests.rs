@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::SystemClock;
 use crate::domain::inventory::{Defect, Status};
+use crate::provider::restore::{HttpRestorer, Restorer, Restoring};
 use crate::provider::testing::{Act, Fake, answer, ok};
 use crate::provider::{Code, Exchange};
 

@@ -15,6 +15,7 @@ mod gate;
 mod gather;
 mod http;
 mod page;
+pub mod restore;
 mod retry_after;
 mod text;
 mod token;
@@ -32,7 +33,7 @@ use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerList
 pub use client::{HttpSettings, SetupError};
 pub use error::ProviderError;
 pub use exchange::{Code, Endpoint, Exchange, Method, Observer};
-pub use http::{HttpProvider, HttpRestorer};
+pub use http::HttpProvider;
 pub use token::TokenSource;
 
 /// What became of one call.
@@ -82,22 +83,4 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Deletes an item. Irreversible.
     fn delete(&self, kind: Kind, item: ItemId) -> impl Future<Output = Reply<Deleted>> + Send;
-}
-
-/// What the provider says when it begins a restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restoring {
-    /// The server that is being overwritten, where the answer names it.
-    pub server: Option<ServerId>,
-    /// The provider's words, made safe to print; may be empty.
-    pub message: String,
-}
-
-/// Restores: apart from [`Provider`], so that the daemon's path cannot reach them. Each overwrites all data of a server.
-pub trait Restorer: Send + Sync + 'static {
-    /// Puts a snapshot back on its server.
-    fn restore_snapshot(&self, snapshot: ItemId) -> impl Future<Output = Reply<Restoring>> + Send;
-
-    /// Puts a backup on a server.
-    fn restore_backup(&self, server: ServerId, backup: ItemId) -> impl Future<Output = Reply<Restoring>> + Send;
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::restore::Restoring;
 use super::text::{MESSAGE_CHARS_MAX, printable};
-use super::{Account, ProviderError, Restoring};
+use super::{Account, ProviderError};
 use crate::domain::inventory::{Item, ItemId, Kind, Opaque, Server, ServerId, Status};
 use crate::domain::text::Description;
 

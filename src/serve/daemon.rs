@@ -185,6 +185,7 @@ impl<P: Provider> Daemon<P> {
         for notice in self.parts.driver.turn(input) {
             match notice {
                 Notice::Finished(report) => self.parts.clients.finished(report, self.parts.driver.controller().faults()),
+                Notice::Ordered(report) => self.parts.clients.ordered(report),
                 Notice::Stopped => ending = Some(Ending::Drained),
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::landmark::Landmark;
+use super::promises::Promises;
 use super::sequence::{Sequence, passed_over};
 use crate::controller::{Input, Setup};
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
@@ -94,6 +95,7 @@ pub(super) struct Conduct {
     /// Creates, the same.
     doubtful_creates: BTreeSet<OpId>,
     sequence: Sequence,
+    pub promises: Promises,
     pub landmarks: BTreeSet<Landmark>,
 }
 
@@ -150,6 +152,7 @@ impl Conduct {
         self.undecided_deletes.clear();
         self.made.clear();
         self.sequence.forget();
+        self.promises = Promises::default();
         let sent = std::mem::take(&mut self.sent);
         sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
     }
@@ -377,9 +380,12 @@ impl Conduct {
             wrong.push(format!("I8: {item} goes while the delete of {other} is undecided"));
         }
         wrong.extend(self.doubt(scene, server, kind, item));
+        wrong.extend(self.promises.broken_by(server, kind, item, scene.wall));
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
-            wrong.extend(passed_over(scene, |id| ground.shown.iter().any(|shown| shown.id == id && shown.complete), found));
+            let free = |other| !self.promises.is_held(kind, other, scene.wall);
+            let was_complete = |id| ground.shown.iter().any(|shown| shown.id == id && shown.complete);
+            wrong.extend(passed_over(scene, was_complete, found, free));
         }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::conduct::Conduct;
 use super::hooks::HookWatch;
 use crate::clock::{Mono, Now};
-use crate::controller::{Controller, Mode, RequestReport, SLEEP_MAX, Setup};
+use crate::controller::{Controller, Mode, OrderReport, RequestReport, SLEEP_MAX, Setup};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalError, MemoryJournal, Recall, Recollection};
 
@@ -50,6 +50,8 @@ pub struct Host {
     pub facts: Vec<(Timestamp, Fact)>,
     /// The requests that it has done with.
     pub reports: Vec<RequestReport>,
+    /// What became of orders.
+    pub ordered: Vec<OrderReport>,
     /// How many calls of each sort it has made.
     pub calls: BTreeMap<&'static str, u64>,
     /// How many inputs it was given.
@@ -91,6 +93,7 @@ impl Host {
             stopped: false,
             facts: Vec::new(),
             reports: Vec::new(),
+            ordered: Vec::new(),
             calls: BTreeMap::new(),
             turns: 0,
             commands: 0,

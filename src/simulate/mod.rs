@@ -15,6 +15,7 @@ mod host;
 mod landmark;
 mod measure;
 mod play;
+mod promises;
 mod sequence;
 mod suggest;
 mod trouble;

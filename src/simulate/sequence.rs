@@ -95,8 +95,13 @@ impl Sequence {
 }
 
 /// Where a policy keeps the last ones only, the oldest goes first, whatever its number: whether an item goes before an older one of ours that was shown
-/// as complete. The second item of a slot may go at any time.
-pub(super) fn passed_over(scene: Scene<'_>, was_complete: impl Fn(ItemId) -> bool, item: &Item) -> Option<String> {
+/// as complete, and is free to go. The second item of a slot may go at any time.
+pub(super) fn passed_over(
+    scene: Scene<'_>,
+    was_complete: impl Fn(ItemId) -> bool,
+    item: &Item,
+    free: impl Fn(ItemId) -> bool,
+) -> Option<String> {
     let wanted = &scene.setup.wanted;
     let by_time = wanted
         .policies
@@ -117,6 +122,6 @@ pub(super) fn passed_over(scene: Scene<'_>, was_complete: impl Fn(ItemId) -> boo
     };
     let protected = |id: ItemId| wanted.entries.iter().any(|entry| entry.protect_ids.contains(&id));
     let older = |other: &&Item| (other.created_at, other.id) < (item.created_at, item.id);
-    let mut stays = others().filter(older).filter(|other| was_complete(other.id) && ours(other) && !protected(other.id));
+    let mut stays = others().filter(older).filter(|other| was_complete(other.id) && ours(other) && !protected(other.id) && free(other.id));
     stays.next().map(|other| format!("I9: {} goes before {}, which is older", item.id, other.id))
 }

@@ -358,6 +358,10 @@ impl World {
                     host.facts.push((now, fact));
                 }
             }
+            Command::Ordered(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| {
+                host.conduct.promises.given(&report);
+                host.ordered.push(report.clone());
+            }),
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
             Command::Hook(call) => self.begin_hook(place, process, call, dies),
             Command::StopHook(op) => self.stop_hook(place, op),

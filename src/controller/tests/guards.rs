@@ -11,7 +11,7 @@ use crate::simulate::{On, Trouble};
 
 use super::super::{Mode, Request, Select, What};
 use super::world::{START, World};
-use super::{DAY, MINUTE, one, refreshed_seldom};
+use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 type Mistake = fn(&mut Plan);
 
@@ -252,6 +252,10 @@ fn on_doubt_nothing_goes_even_if_the_planner_does_not_know_of_it() {
         let mut world = World::on(&one("keep: {last: 2}").replace("id: 1,", "id: 1, name: web-1,"), account, Mode::Daemon);
         world.run_until("2026-03-04T02:59:00Z");
         let (made, gone) = done(&world);
+        if what == "a restore" {
+            // Before that, nothing would be made.
+            assert!(world.run_until_that(HOUR, |world| done(world).0 == made + 1));
+        }
         doubt(&mut world);
         if what == "an incomplete listing" {
             world.always(On::Lists, Trouble::Incomplete);

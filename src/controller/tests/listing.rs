@@ -7,6 +7,7 @@ use crate::domain::report::Standing;
 use crate::emulator::{Item, Progress, Server};
 use crate::simulate::{On, Trouble};
 
+use super::super::{Request, Select, What};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -141,19 +142,34 @@ fn a_name_is_also_known_from_the_items_where_the_servers_are_not_told() {
 }
 
 #[test]
-fn a_server_that_is_being_restored_loses_nothing() {
+fn a_server_that_is_being_restored_is_left_alone() {
     let mut world = World::new(&one("keep: {last: 2}"));
     world.run_for(DAY * 2);
     let now = world.true_now();
     let restoring = Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") };
     world.twin.account.add_server(restoring, now);
     world.run_for(DAY * 2);
-    assert_eq!((world.watch.created_by_us().len(), world.calls("delete")), (4, 0));
+    assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
     assert_eq!(problems(&world), [Reason::Restoring]);
+    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false } };
+    assert_eq!(world.ask(request).targets[0].result, RunResult::Blocked);
     let now = world.true_now();
     world.twin.account.add_server(Server::active(1, "web-1"), now);
     world.run_for(DAY * 3);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+}
+
+/// After a start the items may be listed before the servers are.
+#[test]
+fn nothing_is_made_before_it_was_asked_whether_the_server_is_being_restored() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_until("2026-03-03T02:59:00Z");
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    world.fault(On::Servers, 1..=2, Trouble::Refused(Trouble::status(500)));
+    world.restart(MINUTE * 2);
+    world.run_for(HOUR);
+    assert_eq!((world.calls("create"), problems(&world)), (2, vec![Reason::Restoring]));
 }
 
 #[test]
@@ -298,7 +314,7 @@ fn a_restore_is_remembered_where_the_servers_are_not_told_any_more() {
     assert_eq!(problems(&world), [Reason::Restoring]);
     world.always(On::Servers, Trouble::Refused(Trouble::status(404)));
     world.run_for(MINUTE * 20);
-    assert_eq!((world.calls("create"), world.calls("delete")), (5, 1));
+    assert_eq!((world.calls("create"), world.calls("delete")), (4, 1));
     // It cannot have taken as long as this.
     world.run_for(HOUR * 30);
     assert_eq!(problems(&world), []);

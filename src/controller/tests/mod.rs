@@ -13,6 +13,7 @@ mod journal;
 mod listing;
 mod requests;
 mod room;
+mod standing;
 mod steady;
 mod world;
 

@@ -73,13 +73,19 @@ impl Run {
         if known.creates >= CREATES_MAX {
             return self.fail(step, Reason::CreateFailed, format!("{CREATES_MAX} creates were sent for it already"));
         }
+        if ctx.server.restoring {
+            let detail = "the server is being restored; nothing is made there meanwhile".to_owned();
+            return self.block(step, Problem { reason: Reason::Restoring, detail });
+        }
         if !ctx.permit {
             return self.plan_later(ctx, Want { permit: true, ..Want::default() });
         }
         let policy = &self.hand_policy(policy);
         let freeze = self.freeze(ctx, view);
         let full = view.used() >= u64::from(ctx.wanted.limits.of(policy.kind));
-        if full && !Self::servers_are_fresh(ctx) && self.look_again() {
+        // After a start the items may be known before it is told whether the server is being restored.
+        let unseen = ctx.server.told && ctx.server.seen.is_none();
+        if (unseen || full && !Self::servers_are_fresh(ctx)) && self.look_again() {
             let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
             return self.plan_later(ctx, Want { servers, ..Want::default() });
         }

@@ -33,6 +33,7 @@ fn batch(number: u64) -> Vec<Record> {
         missed(number % 3, seconds, seconds),
         Record::TargetSeen { server: crate::domain::inventory::ServerId(number), kind: crate::domain::inventory::Kind::Backup, at: at(0) },
         hooks_begun(1000 + number, number % 3, seconds),
+        hold(2000 + number, item, number % 3, seconds),
     ];
     batch.extend(number.is_multiple_of(2).then(|| hooks_ended(1000 + number, seconds + 4)));
     batch

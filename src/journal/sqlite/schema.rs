@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher13;
 
 use super::super::JournalError;
 use super::super::fold::Counters;
-use super::super::rows::{CreateRow, DeleteRow, HooksRow, RunRow, TargetRow};
+use super::super::rows::{CreateRow, DeleteRow, HooksRow, OrderRow, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values, fetch, put, verify};
 use super::files::Files;
 use super::tables::MissedRow;
@@ -18,8 +18,8 @@ const APPLICATION_ID: u32 = 0x534E_5057;
 /// The schema that this program writes.
 pub(super) static CURRENT: Schema = Schema {
     version: 2,
-    tables: concat!(include_str!("schema.sql"), include_str!("hooks.sql")),
-    steps: &[Step { from: 1, change: |transaction| Ok(transaction.execute_batch(include_str!("hooks.sql"))?) }],
+    tables: concat!(include_str!("schema.sql"), include_str!("version2.sql")),
+    steps: &[Step { from: 1, change: |transaction| Ok(transaction.execute_batch(include_str!("version2.sql"))?) }],
 };
 
 /// A version of the file and the way to it.
@@ -129,6 +129,7 @@ fn check_rows(connection: &Connection) -> Result<(), JournalError> {
     verify::<RunRow>(connection)?;
     verify::<TargetRow>(connection)?;
     verify::<HooksRow>(connection)?;
+    verify::<OrderRow>(connection)?;
     verify::<MissedRow>(connection)
 }
 

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
 
 use super::super::JournalError;
-use super::super::rows::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, Recollection, RunRow};
+use super::super::rows::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, OrderRow, Recollection, RunRow};
 use super::cells::{Stored, fetch, for_each, time_text};
 use super::schema;
 use super::tables::MissedRow;
-use crate::domain::record::{OpId, RunId, SlotsMissed, Subject};
+use crate::domain::record::{OpId, RunId, SlotsMissed};
 
 /// The creates that matter, `?1` being "since".
 const CREATES: &str = "state IN ('intended', 'accepted')
@@ -50,6 +50,7 @@ pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result
         targets: fetch(&transaction, "", [])?,
         missed: missed.into_iter().map(|row| row.missed).collect(),
         hooks: fetch(&transaction, "WHERE ended_seq IS NULL ORDER BY seq", [])?,
+        orders: fetch(&transaction, "WHERE until >= ?1 ORDER BY seq", [&since])?,
         fresh: counters.is_fresh(),
         set_aside: None,
     };
@@ -67,6 +68,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<
         format!("DELETE FROM deletes WHERE NOT ({DELETES})"),
         format!("DELETE FROM runs WHERE NOT ({RUNS} OR at >= ?1)"),
         "DELETE FROM hooks WHERE ended_seq IS NOT NULL AND at < ?1".to_owned(),
+        "DELETE FROM orders WHERE until < ?1 AND at < ?1".to_owned(),
         format!("DELETE FROM missed WHERE NOT ({NEWEST_MISSED} OR at >= ?1)"),
     ];
     let mut count = 0;
@@ -79,28 +81,24 @@ pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<
 /// The newest rows that the filter admits, all from one moment.
 pub(super) fn history(connection: &mut Connection, filter: &HistoryFilter) -> Result<HistoryRows, JournalError> {
     let transaction = connection.transaction()?;
-    let missed: Vec<MissedRow> = newest(&transaction, filter, |row: &MissedRow| (&row.missed.subject, row.missed.at))?;
+    let missed: Vec<MissedRow> = newest(&transaction, filter, |row: &MissedRow| filter.admits(&row.missed.subject, row.missed.at))?;
     let rows = HistoryRows {
-        creates: newest(&transaction, filter, |row: &CreateRow| (&row.intent.subject, row.intent.at))?,
-        deletes: newest(&transaction, filter, |row: &DeleteRow| (&row.intent.subject, row.intent.at))?,
-        runs: newest(&transaction, filter, |row: &RunRow| (&row.start.subject, row.start.at))?,
+        creates: newest(&transaction, filter, |row: &CreateRow| filter.admits(&row.intent.subject, row.intent.at))?,
+        deletes: newest(&transaction, filter, |row: &DeleteRow| filter.admits(&row.intent.subject, row.intent.at))?,
+        runs: newest(&transaction, filter, |row: &RunRow| filter.admits(&row.start.subject, row.start.at))?,
         missed: missed.into_iter().map(|row| row.missed).collect::<Vec<SlotsMissed>>(),
+        orders: newest(&transaction, filter, |row: &OrderRow| filter.admits_order(&row.order))?,
     };
     transaction.commit()?;
     Ok(rows)
 }
 
-fn newest<T: Stored>(
-    connection: &Connection,
-    filter: &HistoryFilter,
-    key: impl Fn(&T) -> (&Subject, Timestamp),
-) -> Result<Vec<T>, JournalError> {
+fn newest<T: Stored>(connection: &Connection, filter: &HistoryFilter, admits: impl Fn(&T) -> bool) -> Result<Vec<T>, JournalError> {
     let mut rows = Vec::new();
     // Empty, so below every time: all rows.
     let since = filter.since.map(time_text).unwrap_or_default();
     for_each(connection, "WHERE at >= ?1 ORDER BY seq DESC", [since], |row: T| {
-        let (subject, at) = key(&row);
-        if rows.len() < filter.rows_max && filter.admits(subject, at) {
+        if rows.len() < filter.rows_max && admits(&row) {
             rows.push(row);
         }
         rows.len() < filter.rows_max

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::super::JournalError;
 use super::super::fold::Store;
-use super::super::rows::{CreateRow, DeleteRow, HooksRow, RunRow, TargetRow};
+use super::super::rows::{CreateRow, DeleteRow, HooksRow, OrderRow, RunRow, TargetRow};
 use super::cells::{Stored, fetch, put, put_first};
 use super::tables::MissedRow;
 use crate::domain::inventory::{ItemId, Kind};
@@ -53,6 +53,14 @@ impl Store for Rows<'_> {
     }
 
     fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
+        put(self.0, row)
+    }
+
+    fn order(&mut self, op: OpId) -> Result<Option<OrderRow>, JournalError> {
+        self.by_number("op", op.0)
+    }
+
+    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError> {
         put(self.0, row)
     }
 

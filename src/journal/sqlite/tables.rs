@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::super::JournalError;
-use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, RunEnd, RunRow, TargetRow};
+use super::super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, OrderRow, RunEnd, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::policy::Hook;
 use crate::domain::problem::{Problem, Reason, RunResult};
 use crate::domain::record::{CreateIntent, DeleteIntent, DeleteWhen, HooksBegun, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
+use crate::domain::standing::{HeldItem, Selection, Standing, StandingOrder};
 
 impl Stored for CreateRow {
     const TABLE: Table = Table {
@@ -193,6 +194,84 @@ fn read_hook(values: &mut Values) -> Result<Option<Hook>, JournalError> {
         }
         _ => Err(values.wrong("half a hook")),
     }
+}
+
+impl Stored for OrderRow {
+    const TABLE: Table = Table {
+        name: "orders",
+        columns: "op, seq, what, server, server_name, kind, item, item_name, servers, policies, kinds, until, reason, ordered_by, at",
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        let order = &self.order;
+        cells.number(order.op.0);
+        cells.number(self.seq);
+        cells.text(order.what.as_str());
+        let (server, held, selection) = match &order.what {
+            Standing::Pause(selection) | Standing::Resume(selection) => (None, None, Some(selection)),
+            Standing::Hold(held) | Standing::Release(held) => (Some((held.server, Some(&held.server_name))), Some(held), None),
+            Standing::NoDeletes { server, server_name } => (Some((*server, Some(server_name))), None, None),
+            Standing::Deletes { server } => (Some((*server, None)), None, None),
+        };
+        cells.number_or_null(server.map(|(id, _)| id.0));
+        cells.text_or_null(server.and_then(|(_, name)| name).map(|name| &**name));
+        cells.text_or_null(held.map(|held| held.kind.as_str()));
+        cells.number_or_null(held.map(|held| held.item.0));
+        cells.text_or_null(held.and_then(|held| held.name.as_deref()));
+        cells.text_or_null(selection.map(|selection| texts(&selection.servers)).as_deref());
+        cells.text_or_null(selection.map(|selection| texts(&selection.policies)).as_deref());
+        let kinds = selection.map(|selection| selection.kinds.iter().map(|kind| kind.as_str().into()).collect::<Vec<_>>());
+        cells.text_or_null(kinds.map(|kinds| texts(&kinds)).as_deref());
+        cells.time(order.until);
+        cells.text(&order.reason);
+        cells.text(&order.by);
+        cells.time(order.at);
+    }
+
+    fn read(values: &mut Values) -> Result<OrderRow, JournalError> {
+        let (op, seq) = (OpId(values.number()?), values.number()?);
+        let what = values.text()?;
+        let (id, server_name) = (values.number_or_null()?.map(ServerId), values.text_or_null()?);
+        let server = id.zip(server_name);
+        let (kind, item, name) = (values.text_or_null()?, values.number_or_null()?.map(ItemId), values.text_or_null()?);
+        let kind = kind.as_deref().and_then(kind_from_word);
+        let lists = [read_texts(values)?, read_texts(values)?, read_texts(values)?];
+        let held = server.clone().zip(kind.zip(item));
+        let held = held.map(|((server, server_name), (kind, item))| HeldItem { kind, item, name, server, server_name });
+        let [Some(servers), Some(policies), Some(kinds)] = lists else {
+            let what = match (&*what, held, server) {
+                ("hold", Some(held), _) => Standing::Hold(held),
+                ("release", Some(held), _) => Standing::Release(held),
+                ("no_deletes", None, Some((server, server_name))) => Standing::NoDeletes { server, server_name },
+                ("deletes", None, None) => Standing::Deletes { server: id.ok_or_else(|| values.wrong("no server"))? },
+                _ => return Err(values.wrong("half an order")),
+            };
+            return read_order(values, op, seq, what);
+        };
+        let kinds: Option<Vec<Kind>> = kinds.iter().map(|kind| kind_from_word(kind)).collect();
+        let selection = Selection { servers, policies, kinds: kinds.ok_or_else(|| values.wrong("a kind is not known"))? };
+        let what = match &*what {
+            "pause" => Standing::Pause(selection),
+            "resume" => Standing::Resume(selection),
+            _ => return Err(values.wrong("an order about nothing")),
+        };
+        read_order(values, op, seq, what)
+    }
+}
+
+fn read_order(values: &mut Values, op: OpId, seq: u64, what: Standing) -> Result<OrderRow, JournalError> {
+    let order = StandingOrder { op, what, until: values.time()?, reason: values.text()?, by: values.text()?, at: values.time()? };
+    Ok(OrderRow { order, seq })
+}
+
+/// `["web-*","db-01"]`
+fn texts(list: &[Box<str>]) -> String {
+    serde_json::json!(list).to_string()
+}
+
+fn read_texts(values: &mut Values) -> Result<Option<Vec<Box<str>>>, JournalError> {
+    let list = values.text_or_null()?.map(|text| serde_json::from_str(&text));
+    list.transpose().map_err(|_| values.wrong("a selection is no list of texts"))
 }
 
 impl Stored for TargetRow {

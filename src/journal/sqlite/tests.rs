@@ -266,7 +266,7 @@ fn an_older_file_is_brought_up_to_date_and_a_copy_kept() {
     assert_eq!(creates(&mut open(elsewhere.path())), [1], "the copy is a whole journal of the older version");
 }
 
-/// The journal before it knew of hooks.
+/// The journal before it knew of hooks and of orders that stand.
 static WITHOUT_HOOKS: Schema = Schema { version: 1, tables: include_str!("schema.sql"), steps: &[] };
 
 #[test]
@@ -290,7 +290,11 @@ fn a_file_of_version_1_is_brought_up_to_date() {
     assert_eq!((creates(&mut journal), before.set_aside, before.hooks), (vec![1], None, vec![]));
     journal.append(&[hooks_begun(2, 1, 5)]).unwrap();
     drop(journal);
-    assert_eq!(open(folder.path()).load(at(0)).unwrap().hooks.len(), 1);
+    let mut journal = open(folder.path());
+    assert_eq!(journal.load(at(0)).unwrap().hooks.len(), 1);
+    journal.append(&[hold(3, 801, 1, 5)]).unwrap();
+    drop(journal);
+    assert_eq!(open(folder.path()).load(at(0)).unwrap().orders.len(), 1);
     assert!(folder.path().join("journal.v1.sqlite3").is_file());
 }
 

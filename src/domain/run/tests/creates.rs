@@ -51,6 +51,19 @@ fn a_slot_that_somebody_took_after_room_was_made_is_not_filled_twice() {
 }
 
 #[test]
+fn a_server_that_is_being_restored_gets_no_item() {
+    let mut story = Story::new("last=5");
+    story.restoring = true;
+    assert_eq!(story.show(&some(2)), ["end blocked restoring"]);
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    story.recorded();
+    story.deleted();
+    story.restoring = true;
+    assert_eq!(story.show(&some(5)[1..]), ["delete gone", "end blocked restoring"], "it has begun after room was made");
+}
+
+#[test]
 fn refuse_blocks_at_the_cap() {
     let mut story = Story::new("last=4");
     story.policy.as_mut().unwrap().at_cap = AtCap::Refuse;
