@@ -1,7 +1,5 @@
 //! Pauses and holds, as people order them: what comes of them at the provider.
 
-use snapwarden::domain::inventory::Kind;
-
 use super::stage::{KEEP_FOUR, Stage};
 
 /// The words of the newest entries of the history, the newest last.
@@ -87,8 +85,9 @@ async fn a_slip_of_the_pen_is_no_order() {
 #[tokio::test]
 async fn beside_a_daemon_it_is_the_daemon_that_keeps_to_them() {
     let (stage, ours) = Stage::holding(5).await;
-    stage.configure("keep: {last: 5}\n      leave_free: 0");
-    let daemon = stage.serve().await;
+    let web = "    snapshots: {schedule: \"@yearly\", keep: {last: 5}, leave_free: 0}\n";
+    stage.configure(&format!("policies:\n  web:\n{web}servers:\n  - {{id: 1, name: web-01, policy: web}}\n"));
+    let mut daemon = stage.serve().await;
     let oldest = ours[0].to_string();
     let held = stage.command_ends(&["hold", "snapshot", &oldest, "--for", "14d"]).await.exits(0);
     assert!(held.stdout.starts_with("held until "), "{held:#?}");
@@ -101,7 +100,8 @@ async fn beside_a_daemon_it_is_the_daemon_that_keeps_to_them() {
     assert_eq!(skipped["targets"][0]["result"], "skipped");
     stage.command_ends(&["release", "snapshot", "999"]).await.exits(1);
     assert_eq!((stage.created(), stage.deleted().len()), (1, 1));
-    daemon.kill().await;
+    daemon.kill();
+    drop(daemon);
 
     let daemon = stage.serve().await;
     stage.command_ends(&["release", "snapshot", &oldest]).await.exits(0);
