@@ -21,6 +21,7 @@ use super::app::App;
 use super::exit::{Exit, Failure};
 use super::orders::{self, apply, by, check_account, find, held_item, list, unanswered};
 use super::output;
+use super::progress::{Progress, State};
 use super::select::server;
 use super::signals::{self, Signal};
 
@@ -284,6 +285,7 @@ impl Follow<'_> {
         let every = self.app.config.provider.poll_every;
         let begun = self.app.clock.now().mono;
         let mut seen = false;
+        let mut progress = Following::new(&self.intent.held);
         for look in 1..=LOOKS_UNTIL_OVER {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
@@ -292,8 +294,8 @@ impl Follow<'_> {
                     return Err(Failure::new(Exit::Interrupted, text).hint(Some(how_to_find_out(self.intent))));
                 }
             }
-            let status = self.status().await?;
-            progress(self.app.clock.now().mono.since(begun), status.as_ref().map_or("unknown", |server| &server.status));
+            let status = self.status(&progress).await?;
+            progress.tell(status.as_ref().map_or("unknown", |server| &server.status), self.app.clock.now().mono.since(begun));
             match status {
                 Some(server) if server.is_restoring() => seen = true,
                 Some(server) if seen => return over(&server),
@@ -306,12 +308,12 @@ impl Follow<'_> {
     }
 
     /// The server as it is shown; none: this look showed nothing, which may pass.
-    async fn status(&self) -> Result<Option<Server>, Failure> {
+    async fn status(&self, progress: &Following) -> Result<Option<Server>, Failure> {
         match self.provider.servers().await.result {
             Ok(listing) => Ok(listing.servers.into_iter().find(|server| server.id == self.intent.held.server)),
             Err(error) if error.is_auth() => Err(unanswered("follow the server's status", &error).hint(Some(how_to_find_out(self.intent)))),
             Err(error) => {
-                eprintln!("warning: failed to list the servers: {error}");
+                progress.warn(&format!("failed to list the servers: {error}"));
                 Ok(None)
             }
         }
@@ -328,15 +330,39 @@ impl Follow<'_> {
     }
 }
 
+/// What is told while the end is waited for: on a terminal a line that turns, elsewhere a line whenever the status has changed.
+struct Following {
+    progress: Progress,
+    label: String,
+    last: String,
+}
+
+impl Following {
+    fn new(held: &HeldItem) -> Following {
+        Following { progress: Progress::new(), label: format!("{} ({})", held.server_name, held.server), last: String::new() }
+    }
+
+    fn tell(&mut self, status: &str, elapsed: Duration) {
+        let state = if self.last == status { State::Detail } else { State::Step };
+        status.clone_into(&mut self.last);
+        self.progress.tell(&self.label, state, &format!("the server is {status}"), elapsed);
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.tell(&self.label, State::Warning, text, Duration::ZERO);
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.progress.end();
+    }
+}
+
 fn over(server: &Server) -> Result<Exit, Failure> {
     let (name, status) = (printable(&server.name), printable(&server.status));
     output::write(&format!("the restore is over; {name} is {status}\n"))?;
     Ok(Exit::Done)
-}
-
-/// Tells how far it is.
-fn progress(elapsed: Duration, status: &str) {
-    eprintln!("{:>4} s: {}", elapsed.as_secs(), printable(status));
 }
 
 fn how_to_find_out(intent: &Intent) -> String {

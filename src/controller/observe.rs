@@ -317,6 +317,9 @@ impl Controller {
     /// Tells what has become wrong with a target, and what is over.
     pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
         if self.targets.get(&key).is_some_and(|state| state.told.is_empty() && self.is_well(now, key, state)) {
+            // Whatever can be wrong with a target has to be asked for there, too.
+            #[cfg(test)]
+            assert_eq!(self.problems_of(now, key), Vec::new());
             return;
         }
         let current = self.problems_of(now, key);

@@ -77,9 +77,9 @@ impl Reason {
                 action: "Narrow one of the entries, add an `exclude`, or give the server an entry with its `id`.",
             },
             Reason::Restoring => Advice {
-                meaning: "The server is being overwritten by a restore.",
-                meanwhile: "Nothing is deleted there until it is over.",
-                action: "Nothing, if it was meant: it takes 5 to 15 minutes. If it was not, ask at once who began it.",
+                meaning: "The server is being overwritten by a restore, or was not long ago.",
+                meanwhile: "Nothing is made or deleted there until it is over; after `snapwarden restore`, nothing is deleted there for 7 days.",
+                action: "Nothing, if it was meant: it takes 5 to 15 minutes. If it was not, ask at once who began it. `snapwarden release deletes` ends the 7 days.",
             },
             Reason::UnknownStatus => Advice {
                 meaning: "An item has a status that this version does not know.",
@@ -98,7 +98,7 @@ impl Reason {
             },
             Reason::HookFailed => Advice {
                 meaning: "A hook of the policy ended with an error or ran out of time.",
-                meanwhile: "With `on_failure: abort` nothing was made; with `continue` it was made all the same. `after` runs whenever `before` was begun.",
+                meanwhile: "With `on_failure: abort` nothing was made; with `continue` it was made all the same. `after` always runs, and is tried 5 times where it fails.",
                 action: "Run the command by hand as the daemon's user, look at its output in the log, and see that nothing is left frozen on the server.",
             },
             Reason::MarkLost => Advice {
@@ -107,9 +107,9 @@ impl Reason {
                 action: "Put the description back. If the item is to be a person's own from here on, put its number under `protect_ids`.",
             },
             Reason::Paused => Advice {
-                meaning: "An operator has paused this server until the time shown.",
+                meaning: "An operator has paused this server until the time shown: by `snapwarden pause`, or by `paused_until` in the configuration.",
                 meanwhile: "No runs are made. It ends by itself; a run that can still be made up for is then made at once.",
-                action: "Nothing, if that is still meant. To end it earlier, take `paused_until` out and reload.",
+                action: "Nothing, if that is still meant. To end it earlier: `snapwarden resume`, or take `paused_until` out and reload.",
             },
         }
     }

@@ -74,11 +74,13 @@ async fn what_is_no_journal_is_set_aside_and_told() {
 #[tokio::test]
 async fn changed_bytes_make_no_twins_and_delete_nothing() {
     let (stage, ids, bytes) = served().await;
+    // Much of a young journal is empty pages, where nothing is changed by it.
+    let full: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] != 0).collect();
     for mut seed in 1..=12_u64 {
         let what = format!("seed {seed}");
         let mut spoilt = bytes.clone();
         for _ in 0..3 {
-            let place = usize::try_from(next(&mut seed) % bytes.len() as u64).unwrap();
+            let place = full[usize::try_from(next(&mut seed) % full.len() as u64).unwrap()];
             spoilt[place] ^= 1 << (next(&mut seed) % 8);
         }
         spoil(&stage, &spoilt);

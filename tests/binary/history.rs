@@ -171,7 +171,10 @@ impl<'a> Judge<'a> {
         let mut listing = Listing { seq: request.seq, at: request.at, used: BTreeMap::new(), slots: BTreeSet::new() };
         for item in self.items.values().filter(|item| item.kind == kind) {
             *listing.used.entry(item.server).or_default() += usize::from(item.fills_a_slot());
-            listing.slots.insert(slot_of(item));
+            // One that has failed is of an order that is settled.
+            if item.progress != Progress::Failed {
+                listing.slots.insert(slot_of(item));
+            }
         }
         listing
     }
