@@ -79,7 +79,7 @@ impl Reason {
             Reason::Restoring => Advice {
                 meaning: "The server is being overwritten by a restore, or was not long ago.",
                 meanwhile: "Nothing is made or deleted there until it is over; after `snapwarden restore`, nothing is deleted there for 7 days.",
-                action: "Nothing, if it was meant: it takes 5 to 15 minutes. If it was not, ask at once who began it. `snapwarden release deletes` ends the 7 days.",
+                action: "Nothing, if it was meant: it takes 5 to 15 minutes. Else ask at once who began it. `snapwarden release deletes` ends the 7 days.",
             },
             Reason::UnknownStatus => Advice {
                 meaning: "An item has a status that this version does not know.",
@@ -98,7 +98,7 @@ impl Reason {
             },
             Reason::HookFailed => Advice {
                 meaning: "A hook of the policy ended with an error or ran out of time.",
-                meanwhile: "With `on_failure: abort` nothing was made; with `continue` it was made all the same. `after` always runs, and is tried 5 times where it fails.",
+                meanwhile: "With `on_failure: abort` nothing was made; with `continue` it was. `after` always runs, and is tried 5 times where it fails.",
                 action: "Run the command by hand as the daemon's user, look at its output in the log, and see that nothing is left frozen on the server.",
             },
             Reason::MarkLost => Advice {

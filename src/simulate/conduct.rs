@@ -133,9 +133,9 @@ impl Conduct {
     pub fn began(&mut self, past: &Recollection) {
         let open = |row: &&DeleteRow| row.state == DeleteState::Intended;
         let undecided: BTreeSet<ItemId> = past.deletes.iter().filter(open).map(|row| row.intent.item).collect();
-        for row in past.deletes.iter().filter(open) {
-            self.deletes.entry(row.intent.op).or_insert_with(|| Arc::clone(&row.intent));
-        }
+        // After a loss of the journal numbers are given anew: those of before mean nothing any more.
+        self.deletes.extend(past.deletes.iter().map(|row| (row.intent.op, Arc::clone(&row.intent))));
+        self.creates.extend(past.creates.iter().map(|row| (row.intent.op, Arc::clone(&row.intent))));
         self.undecided_deletes.retain(|_, item| undecided.contains(item));
         let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
         let there: BTreeSet<ItemId> = there.collect();
