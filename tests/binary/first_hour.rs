@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use super::stage::Stage;
 
 fn page() -> (PathBuf, String) {
@@ -86,8 +84,8 @@ async fn the_first_hour_goes_as_the_page_says() {
             let words: Vec<&str> = words[1..].iter().map(|word| if *word == "next.yaml" { next.to_str().unwrap() } else { word }).collect();
             let outcome = stage.command_ends(&words).await.exits(0);
             // What is made by hand is for the second in which it is asked for; the next command is to find another one.
-            let second = Timestamp::now().as_second();
-            stage.until("the next second has come", || !words.contains(&"run") || Timestamp::now().as_second() > second).await;
+            let second = stage.emulator.now().as_second();
+            stage.until("the next second has come", || !words.contains(&"run") || stage.emulator.now().as_second() > second).await;
             outcome.stderr + &outcome.stdout
         };
         let printed = places.iter().fold(printed, |printed, (here, there)| printed.replace(here, there));
