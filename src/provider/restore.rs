@@ -23,7 +23,7 @@ pub struct Restoring {
     pub message: String,
 }
 
-/// Restores: apart from [`Provider`], so that the daemon's path cannot reach them. Each overwrites all data of a server.
+/// Restores: apart from [`Provider`](crate::provider::Provider), so that the daemon's path cannot reach them. Each overwrites all data of a server.
 pub trait Restorer: Send + Sync + 'static {
     /// Puts a snapshot back on its server.
     fn restore_snapshot(&self, snapshot: ItemId) -> impl Future<Output = Reply<Restoring>> + Send;
@@ -41,7 +41,7 @@ impl HttpRestorer {
     /// Makes the client; sends nothing.
     ///
     /// # Errors
-    /// As [`HttpProvider::new`].
+    /// As [`HttpProvider::new`](crate::provider::HttpProvider::new).
     pub fn new(
         settings: &HttpSettings,
         token: TokenSource,

@@ -47,7 +47,7 @@ async fn colours_are_for_terminals_and_those_who_force_them() {
         let on_terminal = stage.command_ends_through(&ON_TERMINAL, command).await.exits(0).stdout;
         assert_eq!(on_terminal.contains("\u{1b}[1m"), is_table, "{command:?}: {on_terminal:?}");
     }
-    let dumb = ["bash", "-c", "export TERM=dumb; exec script -qefc \"exec $(printf '%q ' \"$@\")\" /dev/null", "bash"];
+    let dumb = ["bash", "-c", "export TERM=dumb; unset CI; exec script -qefc \"exec $(printf '%q ' \"$@\")\" /dev/null", "bash"];
     let shown = stage.command_ends_through(&dumb, &["status"]).await.exits(0).stdout;
     assert!(shown.contains("web-01") && !shown.contains('\u{1b}'), "{shown:?}");
 }
