@@ -14,6 +14,7 @@ pub mod emulator;
 pub mod fuzzing;
 pub mod journal;
 pub mod notices;
+pub mod outgoing;
 pub mod provider;
 pub mod runner;
 pub mod serve;

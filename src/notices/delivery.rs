@@ -7,6 +7,8 @@ use tokio::time::sleep;
 use tracing::{debug, error, warn};
 use url::Url;
 
+use crate::outgoing;
+
 /// How much is done for one notice.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -55,12 +57,12 @@ impl Courier {
     }
 
     async fn attempt(&mut self, url: &Url, body: Option<Vec<u8>>) -> Result<(), Refusal> {
-        let client = self.client(url.scheme() == "https").map_err(|error| Refusal { text: describe(error), is_final: true })?;
+        let client = self.client(url.scheme() == "https").map_err(|error| Refusal { text: outgoing::describe(error), is_final: true })?;
         let request = match body {
             Some(body) => client.post(url.clone()).header("content-type", "application/json").body(body),
             None => client.get(url.clone()),
         };
-        let answer = request.send().await.map_err(|error| Refusal { text: describe(error), is_final: false })?;
+        let answer = request.send().await.map_err(|error| Refusal { text: outgoing::describe(error), is_final: false })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -74,37 +76,8 @@ impl Courier {
         if let Some(client) = kept {
             return Ok(client.clone());
         }
-        // Fails only where one is installed already, which is then used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("snapwarden/", env!("CARGO_PKG_VERSION")))
-            .timeout(self.patience.timeout)
-            // Who is told stands in the configuration, and nowhere else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .tls_version_min(reqwest::tls::Version::TLS_1_2);
-        if !tls {
-            // The machine's CA certificates are not needed, and may be missing.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build()?;
+        let client = outgoing::client(tls).timeout(self.patience.timeout).build()?;
         *kept = Some(client.clone());
         Ok(client)
     }
-}
-
-/// The whole chain of what went wrong, without the address.
-fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

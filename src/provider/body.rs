@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
+use crate::outgoing;
+
 use super::error::ProviderError;
 use super::gather::Gather;
 use super::page::{Page, read_page};
@@ -48,17 +50,9 @@ impl Body {
     }
 }
 
-/// What the system says about an error of the HTTP client. Its address is left out: it is known, and a `next` link may hold anything.
+/// What the system says about an error of the HTTP client.
 pub(super) fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    printable(&text, MESSAGE_CHARS_MAX)
+    printable(&outgoing::describe(error), MESSAGE_CHARS_MAX)
 }
 
 fn broken(error: reqwest::Error) -> ProviderError {

@@ -21,6 +21,7 @@ use super::text::without_token;
 use super::token::TokenSource;
 use super::wire::read_message;
 use crate::clock::{Clock, Mono};
+use crate::outgoing;
 
 /// The longest time for a connection to come about, TLS included. Where the whole request has little time, half of that: a connection that fails
 /// is certain to have done nothing, a request that runs out of time is not.
@@ -294,26 +295,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn client(settings: &HttpSettings, tls: bool) -> Result<Client, SetupError> {
-    // Fails only where somebody has installed one before, which is then used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("snapwarden/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIME_MAX.min(settings.request_timeout / 2))
-        // A redirect would take the token elsewhere, or turn a POST into a GET.
-        .redirect(reqwest::redirect::Policy::none())
-        // The environment must not be able to send the token through somebody's proxy.
-        .no_proxy()
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        // A kept connection that the provider drops just as a POST goes out leaves it in doubt. A new one each time costs a handshake, at a few
-        // requests a second, and never that doubt.
-        .pool_max_idle_per_host(0)
-        .tls_version_min(reqwest::tls::Version::TLS_1_2);
-    if !tls {
-        // Only a loopback address is ever spoken to, in the open: the machine's CA certificates are not needed and may be missing.
-        builder = builder.tls_certs_only([]);
-    }
+    let builder = outgoing::client(tls).connect_timeout(CONNECT_TIME_MAX.min(settings.request_timeout / 2));
     builder.build().map_err(|error| SetupError::Client(describe(error)))
 }
 
