@@ -184,7 +184,10 @@ impl<P: Provider> Daemon<P> {
         let mut ending = None;
         for notice in self.parts.driver.turn(input) {
             match notice {
-                Notice::Finished(report) => self.parts.clients.finished(report, self.parts.driver.controller().faults()),
+                Notice::Finished(report) => {
+                    let (controller, now) = (self.parts.driver.controller(), self.parts.driver.now());
+                    self.parts.clients.finished(report, controller.faults(), || Metrics::render_gauges(&controller.report(now)));
+                }
                 Notice::Ordered(report) => self.parts.clients.ordered(report),
                 Notice::Stopped => ending = Some(Ending::Drained),
             }

@@ -12,6 +12,7 @@ mod control;
 mod crashes;
 mod daemon;
 mod damage;
+mod delivery;
 mod doubt;
 mod first_hour;
 mod floods;
