@@ -23,6 +23,7 @@ mod history_tests;
 mod hooks;
 mod kills;
 mod lists;
+mod manager;
 mod notices;
 mod orders;
 mod page;
