@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use snapwarden::emulator::{Effect, Emulator, EmulatorConfig, Item, Ledger, Rules};
+use snapwarden::domain::inventory::Kind;
+use snapwarden::emulator::{Effect, Emulator, EmulatorConfig, Fault, Item, Ledger, Rules};
 
 /// The emulated provider on loopback
 #[derive(Debug, Parser)]
@@ -29,11 +30,19 @@ struct Options {
     /// How long a snapshot or backup takes
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     takes: Duration,
+    /// A server whose snapshots and backups take longer, as ID=DURATION
+    #[arg(long = "slow", value_parser = slow)]
+    slow: Vec<(u64, Duration)>,
 }
 
 fn server(text: &str) -> Result<(u64, String), String> {
-    let (id, name) = text.split_once('=').ok_or("write ID=NAME")?;
+    let (id, name) = text.split_once('=').ok_or("write ID=…")?;
     Ok((id.parse().map_err(|error| format!("{id}: {error}"))?, name.to_owned()))
+}
+
+fn slow(text: &str) -> Result<(u64, Duration), String> {
+    let (id, takes) = server(text)?;
+    Ok((id, humantime::parse_duration(&takes).map_err(|error| format!("{takes}: {error}"))?))
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,6 +53,11 @@ async fn main() -> std::io::Result<()> {
     let emulator = Emulator::start(EmulatorConfig { port: options.port, token, ..EmulatorConfig::with_rules(rules) }).await?;
     for (id, name) in &options.servers {
         emulator.add_server(*id, name);
+    }
+    for (id, takes) in &options.slow {
+        for kind in Kind::ALL {
+            emulator.fault(Fault::on_create(kind).server(*id).takes(*takes));
+        }
     }
     let mut told = 0;
     loop {

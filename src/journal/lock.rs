@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::owner::give_to_owner_of;
+
 /// Proof that this process alone works on the state folder. Given back when dropped; the kernel does it for a process that dies.
 #[derive(Debug)]
 pub struct StateLock {
@@ -55,6 +57,7 @@ impl StateLock {
             Err(Errno::WOULDBLOCK) => return Err(LockError::Held { folder: folder.to_owned(), pid: read_pid(&mut file) }),
             Err(error) => return Err(failed(error.into())),
         }
+        give_to_owner_of(folder, &file);
         write_pid(&mut file).map_err(failed)?;
         Ok(StateLock { folder: folder.to_owned(), _file: file })
     }

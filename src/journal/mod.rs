@@ -10,6 +10,7 @@ mod fold;
 pub(crate) mod fuzzing;
 mod lock;
 mod memory;
+mod owner;
 mod rows;
 mod sqlite;
 mod thread;

@@ -52,12 +52,13 @@ fn log_run(fact: &Fact) {
             let lateness_ms = lateness.map(|lateness| millis(&lateness));
             target_line!(Level::DEBUG, target, run, slot = slot.map(tracing::field::display), lateness_ms, "run started");
         }
-        Fact::RunEnded { target, run, result, duration, created, deleted, error, .. } => {
+        Fact::RunEnded { target, run, slot, result, duration, created, deleted, error, .. } => {
             let error = error.as_deref().map(printable);
             target_line!(
                 level_of_run(*result),
                 target,
                 run,
+                slot = slot.map(tracing::field::display),
                 result = result.as_str(),
                 duration_ms = millis(duration),
                 created = created.len(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
+use crate::domain::hook::HookSide;
 use crate::domain::inventory::ItemId;
 use crate::domain::problem::{AccountReason, Problem, Reason};
 use crate::telemetry::{logging, samples};
@@ -81,6 +82,9 @@ fn all_facts() -> Vec<(Fact, &'static str)> {
         (Fact::ProblemCleared { target: target(), reason: Reason::Stuck }, "INFO"),
         (Fact::AccountProblemRaised { reason: AccountReason::Auth, detail: text() }, "WARN"),
         (Fact::AccountProblemCleared { reason: AccountReason::Auth }, "INFO"),
+        (Fact::HookStarted { target: target(), run, side: HookSide::Before }, "DEBUG"),
+        (Fact::HookEnded { target: target(), run, side: HookSide::Before, error: None, output: text() }, "INFO"),
+        (Fact::HookEnded { target: target(), run, side: HookSide::After, error: Some(text()), output: text() }, "ERROR"),
         (Fact::Note { target: Some(target()), text: text() }, "INFO"),
         (Fact::Note { target: None, text: text() }, "INFO"),
     ]
@@ -90,6 +94,24 @@ fn all_facts() -> Vec<(Fact, &'static str)> {
 fn every_fact_is_one_line_at_its_level() {
     for (fact, level) in all_facts() {
         assert_eq!(json(fact.clone())["level"], level, "{fact:?}");
+    }
+}
+
+/// Each line of `docs/logs.md` that begins with a message names all of its fields; those who read the JSON rely on it.
+#[test]
+fn every_message_and_field_is_documented() {
+    let page = include_str!("../../docs/logs.md");
+    for (fact, level) in all_facts() {
+        let line = json(fact);
+        let message = line["message"].as_str().unwrap();
+        let row = page.lines().find(|row| row.starts_with("| `") && row.split('|').nth(1).unwrap().contains(&format!("`{message}`")));
+        let row = row.unwrap_or_else(|| panic!("`{message}` is missing"));
+        let levels = row.split('|').nth(2).unwrap();
+        assert!(levels.contains(&level.to_lowercase()) || levels.contains("by result"), "{row}: {level}");
+        for field in line.as_object().unwrap().keys().filter(|field| !["timestamp", "level", "message"].contains(&field.as_str())) {
+            let is_target = ["server", "server_id", "kind", "policy"].contains(&field.as_str());
+            assert!(row.contains(&format!("`{field}`")) || (is_target && row.split('|').nth(3).unwrap().contains('T')), "{row}: {field}");
+        }
     }
 }
 

@@ -1,22 +1,24 @@
 //! Sets up the log: stderr always, files where a folder is given. Writing never blocks and never stops the program; what cannot be written is dropped.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::writer::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use super::text_line::TextLine;
+use super::log_file::LogFiles;
+use super::text_line::{JsonLine, TextLine};
+use crate::clock::SystemClock;
 
 /// Lines that wait to be written, for each place; beyond it they are dropped.
 const LINES_WAITING_MAX: usize = 16_384;
@@ -136,6 +138,7 @@ fn queue(writer: impl Write + Send + 'static, thread: &str) -> (NonBlocking, Wor
 
 fn stderr_layer(format: LogFormat, writer: NonBlocking, facts_are_told: bool) -> AnyLayer {
     let layer = match format {
+        LogFormat::Json if stderr_is_journal() => journal_json_layer(writer),
         LogFormat::Json => json_layer(writer),
         LogFormat::Text if stderr_is_journal() => {
             let lines = tracing_subscriber::fmt::layer().event_format(TextLine::for_journal());
@@ -168,17 +171,16 @@ fn json_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(writer: W) -> A
     lines.with_writer(writer).with_timer(SystemTime).with_target(false).log_internal_errors(false).boxed()
 }
 
-/// Opens the current file, and tries to write beside it: tracing-appender itself notices nothing until the first line is lost.
-fn open_files(directory: &Path, options: &LogOptions) -> Result<RollingFileAppender, String> {
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
-    fs::create_dir_all(directory).map_err(|error| told(&error))?;
-    let rotation = match options.rotate {
-        LogRotation::Daily => Rotation::DAILY,
-        LogRotation::Hourly => Rotation::HOURLY,
-        LogRotation::Never => Rotation::NEVER,
-    };
-    let builder = RollingFileAppender::builder().rotation(rotation).filename_prefix("snapwarden").filename_suffix("log");
-    builder.max_log_files(options.keep_files.max(1)).build(directory).map_err(|error| told(&error))
+/// JSON for systemd's journal, which takes the priority away and adds a time of its own; the one in the line stays, for those who read both.
+fn journal_json_layer<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(writer: W) -> AnyLayer {
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLine::for_journal());
+    lines.with_writer(writer).with_ansi(false).log_internal_errors(false).boxed()
+}
+
+/// Opens the current file. That it cannot be is known before the first line is lost.
+fn open_files(directory: &Path, options: &LogOptions) -> Result<LogFiles, String> {
+    let files = LogFiles::open(directory, options.rotate, options.keep_files, Arc::new(SystemClock::new()));
+    files.map_err(|error| format!("{}: {error}", directory.display()))
 }
 
 /// Whether systemd has connected stderr to its journal: `$JOURNAL_STREAM` then names its device and inode (systemd.exec(5)).

@@ -1,6 +1,7 @@
 //! Tests of setting up the log.
 
-use std::sync::{Arc, Mutex};
+use std::fs;
+use std::sync::Mutex;
 
 use tracing_subscriber::fmt::format::Writer;
 
@@ -95,6 +96,22 @@ fn the_journal_gets_a_priority_and_no_time() {
     let text = String::from_utf8(page.lock().unwrap().clone()).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines, ["<3>ERROR a library said text=two\\u{a}lines", "<4> WARN careful", "<6> INFO done", "<7>DEBUG detail"]);
+}
+
+#[test]
+fn the_journal_gets_json_with_a_priority_in_front() {
+    let page = Arc::new(Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::registry().with(journal_json_layer(SharedPage(Arc::clone(&page))));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::error!(run = 1, error = %"two\nlines", "run ended");
+        tracing::info!("done");
+    });
+    let text = String::from_utf8(page.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let error: serde_json::Value = serde_json::from_str(lines[0].strip_prefix("<3>").unwrap()).unwrap();
+    assert_eq!((&error["message"], &error["run"], &error["level"]), (&"run ended".into(), &1.into(), &"ERROR".into()));
+    assert!(lines[1].starts_with("<6>{"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod command;
 mod daemon_metrics;
 pub mod exposition;
 mod fleet;
+mod log_file;
 mod log_line;
 pub mod logging;
 pub mod metrics;

@@ -1,10 +1,10 @@
-//! The text form of a log line: one event is one line, whatever its fields hold.
+//! The forms of a log line: one event is one line, whatever its fields hold. In front, for systemd's journal, its priority.
 
 use std::fmt;
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Full, Writer};
-use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Full, Json, JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, format};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -53,6 +53,28 @@ where
             }
         }
         writeln!(writer)
+    }
+}
+
+/// Writes an event as one JSON object for systemd's journal, with the priority in front.
+#[derive(Debug)]
+pub struct JsonLine(Format<Json, SystemTime>);
+
+impl JsonLine {
+    /// The same object as in files.
+    pub fn for_journal() -> JsonLine {
+        let plain = format().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        JsonLine(plain.with_timer(SystemTime).with_target(false))
+    }
+}
+
+impl<S> FormatEvent<S, JsonFields> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, JsonFields>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        self.0.format_event(ctx, writer, event)
     }
 }
 

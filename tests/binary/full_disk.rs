@@ -118,3 +118,38 @@ async fn nothing_is_begun_while_the_disk_is_full() {
     };
     full_and_empty_again(&stage, daemon, fill, |pid| fs::remove_file(filler(pid)).unwrap()).await;
 }
+
+/// The log's own disk is full: the work goes on, and so does the log when there is room again, in whole lines.
+#[tokio::test]
+async fn a_full_disk_for_the_log_stops_nothing() {
+    let Some(mut through) = own_mounts() else {
+        eprintln!("SKIPPED: this machine lets nobody mount here");
+        return;
+    };
+    let stage = each_second().await;
+    let logs = stage.path("logs");
+    fs::create_dir(&logs).unwrap();
+    stage.reconfigure(
+        "log: {format: json, level: debug}",
+        &format!("log: {{format: json, level: debug, directory: {}, rotate: never}}", logs.display()),
+    );
+    let mount = format!("mount -t tmpfs -o size=64k tmpfs '{}' && exec \"$@\"", logs.display());
+    through.extend(["sh", "-c", &mount, "sh"]);
+    let daemon = stage.serve_through(&through).await;
+    let seen = |name: &str| PathBuf::from(format!("/proc/{}/root{}/{name}", daemon.pid().as_raw_nonzero(), logs.display()));
+    let length = || fs::metadata(seen("snapwarden.log")).map_or(0, |file| file.len());
+    stage.until("a line is written", || length() > 0).await;
+    let mut filler = File::create(seen("filler")).unwrap();
+    while filler.write_all(&[0; 512]).is_ok() {}
+    drop(filler);
+    let made = stage.created();
+    stage.ledger_until("it goes on without its log", |ledger| ledger.creates().len() >= made + 5).await;
+    let full = length();
+    assert!(full < 64 * 1024);
+    fs::remove_file(seen("filler")).unwrap();
+    stage.until("lines are written again", || length() > full + 1000).await;
+    let text = fs::read_to_string(seen("snapwarden.log")).unwrap();
+    daemon.terminate().await;
+    let torn = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count();
+    assert!(torn <= 1, "at most the line that met the end of the disk is no whole one: {text}");
+}

@@ -76,7 +76,9 @@ async fn the_manager_hears_of_everything() {
 #[tokio::test]
 async fn an_idle_daemon_gives_signs_of_life() {
     let stage = Stage::new().await;
-    stage.configure("policies: {}\nservers: []\n");
+    stage.configure(
+        "policies: {web: {snapshots: {schedule: \"0 0 1 1 *\", keep: {last: 4}}}}\nservers: [{id: 1, name: web-01, policy: web}]\n",
+    );
     let mut manager = Manager::new(&stage);
     let daemon = manager.starts(&stage).await;
     let before = manager.count("WATCHDOG=1");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::super::owner::give_to_owner_of;
 use super::super::{FILE_NAME, JournalError};
 
 /// Nobody but the owner reads or writes: the journal names servers and items.
@@ -56,7 +57,7 @@ impl Files {
         for side in SIDE_FILES {
             remove(&beside(&self.main, side))?;
         }
-        make_private(&self.main)?;
+        self.make_private(&self.main)?;
         self.sync_folder()
     }
 
@@ -64,7 +65,7 @@ impl Files {
     pub fn make_copy_target(&self, version: u32) -> Result<PathBuf, JournalError> {
         let path = self.folder.join(format!("journal.v{version}.sqlite3"));
         remove(&path)?;
-        make_private(&path)?;
+        self.make_private(&path)?;
         self.sync_folder()?;
         Ok(path)
     }
@@ -102,6 +103,14 @@ impl Files {
         File::open(path).and_then(|file| file.sync_all()).map_err(|error| system(path, &error))
     }
 
+    fn make_private(&self, path: &Path) -> Result<(), JournalError> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path).and_then(|file| {
+            give_to_owner_of(&self.folder, &file);
+            file.sync_all()
+        });
+        made.map_err(|error| system(path, &error))
+    }
+
     /// Makes the names in the folder durable.
     fn sync_folder(&self) -> Result<(), JournalError> {
         self.sync(&self.folder)
@@ -112,11 +121,6 @@ fn beside(path: &Path, side: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(side);
     PathBuf::from(name)
-}
-
-fn make_private(path: &Path) -> Result<(), JournalError> {
-    let result = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path).and_then(|file| file.sync_all());
-    result.map_err(|error| system(path, &error))
 }
 
 fn remove(path: &Path) -> Result<(), JournalError> {

@@ -1,7 +1,7 @@
 //! What only the journal on disk can get wrong: crashes, full disks, versions, access.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::super::samples::*;
 use super::super::tests::open;
@@ -176,6 +176,23 @@ fn the_file_is_private() {
     journal.append(&[create(1, 1, 0)]).unwrap();
     for name in [FILE_NAME, "journal.sqlite3-wal", "journal.sqlite3-shm"] {
         assert_eq!(fs::metadata(state.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+/// Root orders something while the daemon, another user, is off.
+#[test]
+fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+    const DAEMON: u32 = 61_184;
+    let folder = tempfile::tempdir().unwrap();
+    if std::os::unix::fs::chown(folder.path(), Some(DAEMON), Some(DAEMON)).is_err() {
+        eprintln!("SKIPPED: only root can make files for another user");
+        return;
+    }
+    let mut journal = open(folder.path());
+    journal.append(&[create(1, 1, 0)]).unwrap();
+    for name in ["lock", FILE_NAME, "journal.sqlite3-wal", "journal.sqlite3-shm"] {
+        let file = fs::metadata(folder.path().join(name)).unwrap();
+        assert_eq!((file.uid(), file.gid()), (DAEMON, DAEMON), "{name}");
     }
 }
 
