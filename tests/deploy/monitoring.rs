@@ -189,11 +189,14 @@ async fn slow_alerts_fire_and_clear() {
     stage.emulator.lift(throttle);
     watchers.until_told(false, "SnapwardenThrottled", "").await;
 
-    let outage = stage.emulator.fault(Fault::on_create(Kind::Snapshot).status(503));
+    let outage = stage.emulator.fault(Fault::everywhere().status(503));
     watchers.until_told(true, "SnapwardenProviderErrors", "").await;
-    watchers.until_told(true, "SnapwardenPolicyFailing", "").await;
     stage.emulator.lift(outage);
     watchers.until_told(false, "SnapwardenProviderErrors", "").await;
+
+    let refusal = stage.emulator.fault(Fault::on_create(Kind::Snapshot).status(400));
+    watchers.until_told(true, "SnapwardenPolicyFailing", "").await;
+    stage.emulator.lift(refusal);
     watchers.until_told(false, "SnapwardenPolicyFailing", "").await;
 
     daemon.terminate().await;
