@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "emulator",
             "journal",
             "notices",
+            "outgoing",
             "provider",
             "serve",
             "simulate",

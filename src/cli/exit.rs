@@ -24,7 +24,7 @@ pub(super) enum Exit {
 /// What the exit codes mean, in the words for people.
 pub(super) const EXIT_CODES: [(u8, &str); 5] = [
     (0, "done (for serve also after SIGTERM)"),
-    (1, "a run failed or was blocked, at least in part"),
+    (1, "a run failed or was blocked, at least in part; or its metrics could not be delivered"),
     (2, "wrong usage or configuration"),
     (3, "the provider cannot be reached, or refuses the token or the account"),
     (130, "interrupted"),

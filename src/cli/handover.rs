@@ -58,6 +58,8 @@ fn held(unreachable: &io::Error) -> String {
 pub(super) struct Done {
     pub report: RequestReport,
     pub faults: Vec<String>,
+    /// The gauges as text, where they were asked for.
+    pub gauges: Option<String>,
 }
 
 /// Hands an order to the daemon, tells what happens, and waits for the end.
@@ -114,7 +116,7 @@ async fn converse(app: &App, mut connection: Connection, order: &Order, tell: im
                 eprintln!("warning: {count} things that happened meanwhile were left out here; the daemon's log has them")
             }
             Answer::Waiting => {}
-            Answer::Finished { report, faults } => return Ok(End::Ran(Done { report, faults })),
+            Answer::Finished { report, faults, gauges } => return Ok(End::Ran(Done { report, faults, gauges })),
             Answer::Stands(result) => return Ok(End::Stands(result)),
             Answer::Stopping if taken => return Err(failed("the daemon stops; what was begun is picked up at its next start")),
             Answer::Stopping => return Err(failed("the daemon stops; nothing was begun")),

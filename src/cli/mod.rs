@@ -4,6 +4,7 @@ mod app;
 mod check;
 mod compare;
 mod completions;
+mod delivery;
 mod demo;
 mod exit;
 mod handover;

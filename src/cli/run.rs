@@ -15,10 +15,11 @@ use crate::domain::inventory::Kind;
 use crate::domain::mark::is_word;
 use crate::domain::problem::RunResult;
 use crate::journal::StateLock;
-use crate::telemetry::{Metrics, Telemetry, printable};
+use crate::telemetry::{CommandRun, Metrics, Telemetry, printable};
 
 use super::Common;
 use super::app::App;
+use super::delivery::DeliveryArgs;
 use super::exit::{Exit, Failure, stdout_has_color};
 use super::handover::{Done, Way, hand_over, way};
 use super::output::{self, Color, ServerJson, Table};
@@ -42,6 +43,8 @@ pub(super) struct RunArgs {
     /// Write JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    delivery: DeliveryArgs,
     #[command(flatten)]
     select: SelectArgs,
 }
@@ -95,7 +98,9 @@ fn label(text: &str) -> Result<String, String> {
 
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
-    act(&app, Order::Run { select: args.select.select(), due: args.due }, args.json).await
+    args.delivery.check()?;
+    let order = Order::Run { select: args.select.select(), due: args.due, gauges: args.delivery.are_wanted() };
+    act(&app, order, args.json, &args.delivery).await
 }
 
 pub(super) async fn take(common: &Common, args: &TakeArgs) -> Result<Exit, Failure> {
@@ -106,30 +111,48 @@ pub(super) async fn take(common: &Common, args: &TakeArgs) -> Result<Exit, Failu
     }
     let select = Select { servers: vec![args.server.clone()], policies: Vec::new(), kinds: vec![Kind::from(args.kind)] };
     let order = Order::Take { select, label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room };
-    act(&app, order, args.json).await
+    act(&app, order, args.json, &DeliveryArgs::default()).await
 }
 
-async fn act(app: &App, order: Order, json: bool) -> Result<Exit, Failure> {
+async fn act(app: &App, order: Order, json: bool, delivery: &DeliveryArgs) -> Result<Exit, Failure> {
     app.warn();
-    let begun = app.clock.now().wall;
-    let Done { report, faults } = match way(&app.state()).await? {
+    let begun = app.clock.now();
+    let done = match way(&app.state()).await? {
         Way::Daemon(connection) => hand_over(app, connection, &order).await?,
         Way::Alone(lock) => match order.into_request(0) {
-            Ok(request) => do_it(app, lock, request).await?,
+            Ok(request) => do_it(app, lock, request, delivery.are_wanted()).await?,
             Err(order) => return Err(Failure::new(Exit::Failed, format!("snapwarden: `{}` is no request", order.what.as_str()))),
         },
     };
-    show(&report, begun, app.clock.now().wall, json)?;
-    refuse_fatal(&report)?;
-    for fault in &faults {
+    let ended = app.clock.now();
+    let shown = show(&done.report, begun.wall, ended.wall, json);
+    let end = end_of(&done);
+    let mut undelivered = Vec::new();
+    if let Some(gauges) = done.gauges {
+        let successful = matches!(end, Ok(Exit::Done));
+        let run = CommandRun { ended_at: ended.wall, duration: ended.mono.since(begun.mono), successful };
+        undelivered = delivery.deliver(&run.render(gauges)).await;
+    }
+    for error in &undelivered {
+        eprintln!("error: {error}");
+    }
+    shown?;
+    // Alerts that stand on these metrics see nothing of this run: whoever started it has to be told.
+    Ok(if undelivered.is_empty() { end? } else { end.map(|_| Exit::Failed)? })
+}
+
+/// How the command ends, apart from what it leaves for others.
+fn end_of(done: &Done) -> Result<Exit, Failure> {
+    refuse_fatal(&done.report)?;
+    for fault in &done.faults {
         eprintln!("error: {fault}");
     }
-    let good = report.targets.iter().all(|target| matches!(target.result, RunResult::Success | RunResult::Skipped));
-    Ok(if good && faults.is_empty() { Exit::Done } else { Exit::Failed })
+    let good = done.report.targets.iter().all(|target| matches!(target.result, RunResult::Success | RunResult::Skipped));
+    Ok(if good && done.faults.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Does what is asked for in this process.
-async fn do_it(app: &App, lock: StateLock, request: Request) -> Result<Done, Failure> {
+async fn do_it(app: &App, lock: StateLock, request: Request, gauges: bool) -> Result<Done, Failure> {
     let (_log, progress) = app.log_and_progress()?;
     let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
     let provider = app.provider(&metrics)?;
@@ -150,10 +173,11 @@ async fn do_it(app: &App, lock: StateLock, request: Request) -> Result<Done, Fai
     let report = session.ask(request).await;
     progress.iter().for_each(Progress::end);
     let faults = session.controller().faults().to_vec();
+    let gauges = gauges.then(|| Metrics::render_gauges(&session.controller().report(session.now())));
     let closed = session.close().await;
     notices.close(NOTICES_PATIENCE).await;
     closed?;
-    Ok(Done { report: report?, faults })
+    Ok(Done { report: report?, faults, gauges })
 }
 
 fn show(report: &RequestReport, begun: Timestamp, ended: Timestamp, json: bool) -> Result<(), Failure> {

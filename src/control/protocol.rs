@@ -23,7 +23,7 @@ use super::plain;
 use super::standing::{StandForm, Stands, check};
 
 /// The version of the protocol.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// An order has at most so many bytes.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
@@ -46,6 +46,8 @@ pub enum Order {
         select: Select,
         /// Only due slots.
         due: bool,
+        /// The answer is to have the gauges, as they are at the end.
+        gauges: bool,
     },
     /// `take`.
     Take {
@@ -70,6 +72,12 @@ impl Order {
             Order::Run { select, .. } | Order::Take { select, .. } => Some(select),
             Order::Stand(_) => None,
         }
+    }
+
+    /// Whether the answer is to have the gauges.
+    #[must_use]
+    pub fn wants_gauges(&self) -> bool {
+        matches!(self, Order::Run { gauges: true, .. })
     }
 
     /// The word for the log.
@@ -97,7 +105,7 @@ impl Order {
     /// What is to stand for a while is no request.
     pub fn into_request(self, id: u64) -> Result<Request, standing::Order> {
         match self {
-            Order::Run { select, due } => Ok(Request { id, select, what: What::Run { due } }),
+            Order::Run { select, due, gauges: _ } => Ok(Request { id, select, what: What::Run { due } }),
             Order::Take { select, label, keep_for, make_room } => {
                 Ok(Request { id, select, what: What::Take { label, keep_for, make_room } })
             }
@@ -126,6 +134,8 @@ pub enum Answer {
         report: RequestReport,
         /// What is wrong with entries of the configuration as a whole.
         faults: Vec<String>,
+        /// The gauges as text, where they were asked for.
+        gauges: Option<String>,
     },
     /// What stands now; else why nothing does.
     Stands(Result<Vec<StandingOrder>, String>),
@@ -172,7 +182,7 @@ struct AnswerMessage {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum OrderForm {
-    Run { select: SelectForm, due: bool },
+    Run { select: SelectForm, due: bool, gauges: bool },
     Take { select: SelectForm, label: Option<String>, keep_for: Option<Duration>, make_room: bool },
     Stand(#[serde(with = "StandForm")] standing::Order),
 }
@@ -200,7 +210,7 @@ enum AnswerForm {
     Told(#[serde(with = "FactForm")] Fact),
     LeftOut(u64),
     Waiting,
-    Finished { report: ReportForm, faults: Vec<String> },
+    Finished { report: ReportForm, faults: Vec<String>, gauges: Option<String> },
     Stands(Result<Vec<Stands>, String>),
     Stopping,
     Refused(String),
@@ -326,7 +336,7 @@ impl From<SelectForm> for Select {
 impl From<&Order> for OrderForm {
     fn from(order: &Order) -> OrderForm {
         match order {
-            Order::Run { select, due } => OrderForm::Run { select: select.into(), due: *due },
+            Order::Run { select, due, gauges } => OrderForm::Run { select: select.into(), due: *due, gauges: *gauges },
             Order::Take { select, label, keep_for, make_room } => {
                 OrderForm::Take { select: select.into(), label: label.clone(), keep_for: *keep_for, make_room: *make_room }
             }
@@ -341,7 +351,7 @@ impl TryFrom<OrderForm> for Order {
     /// What the command line sees to is seen to again: anybody may write to the socket who may open it.
     fn try_from(form: OrderForm) -> Result<Order, ProtocolError> {
         match form {
-            OrderForm::Run { select, due } => Ok(Order::Run { select: select.into(), due }),
+            OrderForm::Run { select, due, gauges } => Ok(Order::Run { select: select.into(), due, gauges }),
             OrderForm::Take { label: Some(label), .. } if !is_word(&label) => {
                 Err(ProtocolError::Invalid("a label has letters, digits, `_` and `-`, at most 20".to_owned()))
             }
@@ -390,7 +400,7 @@ impl From<Answer> for AnswerForm {
             Answer::Told(fact) => AnswerForm::Told(fact),
             Answer::LeftOut(count) => AnswerForm::LeftOut(count),
             Answer::Waiting => AnswerForm::Waiting,
-            Answer::Finished { report, faults } => AnswerForm::Finished { report: report.into(), faults },
+            Answer::Finished { report, faults, gauges } => AnswerForm::Finished { report: report.into(), faults, gauges },
             Answer::Stands(result) => AnswerForm::Stands(result.map(|orders| orders.into_iter().map(Stands).collect())),
             Answer::Stopping => AnswerForm::Stopping,
             Answer::Refused(why) => AnswerForm::Refused(why),
@@ -405,7 +415,7 @@ impl From<AnswerForm> for Answer {
             AnswerForm::Told(fact) => Answer::Told(fact),
             AnswerForm::LeftOut(count) => Answer::LeftOut(count),
             AnswerForm::Waiting => Answer::Waiting,
-            AnswerForm::Finished { report, faults } => Answer::Finished { report: report.into(), faults },
+            AnswerForm::Finished { report, faults, gauges } => Answer::Finished { report: report.into(), faults, gauges },
             AnswerForm::Stands(result) => Answer::Stands(result.map(|orders| orders.into_iter().map(|Stands(order)| order).collect())),
             AnswerForm::Stopping => Answer::Stopping,
             AnswerForm::Refused(why) => Answer::Refused(why),

@@ -69,7 +69,7 @@ fn facts() -> Vec<Fact> {
 
 #[test]
 fn an_order_means_the_same_on_the_other_side() {
-    for order in [take(), Order::Run { select: Select::default(), due: true }] {
+    for order in [take(), Order::Run { select: Select::default(), due: true, gauges: true }] {
         let read = read_order(&order_line(&order).unwrap()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{order:?}"));
     }
@@ -82,15 +82,19 @@ fn an_answer_means_the_same_on_the_other_side() {
         Answer::Accepted { config: "abc".to_owned() },
         Answer::LeftOut(5),
         Answer::Waiting,
-        Answer::Finished { report: report(), faults: vec!["`match` finds nothing".to_owned()] },
-        Answer::Finished { report: RequestReport { fatal: Some(Fatal::Provider("down".to_owned())), ..report() }, faults: Vec::new() },
+        Answer::Finished { report: report(), faults: vec!["`match` finds nothing".to_owned()], gauges: Some("a 1\n".to_owned()) },
+        Answer::Finished {
+            report: RequestReport { fatal: Some(Fatal::Provider("down".to_owned())), ..report() },
+            faults: Vec::new(),
+            gauges: None,
+        },
         Answer::Stopping,
         Answer::Refused("no".to_owned()),
     ]);
     for answer in answers {
         let line = answer_line(answer.clone()).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert!(line.starts_with(b"{\"snapwarden\":1,"));
+        assert!(line.starts_with(b"{\"snapwarden\":2,"));
         assert_eq!(read_answer(&line).unwrap(), answer);
     }
 }
@@ -102,23 +106,23 @@ fn the_shape_is_fixed() {
     let select = r#"{"servers":[{"id":7},{"name":["db-*"]}],"policies":["web"],"kinds":["backup"]}"#;
     let keep_for = r#"{"secs":1209600,"nanos":5}"#;
     let expected = format!(
-        "{{\"snapwarden\":1,\"order\":{{\"take\":{{\"select\":{select},\"label\":\"before\",\"keep_for\":{keep_for},\"make_room\":true}}}}}}\n"
+        "{{\"snapwarden\":2,\"order\":{{\"take\":{{\"select\":{select},\"label\":\"before\",\"keep_for\":{keep_for},\"make_room\":true}}}}}}\n"
     );
     assert_eq!(order, expected);
     let told = Answer::Told(Fact::Completed { target: Target { server_name: "web-01".into(), ..target() }, run: 1, item: ItemId(3) });
     assert_eq!(
         String::from_utf8(answer_line(told).unwrap()).unwrap(),
-        "{\"snapwarden\":1,\"answer\":{\"told\":{\"completed\":{\"target\":{\"server\":7,\"name\":\"web-01\",\"kind\":\"backup\",\
+        "{\"snapwarden\":2,\"answer\":{\"told\":{\"completed\":{\"target\":{\"server\":7,\"name\":\"web-01\",\"kind\":\"backup\",\
          \"policy\":\"web\"},\"run\":1,\"item\":3}}}}\n"
     );
 }
 
 #[test]
 fn another_version_is_told_whatever_else_it_says() {
-    let told = read_order(br#"{"snapwarden":2,"order":{"dance":{}},"more":1}"#).unwrap_err();
-    assert_eq!(told, ProtocolError::Version(2));
+    let told = read_order(br#"{"snapwarden":3,"order":{"dance":{}},"more":1}"#).unwrap_err();
+    assert_eq!(told, ProtocolError::Version(3));
     assert_eq!(read_answer(br#"{"snapwarden":0}"#).unwrap_err(), ProtocolError::Version(0));
-    assert!(told.to_string().contains("version 2") && told.to_string().contains("version 1"), "{told}");
+    assert!(told.to_string().contains("version 3") && told.to_string().contains("version 2"), "{told}");
 }
 
 #[test]

@@ -71,6 +71,7 @@ impl Default for ServeLimits {
 struct Watcher {
     /// Whose facts; none: nobody's.
     select: Option<Select>,
+    gauges: bool,
     facts: mpsc::Sender<Fact>,
     left_out: Arc<AtomicU64>,
     end: oneshot::Sender<Answer>,
@@ -195,7 +196,8 @@ impl Clients {
         let (sender, facts) = mpsc::channel(FACTS_MAX);
         let (end, ended) = oneshot::channel();
         let left_out = Arc::new(AtomicU64::new(0));
-        let watcher = Watcher { select: asked.order.select().cloned(), facts: sender, left_out: Arc::clone(&left_out), end };
+        let (select, gauges) = (asked.order.select().cloned(), asked.order.wants_gauges());
+        let watcher = Watcher { select, gauges, facts: sender, left_out: Arc::clone(&left_out), end };
         self.board.watchers().insert(id, watcher);
         let ticket = Ticket { id, config: config.to_owned(), facts, left_out, end: ended };
         if asked.taken.send(Ok(ticket)).is_err() {
@@ -214,9 +216,11 @@ impl Clients {
         (self.open >= OPEN_MAX).then(|| Refusal::Because(format!("{OPEN_MAX} orders are open already")))
     }
 
-    /// An order is done with.
-    pub fn finished(&mut self, report: RequestReport, faults: &[String]) {
-        self.end(report.id, Answer::Finished { report, faults: faults.to_vec() });
+    /// An order is done with. The gauges are made only where they were asked for.
+    pub fn finished(&mut self, report: RequestReport, faults: &[String], gauges: impl FnOnce() -> String) {
+        let wanted = self.board.watchers().get(&report.id).is_some_and(|watcher| watcher.gauges);
+        let gauges = wanted.then(gauges);
+        self.end(report.id, Answer::Finished { report, faults: faults.to_vec(), gauges });
     }
 
     /// What was ordered stands, or cannot.

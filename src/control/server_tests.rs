@@ -56,7 +56,7 @@ impl Stage {
 
 fn run(server: u64) -> Order {
     let select = Select { servers: vec![ServerPattern::Id(ServerId(server))], ..Select::default() };
-    Order::Run { select, due: false }
+    Order::Run { select, due: false, gauges: server == 1 }
 }
 
 fn completed(server: u64, item: u64) -> Fact {
@@ -77,14 +77,14 @@ async fn each_client_gets_its_own_facts_and_its_own_end() {
     for (server, item) in [(1, 10), (2, 20), (3, 30), (1, 11)] {
         stage.board.tell(&completed(server, item));
     }
-    stage.clients.finished(report(two), &["a fault".to_owned()]);
-    stage.clients.finished(report(one), &[]);
+    stage.clients.finished(report(two), &["a fault".to_owned()], || "a 2\n".to_owned());
+    stage.clients.finished(report(one), &[], || "a 1\n".to_owned());
     assert_eq!(first.next().await.unwrap(), Answer::Told(completed(1, 10)));
     assert_eq!(first.next().await.unwrap(), Answer::Told(completed(1, 11)));
-    assert_eq!(first.next().await.unwrap(), Answer::Finished { report: report(0), faults: Vec::new() });
+    assert_eq!(first.next().await.unwrap(), Answer::Finished { report: report(0), faults: Vec::new(), gauges: Some("a 1\n".to_owned()) });
     assert!(matches!(first.next().await, Err(ConversationError::Gone)));
     assert_eq!(second.next().await.unwrap(), Answer::Told(completed(2, 20)));
-    assert_eq!(second.next().await.unwrap(), Answer::Finished { report: report(0), faults: vec!["a fault".to_owned()] });
+    assert_eq!(second.next().await.unwrap(), Answer::Finished { report: report(0), faults: vec!["a fault".to_owned()], gauges: None });
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +94,7 @@ async fn one_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed() {
     let count = FACTS_MAX as u64 + 100;
     // All in one turn of the main loop: the connection's task has no chance to write any.
     (0..count).for_each(|item| stage.board.tell(&completed(1, item)));
-    stage.clients.finished(report(id), &[]);
+    stage.clients.finished(report(id), &[], String::new);
     let mut told = 0;
     let left_out = loop {
         match connection.next().await.unwrap() {
@@ -115,7 +115,7 @@ async fn one_that_never_reads_is_dropped() {
     // Far more than a socket's buffer holds was to be written; the write runs out of time.
     tokio::time::sleep(ServeLimits::default().write_timeout * 2).await;
     assert!(!stage.board.watchers().contains_key(&id));
-    stage.clients.finished(report(id), &[]);
+    stage.clients.finished(report(id), &[], String::new);
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +151,7 @@ async fn more_orders_than_there_may_be_are_refused() {
     let asked = stage.clients.next().await.unwrap();
     assert!(stage.clients.take(asked, "").is_none());
     assert!(matches!(connection.next().await.unwrap(), Answer::Refused(_)));
-    stage.clients.finished(report(last), &[]);
+    stage.clients.finished(report(last), &[], String::new);
     stage.taken(1).await;
 }
 
@@ -213,6 +213,6 @@ async fn one_that_goes_away_is_forgotten() {
     };
     timeout(Duration::from_secs(30), forgotten).await.unwrap();
     assert_eq!(stage.clients.open, 1, "what it asked for is still on");
-    stage.clients.finished(report(id), &[]);
+    stage.clients.finished(report(id), &[], String::new);
     assert_eq!(stage.clients.open, 0);
 }

@@ -48,7 +48,7 @@ use crate::provider::{Account, Deleted, Reply};
 
 pub use account::Fatal;
 pub use drive::{Driver, Notice, Ports};
-pub use report::TargetPlan;
+pub use report::{Glance, TargetPlan};
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
 pub use standing::OrderReport;
 pub use writing::Unwritten;

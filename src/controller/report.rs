@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Now;
+use crate::domain::inventory::Kind;
 use crate::domain::mark::item_name;
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::plan::{Order, Plan};
@@ -22,6 +23,21 @@ use super::scheduling::deadline;
 
 /// A server that was once found by `match` and is no more is told for this long after its last run.
 const MISSED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How things stand, for one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// Targets: a server and a kind that a policy is for.
+    pub targets: usize,
+    /// Runs that are on.
+    pub running: usize,
+    /// Targets with a problem.
+    pub wrong: usize,
+    /// The first of them, with its first problem.
+    pub first_wrong: Option<(Arc<str>, Kind, Reason)>,
+    /// The next scheduled time of all, before splay.
+    pub next_slot: Option<Timestamp>,
+}
 
 impl Controller {
     /// The state of everything now.
@@ -59,11 +75,18 @@ impl Controller {
         (!self.account.up).then(|| "the provider does not answer".to_owned())
     }
 
-    /// How many targets there are, how many runs are on, and how many targets have problems.
+    /// How things stand, in a few numbers.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let wrong = self.targets.values().filter(|state| !state.told.is_empty()).count();
-        (self.targets.len(), self.runs.len(), wrong)
+    pub fn glance(&self) -> Glance {
+        let mut wrong = self.targets.iter().filter_map(|(key, state)| Some((*key, state.told.first()?.reason)));
+        let first = wrong.next();
+        Glance {
+            targets: self.targets.len(),
+            running: self.runs.len(),
+            wrong: usize::from(first.is_some()) + wrong.count(),
+            first_wrong: first.map(|(key, reason)| (self.target(key).server_name, key.1, reason)),
+            next_slot: self.timetables.next(),
+        }
     }
 
     fn report_target(&self, now: Now, key: TargetKey, state: &TargetState) -> TargetReport {

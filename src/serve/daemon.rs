@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Mono;
 use crate::control::{Asked, Clients};
-use crate::controller::{Controller, Driver, Input, Notice, Setup};
+use crate::controller::{Driver, Input, Notice, Setup};
 use crate::domain::inventory::Kind;
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
@@ -27,6 +27,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// After a stop is asked for, this much longer than one exchange may take is waited for the end of what is in flight.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// So much longer than the main loop the rest of the program takes at most: the last notices, answers and the journal.
+const CLOSE_MARGIN: Duration = Duration::from_secs(30);
 
 /// What the outside wants of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +126,8 @@ impl<P: Provider> Daemon<P> {
         self.manager.ready();
         while ending.is_none() {
             let event = self.next().await;
+            #[cfg(feature = "hang")]
+            super::hang::hang_if_asked();
             let now = self.parts.driver.now();
             self.parts.health.progress(now);
             self.manager.alive();
@@ -184,7 +189,10 @@ impl<P: Provider> Daemon<P> {
         let mut ending = None;
         for notice in self.parts.driver.turn(input) {
             match notice {
-                Notice::Finished(report) => self.parts.clients.finished(report, self.parts.driver.controller().faults()),
+                Notice::Finished(report) => {
+                    let (controller, now) = (self.parts.driver.controller(), self.parts.driver.now());
+                    self.parts.clients.finished(report, controller.faults(), || Metrics::render_gauges(&controller.report(now)));
+                }
                 Notice::Ordered(report) => self.parts.clients.ordered(report),
                 Notice::Stopped => ending = Some(Ending::Drained),
             }
@@ -201,6 +209,7 @@ impl<P: Provider> Daemon<P> {
     }
 
     fn end_reload(&mut self, result: Result<Reloaded<P>, String>) -> Option<Ending> {
+        let is_in_effect = result.is_ok();
         let ending = match result {
             Ok(reloaded) => {
                 for remark in &reloaded.remarks {
@@ -220,7 +229,7 @@ impl<P: Provider> Daemon<P> {
                 None
             }
         };
-        self.manager.ready();
+        self.manager.reloaded(is_in_effect);
         ending
     }
 
@@ -237,12 +246,12 @@ impl<P: Provider> Daemon<P> {
 
     fn begin_stop(&mut self) -> Option<Ending> {
         info!("stopping: no new work; finishing what is in flight");
-        self.manager.stopping();
-        self.parts.health.set_not_ready("stopping");
-        self.parts.clients.stop();
         // What is frozen is thawed before the end: that may take as long as its hook may.
         let controller = self.parts.driver.controller();
         let patience = controller.setup().request_timeout + controller.hook_patience() + STOP_MARGIN;
+        self.manager.stopping(patience + CLOSE_MARGIN);
+        self.parts.health.set_not_ready("stopping");
+        self.parts.clients.stop();
         self.stopping_until = Some(Instant::now() + patience);
         self.turn(Input::Stop)
     }
@@ -256,7 +265,7 @@ impl<P: Provider> Daemon<P> {
             None => self.parts.health.set_ready(),
             Some(obstacle) => self.parts.health.set_not_ready(obstacle),
         }
-        self.manager.status(controller);
+        self.manager.status(self.parts.driver.now().mono, controller);
     }
 
     fn prune_journal(&mut self) {
@@ -276,10 +285,4 @@ impl<P: Provider> Daemon<P> {
             }
         });
     }
-}
-
-/// A line about the state, for the service manager.
-pub(super) fn summary(controller: &Controller) -> String {
-    let (targets, running, wrong) = controller.counts();
-    format!("{targets} targets, {running} runs on, {wrong} with problems")
 }

@@ -1,6 +1,8 @@
 //! The daemon's side towards the network: `/metrics`, `/healthz`, `/readyz`, the status page and `/api/v1/status`.
 
 pub mod daemon;
+#[cfg(feature = "hang")]
+mod hang;
 pub mod health;
 pub mod http;
 pub mod listener;

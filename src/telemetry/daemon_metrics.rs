@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The commit the program was built from, if the build said it.
-const REVISION: &str = match option_env!("SNAPWARDEN_REVISION") {
+pub(super) const REVISION: &str = match option_env!("SNAPWARDEN_REVISION") {
     Some(revision) => revision,
     None => "unknown",
 };

@@ -55,7 +55,7 @@ impl Metrics {
         Ok(out.finish())
     }
 
-    /// The gauges of `report` alone, for a text file or a push from a single run.
+    /// The gauges of `report` alone, for [`super::CommandRun`].
     #[must_use]
     pub fn render_gauges(report: &Report) -> String {
         let mut out = Exposition::new(String::with_capacity(fleet::size_estimate(report)));
@@ -66,4 +66,4 @@ impl Metrics {
 
 #[cfg(test)]
 #[path = "metrics_tests.rs"]
-mod tests;
+pub(super) mod tests;

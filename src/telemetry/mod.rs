@@ -17,6 +17,7 @@
 //!
 //! The message of a line is a fixed sentence; whatever comes from outside stands in a field and is made harmless by [`printable()`].
 
+mod command;
 mod daemon_metrics;
 pub mod exposition;
 mod fleet;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use crate::domain::fact::Fact;
 
+pub use command::CommandRun;
 pub use daemon_metrics::DaemonMetrics;
 pub use logging::{LogFormat, LogOptions, LogRotation, Logging, LoggingError};
 pub use metrics::Metrics;

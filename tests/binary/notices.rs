@@ -12,23 +12,23 @@ use tokio::net::{TcpListener, TcpStream};
 use super::stage::{KEEP_FOUR, Stage, WEB};
 
 /// How a request is answered; `None`: never.
-type Answer = Option<&'static str>;
+pub type Answer = Option<&'static str>;
 
-const OK: Answer = Some("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
-const BUSY: Answer = Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+pub const OK: Answer = Some("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
+pub const BUSY: Answer = Some("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
 
 /// Takes notices.
-struct Listener {
+pub struct Listener {
     url: String,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
 /// A request: its first line, its head, and its body.
 #[derive(Debug, Clone)]
-struct Heard {
-    line: String,
-    head: String,
-    body: String,
+pub struct Heard {
+    pub line: String,
+    pub head: String,
+    pub body: String,
 }
 
 impl Heard {
@@ -39,7 +39,7 @@ impl Heard {
 
 impl Listener {
     /// Answers the first requests so, and all later ones like the last of these.
-    async fn new(answers: &'static [Answer]) -> Listener {
+    pub async fn new(answers: &'static [Answer]) -> Listener {
         let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/told/secret-path", socket.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -53,7 +53,12 @@ impl Listener {
         Listener { url, heard }
     }
 
-    fn heard(&self) -> Vec<Heard> {
+    /// Its address.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 

@@ -243,11 +243,7 @@ impl Stage {
 
     /// The daemon's answer to a GET, with its head; `None`: it does not listen.
     pub fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", self.port).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
+        let answer = get(self.port, path)?;
         assert!(!answer.contains(TOKEN), "the token is shown");
         Some(answer)
     }
@@ -389,6 +385,16 @@ impl Drop for Running {
         // It may have ended by itself; then both fail, which is right.
         let _ended = (self.child.kill(), self.child.wait());
     }
+}
+
+/// The answer to a GET on this machine, with its head; `None`: nobody listens.
+pub fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// A port that nobody listens on.

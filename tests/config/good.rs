@@ -37,6 +37,21 @@ fn every_example_loads_without_a_warning() {
     }
 }
 
+/// What the Debian package puts into `/etc` says nothing until somebody takes the marks away, and is right then.
+#[test]
+fn the_packages_configuration_is_refused_until_it_is_filled_in() {
+    let text = std::fs::read_to_string(repository("packaging/debian/snapwarden.yaml")).unwrap();
+    assert!(load_text(&text).unwrap_err().to_string().contains("owner"));
+    let filled: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') || rest.starts_with("  ")).unwrap_or(line).to_owned() + "\n"
+        })
+        .collect();
+    let config = load_text(&filled).unwrap_or_else(|told| panic!("{told}"));
+    assert_eq!((config.warnings, config.wanted.entries.len()), (Vec::<String>::new(), 1));
+}
+
 #[test]
 fn the_contracts_example_means_what_the_contract_says() {
     let config = load(&repository("tests/config/good/contract.yaml")).unwrap_or_else(|told| panic!("{told}"));
