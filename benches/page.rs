@@ -7,7 +7,6 @@
 #![allow(dead_code, reason = "the stage of the tests can do more than is needed here")]
 
 use jiff::SignedDuration;
-use serde_json::Value;
 use snapwarden::domain::inventory::{Kind, ServerId};
 use snapwarden::emulator::{Item, ServersAccess};
 
@@ -67,7 +66,7 @@ async fn main() {
     let mut slowest: f64 = 0.0;
     for load in 1..=LOADS {
         browser.open(&url);
-        browser.wait("the page is painted", |browser| browser.run(SCRIPT)[3] != Value::from(0)).await;
+        browser.wait("the page is painted", |browser| browser.run(SCRIPT)[3] != 0).await;
         let figures: Vec<f64> = browser.run(SCRIPT).as_array().unwrap().iter().map(|figure| figure.as_f64().unwrap()).collect();
         println!("{load:>6} {:>8.0} {:>8.0} {:>8.0} {:>8.0} {:>8.0}", figures[0], figures[1], figures[2], figures[3], figures[4] / 1024.0);
         slowest = slowest.max(figures[2]);
