@@ -201,9 +201,10 @@ fn the_lease_is_the_only_thing_that_anybody_may_touch() {
             *rules,
             json!([
                 {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
-                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [lease], "verbs": ["get", "update"]}
+                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [lease.clone()], "verbs": ["get", "update"]}
             ])
         );
+        rendered.has("Lease", &lease);
         let binding = rendered.one("RoleBinding");
         rendered.has("Role", &binding["roleRef"]["name"]);
         assert_eq!(binding["subjects"][0]["name"], rendered.pod()["spec"]["serviceAccountName"]);

@@ -92,6 +92,12 @@ fn every_alert_is_explained_tested_and_names_its_server() {
 }
 
 #[test]
+fn the_image_is_labelled_with_this_version() {
+    let label = format!("\nARG VERSION={}\n", env!("CARGO_PKG_VERSION"));
+    assert!(read("deploy/container/Containerfile").contains(&label), "{label}");
+}
+
+#[test]
 fn promtool_agrees() {
     let mut promtool = std::process::Command::new("promtool");
     let check = [&["check", "rules"][..], &[ALERTS, RECORDING]].concat();
