@@ -1,8 +1,9 @@
 //! The only reader of time. Everything else is handed a [`Now`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 /// A point on the monotonic clock: the time since this process began to count.
 ///
@@ -42,22 +43,27 @@ pub trait Clock: Send + Sync {
 /// The system's clocks.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic side begins at zero now.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "reading the clock is not a default")]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn new() -> SystemClock {
-        SystemClock { start: Instant::now() }
+        SystemClock { start: since_boot() }
     }
+}
+
+/// The time since the machine began, also while it slept: whoever holds something for a time has to know that it has passed.
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn now(&self) -> Now {
-        Now { wall: Timestamp::now(), mono: Mono(self.start.elapsed()) }
+        Now { wall: Timestamp::now(), mono: Mono(since_boot().saturating_sub(self.start)) }
     }
 }

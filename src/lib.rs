@@ -13,6 +13,7 @@ pub mod emulator;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod journal;
+pub mod leader;
 pub mod notices;
 pub mod outgoing;
 pub mod provider;

@@ -17,7 +17,7 @@ use crate::domain::problem::RunResult;
 use crate::domain::record::Trigger;
 use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
 use crate::notices::{Notices, Recipients};
-use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Observer, TokenSource};
+use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Leave, Observer, TokenSource};
 use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
 
 use super::Common;
@@ -37,6 +37,8 @@ pub(super) struct App {
     pub surroundings: Surroundings,
     /// The clocks.
     pub clock: Arc<SystemClock>,
+    /// What is asked before each create and delete.
+    pub leave: Arc<dyn Leave>,
     token_file: Option<PathBuf>,
 }
 
@@ -56,7 +58,14 @@ impl App {
         let clock = Arc::new(SystemClock::new());
         let config = config::load(&common.config, clock.now().wall);
         let config = config.map_err(|diagnostics| Failure::new(Exit::Usage, diagnostics.to_string()))?;
-        Ok(App { config, config_file: common.config.clone(), surroundings: surroundings(), clock, token_file: common.token_file.clone() })
+        Ok(App {
+            config,
+            config_file: common.config.clone(),
+            surroundings: surroundings(),
+            clock,
+            leave: Arc::new(()),
+            token_file: common.token_file.clone(),
+        })
     }
 
     /// The same program with another configuration.
@@ -66,6 +75,7 @@ impl App {
             config_file: self.config_file.clone(),
             surroundings: self.surroundings.clone(),
             clock: Arc::clone(&self.clock),
+            leave: Arc::clone(&self.leave),
             token_file: self.token_file.clone(),
         }
     }
@@ -152,7 +162,8 @@ impl App {
         metrics.provider.declare(&methods.collect::<Vec<_>>());
         let observer: Arc<dyn Observer> = Arc::new(Watch(metrics.provider.clone()));
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        HttpProvider::new(&settings, token, clock, observer).map_err(|error| Failure::of(Exit::Usage, &error))
+        let provider = HttpProvider::new(&settings, token, clock, observer).map_err(|error| Failure::of(Exit::Usage, &error))?;
+        Ok(provider.with_leave(Arc::clone(&self.leave)))
     }
 
     /// What the controller needs of the configuration.
@@ -205,6 +216,14 @@ impl App {
         let since = before(self.clock.now().wall, RECENT);
         let past = thread.handle().load(since).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         Ok((thread, past))
+    }
+
+    /// Refuses what only makes sense where one process is in charge.
+    pub fn refuse_beside_replicas(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        if self.config.leader.is_none() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Usage, format!("snapwarden: `leader` is configured, so {what}")).hint(Some(hint.to_owned())))
     }
 
     /// Says on stderr what is odd about the configuration.

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod handover;
 mod history;
+mod leading;
 mod man;
 mod orders;
 mod output;

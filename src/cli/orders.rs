@@ -116,6 +116,7 @@ fn reason(text: &str) -> Result<Box<str>, String> {
 
 pub(super) async fn pause(common: &Common, args: &PauseArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
+    refuse_beside_replicas(&app)?;
     let selection = selection(&args.select.select());
     refuse_nobody(&app, &args.select.select())?;
     give(&app, Ask::Pause(selection, args.lasts), &args.reason).await
@@ -123,12 +124,14 @@ pub(super) async fn pause(common: &Common, args: &PauseArgs) -> Result<Exit, Fai
 
 pub(super) async fn resume(common: &Common, args: &ResumeArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
+    refuse_beside_replicas(&app)?;
     refuse_nobody(&app, &args.select.select())?;
     give(&app, Ask::Resume(selection(&args.select.select())), "").await
 }
 
 pub(super) async fn hold(common: &Common, args: &HoldArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
+    refuse_beside_replicas(&app)?;
     app.warn();
     let metrics = Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?;
     let provider = app.provider(&metrics)?;
@@ -141,12 +144,19 @@ pub(super) async fn hold(common: &Common, args: &HoldArgs) -> Result<Exit, Failu
 
 pub(super) async fn release(common: &Common, args: &ReleaseArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
+    refuse_beside_replicas(&app)?;
     let what = match args.what {
         Release::Snapshot { item } => Ask::Release(Kind::Snapshot, ItemId(item)),
         Release::Backup { item } => Ask::Release(Kind::Backup, ItemId(item)),
         Release::Deletes { server } => Ask::Deletes(ServerId(server)),
     };
     give(&app, what, "").await
+}
+
+/// What one replica keeps in its journal is unknown to the next that acts.
+fn refuse_beside_replicas(app: &App) -> Result<(), Failure> {
+    let hint = "put it into the configuration: `paused_until`, `protect_ids`; or take a new item with `take --keep-for`";
+    app.refuse_beside_replicas("an order that one replica keeps would be unknown to the next", hint)
 }
 
 async fn give(app: &App, what: Ask, reason: &str) -> Result<Exit, Failure> {

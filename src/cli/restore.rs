@@ -104,6 +104,11 @@ pub(super) async fn restore(common: &Common, args: &RestoreArgs) -> Result<Exit,
     }
     let mut signals = signals::catch()?;
     let order = Order { what: Ask::Restore(intent.held.clone()), reason: reason(&intent).into(), by: by() };
+    if app.config.leader.is_some() {
+        eprintln!(
+            "warning: what is held, and that nothing is deleted there, is known to this replica alone: another one that comes to lead does not know it"
+        );
+    }
     for order in apply(&app, &order).await? {
         output::write(&format!("{}\n", printable(&orders::told(&order))))?;
     }

@@ -30,6 +30,11 @@ use super::session::{Session, refuse_fatal};
 /// How long a command waits at its end for notices to go out.
 const NOTICES_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Why a command of its own does nothing where replicas agree on one that acts.
+const BESIDE: &str = "nothing is done beside the replicas: it would not be known which of them acts";
+const BESIDE_HINT: &str =
+    "give the order where the leader runs (`kubectl exec`); its status page and `snapwarden_leader` tell which that is";
+
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["server", "policy", "kind", "due", "all"]))]
@@ -119,6 +124,9 @@ async fn act(app: &App, order: Order, json: bool, delivery: &DeliveryArgs) -> Re
     let begun = app.clock.now();
     let done = match way(&app.state()).await? {
         Way::Daemon(connection) => hand_over(app, connection, &order).await?,
+        Way::Alone(_) if app.config.leader.is_some() => {
+            return app.refuse_beside_replicas(BESIDE, BESIDE_HINT).map(|()| Exit::Done);
+        }
         Way::Alone(lock) => match order.into_request(0) {
             Ok(request) => do_it(app, lock, request, delivery.are_wanted()).await?,
             Err(order) => return Err(Failure::new(Exit::Failed, format!("snapwarden: `{}` is no request", order.what.as_str()))),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
@@ -13,6 +13,7 @@ use crate::config;
 use crate::control::{self, Asked, Board, Clients, ServeLimits, SocketFile};
 use crate::controller::{Controller, Driver, Mode, Ports};
 use crate::domain::fact::Fact;
+use crate::domain::report::Leader;
 use crate::journal::{JournalThread, Recollection};
 use crate::notices::Notices;
 use crate::provider::HttpProvider;
@@ -24,6 +25,7 @@ use crate::telemetry::{Metrics, Telemetry};
 use super::Common;
 use super::app::App;
 use super::exit::{Exit, Failure};
+use super::leading::{self, Leading};
 use super::signals::{self, Signal};
 
 /// How long the daemon waits at its end for notices to go out.
@@ -38,9 +40,6 @@ pub(super) struct ServeArgs {}
 
 pub(super) async fn serve(common: &Common, _args: &ServeArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
-    if app.config.leader.is_some() {
-        return Err(Failure::new(Exit::Usage, "snapwarden: `leader` is configured, and this build knows no Kubernetes"));
-    }
     let _log = app.log()?;
     app.warn();
     let wishes = wishes()?;
@@ -72,16 +71,17 @@ pub(super) struct Service {
     endpoints: Task,
     control: Option<(Task, SocketFile)>,
     notices: Arc<Notices>,
+    leading: Option<Task>,
 }
 
 /// Something that runs beside the main loop until it is told to end.
-struct Task {
+pub(super) struct Task {
     task: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }
 
 impl Task {
-    fn start<F: Future<Output = ()> + Send + 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> F) -> Task {
+    pub fn start<F: Future<Output = ()> + Send + 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> F) -> Task {
         let (stop, stopped) = oneshot::channel();
         Task { task: tokio::spawn(make(stopped)), stop }
     }
@@ -101,16 +101,27 @@ struct PartsWithoutWishes {
     clients: Clients,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    leader: Option<watch::Receiver<Leader>>,
 }
 
 impl Service {
     /// Opens the journal, takes the address, and sets everything up. `watch` is told what happens, besides log and metrics.
-    pub async fn start(app: App, watch: Arc<dyn Fn(&Fact) + Send + Sync>) -> Result<Service, Failure> {
+    pub async fn start(mut app: App, watch: Arc<dyn Fn(&Fact) + Send + Sync>) -> Result<Service, Failure> {
         let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: {error}")))?);
-        let provider = app.provider(&metrics)?;
+        let mut provider = app.provider(&metrics)?;
         let (journal, past) = app.journal().await?;
         tell_past(&past);
         let socket = bind(app.config.listen).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        // Nothing that could fail comes after it: a lease that is taken and not given back keeps all others waiting.
+        let (leading, leader) = match app.config.leader.clone() {
+            Some(settings) => {
+                let Leading { leave, told, task } = leading::begin(&app, &settings).await?;
+                provider = provider.with_leave(Arc::clone(&leave));
+                app.leave = leave;
+                (Some(task), Some(told))
+            }
+            None => (None, None),
+        };
         info!(address = %app.config.listen, "listening for /metrics, /healthz, /readyz and the status page");
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
         let health = Arc::new(Health::new(Arc::clone(&clock), Arc::clone(&metrics), STALL_AFTER));
@@ -131,18 +142,19 @@ impl Service {
         let controller = Controller::new(app.setup(), Mode::Daemon, &past, app.clock.now());
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics };
-        Ok(Service { app: Arc::new(app), parts, journal, endpoints, control, notices })
+        let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader };
+        Ok(Service { app: Arc::new(app), parts, journal, endpoints, control, notices, leading })
     }
 
     /// Works until it is told to stop, then closes everything in order.
     pub async fn run(self, wishes: mpsc::UnboundedReceiver<Wish>) -> Result<Ending, Failure> {
-        let PartsWithoutWishes { driver, inputs, reports, clients, health, metrics } = self.parts;
+        let PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader } = self.parts;
         let parts = Parts {
             driver,
             inputs,
             reports,
             clients,
+            leader,
             wishes,
             reload: reload(Arc::clone(&self.app), Arc::clone(&metrics), Arc::clone(&self.notices)),
             health,
@@ -152,6 +164,12 @@ impl Service {
             sources: self.app.config.sources.clone(),
         };
         let ending = Daemon::new(parts).run().await;
+        match self.leading {
+            // Nothing is in doubt, so the next one may begin at once.
+            Some(leading) if ending == Ending::Drained => leading.end().await,
+            Some(leading) => leading.task.abort(),
+            None => {}
+        }
         if ending == Ending::Drained {
             self.notices.close(NOTICES_PATIENCE).await;
         }

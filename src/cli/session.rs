@@ -174,5 +174,7 @@ pub(super) fn refuse_fatal(report: &RequestReport) -> Result<(), Failure> {
         None => Ok(()),
         Some(Fatal::Provider(why)) => Err(Failure::new(Exit::Provider, format!("snapwarden: failed to work with the provider: {why}"))),
         Some(Fatal::Selection(why)) => Err(Failure::new(Exit::Usage, format!("snapwarden: {why}"))),
+        Some(Fatal::Standby(why)) => Err(Failure::new(Exit::Failed, format!("snapwarden: {why}"))
+            .hint(Some("nothing is done by a replica that does not lead: give the order where the leader runs".to_owned()))),
     }
 }

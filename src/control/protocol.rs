@@ -244,6 +244,7 @@ struct TargetForm {
 enum FatalForm {
     Provider(String),
     Selection(String),
+    Standby(String),
 }
 
 /// The form of a [`Fact`]: the derived code is made for that, and does not compile if the two differ.
@@ -373,6 +374,7 @@ impl From<RequestReport> for ReportForm {
         let fatal = report.fatal.map(|fatal| match fatal {
             Fatal::Provider(why) => FatalForm::Provider(why),
             Fatal::Selection(why) => FatalForm::Selection(why),
+            Fatal::Standby(why) => FatalForm::Standby(why),
         });
         ReportForm { started_at: report.started_at, targets: report.targets.into_iter().map(target).collect(), fatal }
     }
@@ -388,6 +390,7 @@ impl From<ReportForm> for RequestReport {
         let fatal = form.fatal.map(|fatal| match fatal {
             FatalForm::Provider(why) => Fatal::Provider(why),
             FatalForm::Selection(why) => Fatal::Selection(why),
+            FatalForm::Standby(why) => Fatal::Standby(why),
         });
         RequestReport { id: 0, started_at: form.started_at, targets: form.targets.into_iter().map(target).collect(), fatal }
     }

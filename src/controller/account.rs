@@ -38,6 +38,8 @@ pub enum Fatal {
     Provider(String),
     /// Nothing that is configured answers to what was asked for.
     Selection(String),
+    /// Another replica is the one that acts.
+    Standby(String),
 }
 
 /// What is known of the account.
@@ -150,6 +152,9 @@ impl AccountState {
 
     /// Takes in what any answer says about the account.
     pub fn note<T>(&mut self, now: Now, reply: &Reply<T>) {
+        if matches!(reply.result, Err(ProviderError::NotInCharge)) {
+            return;
+        }
         if let Some(date) = reply.date {
             self.skews.push_back(date.duration_since(now.wall).as_secs_f64());
             if self.skews.len() > SKEW_SAMPLES {

@@ -70,6 +70,11 @@ impl Brackets {
         self.open.remove(&op);
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<OpId> {
+        self.open.keys().copied().collect()
+    }
+
     /// Whether something is owed on a server.
     pub fn are_on(&self, server: ServerId) -> bool {
         self.open.values().any(|bracket| bracket.begun.subject.server == server)
@@ -117,9 +122,10 @@ impl Controller {
 
     /// Runs `before`.
     pub(super) fn run_before(&mut self, now: Now, op: OpId, hook: Option<Hook>, max_hold: Duration) {
+        let winds_down = self.winds_down();
         let Some(bracket) = self.brackets.open.get_mut(&op) else { return };
         let server = bracket.begun.subject.server;
-        if self.stopping {
+        if winds_down {
             return self.step(now, server, Event::BeforeEnded(op, HookEnd::Stopped));
         }
         bracket.until = Some(now.mono.after(max_hold));
@@ -174,7 +180,7 @@ impl Controller {
 
     /// After a stop only those hear of it that wait for nothing else: the others could begin something.
     fn tell_run(&mut self, now: Now, server: ServerId, event: Event) {
-        if !self.stopping || self.runs.get(&server).is_some_and(|run| run.is_in_flight()) {
+        if !self.winds_down() || self.runs.get(&server).is_some_and(|run| run.is_in_flight()) {
             self.step(now, server, event);
         }
     }
@@ -197,7 +203,7 @@ impl Controller {
         self.tell(Fact::HookEnded { target, run, side, error: error.clone(), output });
         match (side, error) {
             (HookSide::Before, _) => {
-                let end = if self.stopping { HookEnd::Stopped } else { end };
+                let end = if self.winds_down() { HookEnd::Stopped } else { end };
                 self.step(now, server, Event::BeforeEnded(op, end));
             }
             (HookSide::After, None) => {
@@ -224,8 +230,8 @@ impl Controller {
 
     /// Sees to it that `after` runs where its time has come.
     pub(super) fn tend_hooks(&mut self, now: Now) {
-        let ops: Vec<OpId> = self.brackets.open.keys().copied().collect();
-        for op in ops {
+        let winds_down = self.winds_down();
+        for op in self.brackets.all() {
             let Some(bracket) = self.brackets.open.get_mut(&op) else { continue };
             let server = bracket.begun.subject.server;
             if !bracket.let_go && bracket.until.is_some_and(|until| until <= now.mono) {
@@ -235,7 +241,7 @@ impl Controller {
             let in_flight = self.runs.get(&server).is_some_and(|run| run.is_in_flight());
             let Some(bracket) = self.brackets.open.get(&op) else { continue };
             let due = match bracket.stage {
-                Stage::Held => bracket.let_go || self.stopping && !in_flight,
+                Stage::Held => bracket.let_go || winds_down && !in_flight,
                 Stage::Pause(at) => at <= now.mono && !self.stopping,
                 Stage::Opened | Stage::Before | Stage::After => false,
             };

@@ -8,6 +8,7 @@ mod breach;
 mod drive;
 mod guests;
 mod hooks;
+mod leading;
 mod listings;
 mod observe;
 mod report;
@@ -40,6 +41,7 @@ use crate::domain::memory::{Memory, TargetKey};
 use crate::domain::plan::Order;
 use crate::domain::policy::Wanted;
 use crate::domain::record::{OpId, Record, RunId};
+use crate::domain::report::Leader;
 use crate::domain::run::Run;
 use crate::domain::standing::Order as StandingRequest;
 use crate::domain::view::Inventory;
@@ -117,6 +119,8 @@ pub enum Input {
     Request(Request),
     /// Somebody orders something that stands for a while; the number is the asker's, for the report.
     Order(u64, Box<StandingRequest>),
+    /// Which of several replicas acts, as far as is known now. Where this was never told, this one does.
+    Leader(Leader),
     /// No new work; [`Command::Stopped`] follows once the exchange in flight is over.
     Stop,
 }
@@ -202,6 +206,10 @@ pub struct Controller {
     pending_orders: standing::Pending,
     next_op: OpId,
     next_run: RunId,
+    /// Which of several replicas acts.
+    leader: Option<Leader>,
+    /// Since when this one does, where there are several.
+    led_since: Option<Mono>,
     stopping: bool,
     stopped: bool,
     out: Vec<Command>,
@@ -258,6 +266,8 @@ impl Controller {
             pending_orders: standing::Pending::new(),
             next_op: past.next_op,
             next_run: past.next_run,
+            leader: None,
+            led_since: None,
             stopping: false,
             stopped: false,
             out: Vec::new(),
@@ -286,6 +296,7 @@ impl Controller {
             Input::Reload(setup) => self.reload(now, *setup),
             Input::Request(request) => self.requested(now, request),
             Input::Order(id, order) => self.take_order(now, id, &order),
+            Input::Leader(leader) => self.leader_told(now, leader),
             Input::Stop => self.stop(),
         }
         self.pump(now);
@@ -308,16 +319,18 @@ impl Controller {
         if self.stopping {
             return None;
         }
+        let by_mono = self.next_call().into_iter().chain(self.outbox.again()).chain(self.brackets.next());
+        let by_mono = by_mono.chain(self.account.next_over(now.mono)).map(|at| at.since(now.mono)).min();
+        if !self.is_in_charge() {
+            return by_mono;
+        }
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
         let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        let wakes = self.wakes.peek().map(|Reverse((at, _))| *at);
-        let by_mono =
-            wakes.into_iter().chain(self.next_call()).chain(self.next_retry()).chain(self.outbox.again()).chain(self.brackets.next());
-        let by_mono = by_mono.chain(self.account.next_over(now.mono));
-        by_wall.chain(by_mono.map(|at| at.since(now.mono))).min()
+        let of_runs = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_retry());
+        by_wall.chain(by_mono).chain(of_runs.map(|at| at.since(now.mono))).min()
     }
 
     /// Whether a run is on.
@@ -341,11 +354,15 @@ impl Controller {
         self.tend_hooks(now);
         if !self.stopping {
             self.tend_guests(now);
-            self.expand_requests(now);
-            self.fire(now);
-            self.wake(now);
-            self.grant_permits(now);
-            self.wake(now);
+            if self.is_in_charge() {
+                self.expand_requests(now);
+                self.fire(now);
+                self.wake(now);
+                self.grant_permits(now);
+                self.wake(now);
+            } else {
+                self.drop_runs(|run| !run.is_in_flight());
+            }
             self.call(now);
         }
         self.tend_hooks(now);

@@ -55,7 +55,7 @@ pub(super) struct TargetState {
     /// A plan that the guard has refused, until plans are sound again.
     pub breach: Option<Breach>,
     /// Items under our care, to see when one vanishes.
-    watching: Watching,
+    pub(super) watching: Watching,
     /// Complete listings since the last one that was not complete for this server.
     clean: u32,
     /// On what the summary stands, where another listing that shows the same needs no second look.
@@ -131,6 +131,9 @@ impl Controller {
                 }
                 let before = self.inventories.insert(kind, Inventory::new(listing, begun));
                 self.observe(now, kind, before.as_ref());
+                if before.is_some_and(|before| self.is_first_of_ours(begun, before.begun)) {
+                    self.forget_what_others_deleted(now, kind);
+                }
             }
             Err(error) => self.listing_failed(now, kind, error),
         }
@@ -291,7 +294,10 @@ impl Controller {
                 Known::Made(origin) => self.mark(origin, None).description(),
             };
             self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
-            self.tell(Fact::Lost { target, item, name });
+            // Meanwhile another replica deletes what is to go.
+            if self.is_in_charge() {
+                self.tell(Fact::Lost { target, item, name });
+            }
         }
     }
 

@@ -57,6 +57,7 @@ impl Controller {
             provider_up: self.account.up,
             clock_skew_seconds: self.account.skew(),
             observed: self.sources.servers.settled && self.has_seen_what_is_configured(),
+            leader: self.leader.clone(),
         }
     }
 

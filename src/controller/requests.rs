@@ -183,6 +183,9 @@ impl Select {
 impl Controller {
     /// Somebody asks for something. Where the provider refuses the token, or did not answer before, the daemon waits long between two tries.
     pub(super) fn requested(&mut self, now: Now, request: Request) {
+        if let Some(why) = self.standby() {
+            return self.finish(request.id, None, Vec::new(), Some(Fatal::Standby(why)));
+        }
         self.desk.arrived.push_back(request);
         if self.mode == Mode::Daemon {
             match self.account.refusal().map(str::to_owned) {
@@ -471,6 +474,7 @@ impl Controller {
             self.finish(id, Some(open.started_at), targets, Some(fatal.clone()));
         }
         self.desk.queues.clear();
+        self.desk.serving.clear();
     }
 
     /// Ends all requests as failures of each of their targets.

@@ -110,9 +110,9 @@ impl Controller {
         Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand }
     }
 
-    /// Lets a run look again. After a stop nothing is begun any more, and a look is what something could begin with.
+    /// Lets a run look again. Where nothing is begun any more it does not: a look is what something could begin with.
     pub(super) fn nudge(&mut self, now: Now, server: ServerId) {
-        if !self.stopping {
+        if !self.winds_down() {
             self.step(now, server, Event::Look);
         }
     }
@@ -150,7 +150,7 @@ impl Controller {
 
     /// Where a listing shows that the item a run waits for is still being made, there is nothing to react to but that the next listing is wanted.
     pub(super) fn waits_on(&mut self, now: Now, server: ServerId) -> bool {
-        if self.stopping || !self.permits.contains(&server) {
+        if self.winds_down() || !self.permits.contains(&server) {
             return false;
         }
         let Some(run) = self.runs.get_mut(&server) else { return false };
@@ -322,7 +322,7 @@ fn setback(error: &ProviderError, create: bool) -> Setback {
     let kind = match error {
         _ if error.is_doubtful() => SetbackKind::Doubtful,
         ProviderError::Connect { .. } | ProviderError::Throttled { .. } | ProviderError::Busy { .. } => SetbackKind::NotSent,
-        ProviderError::Token { .. } | ProviderError::Unauthorized => SetbackKind::NotSent,
+        ProviderError::NotInCharge | ProviderError::Token { .. } | ProviderError::Unauthorized => SetbackKind::NotSent,
         ProviderError::NotFound if create => SetbackKind::ServerMissing,
         _ => SetbackKind::Refused,
     };

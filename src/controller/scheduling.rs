@@ -63,7 +63,7 @@ impl Controller {
     /// Begins a run on a server, if there is work and none is on. Requests go first; the two kinds take turns.
     pub(super) fn consider(&mut self, now: Now, server: ServerId) {
         let occupied = self.runs.contains_key(&server) || self.brackets.are_on(server);
-        if self.stopping || occupied || !AccountState::clock_is_set(now.wall) {
+        if self.winds_down() || occupied || !AccountState::clock_is_set(now.wall) || !self.has_own_ground(server) {
             return;
         }
         if self.mode == Mode::Command && !self.desk.is_for(server) || self.pick_up(now, server) {

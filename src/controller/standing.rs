@@ -42,6 +42,9 @@ impl PausedUntil {
 impl Controller {
     /// Somebody orders something: it is written down, and nothing is promised before that is durable.
     pub(super) fn take_order(&mut self, now: Now, id: u64, order: &Order) {
+        if let Some(why) = self.standby() {
+            return self.out.push(Command::Ordered(OrderReport { id, result: Err(why) }));
+        }
         let first = self.next_op;
         match self.memory.standing.give(order, first, now.wall) {
             Err(error) => self.out.push(Command::Ordered(OrderReport { id, result: Err(error.to_string()) })),

@@ -99,6 +99,13 @@ impl Watching {
         present.collect()
     }
 
+    /// Gives up what was missing from the last complete listing.
+    pub fn give_up_missing(&mut self) -> Vec<ItemId> {
+        let missing = self.watched.iter().filter(|watched| watched.absent_since.is_some()).map(|watched| watched.item).collect();
+        self.watched.retain(|watched| watched.absent_since.is_none());
+        missing
+    }
+
     /// We have deleted it.
     pub fn forget(&mut self, item: ItemId) {
         self.watched.retain(|watched| watched.item != item);

@@ -30,6 +30,19 @@ pub struct Report {
     pub clock_skew_seconds: Option<f64>,
     /// Whether everything was seen at least once since the start.
     pub observed: bool,
+    /// Which replica acts; none where there is only one.
+    pub leader: Option<Leader>,
+}
+
+/// Which of several replicas acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    /// What this replica is called among them.
+    pub identity: String,
+    /// Whether this one acts.
+    pub leads: bool,
+    /// Who has the lease, as far as is known; none: nobody.
+    pub holder: Option<String>,
 }
 
 /// The state of one server and kind.

@@ -16,6 +16,7 @@ use super::budget::{Class, Outcome};
 use super::error::ProviderError;
 use super::exchange::{Code, Endpoint, Exchange, Method, Observer};
 use super::gate::Gate;
+use super::leave::Leave;
 use super::retry_after;
 use super::text::without_token;
 use super::token::TokenSource;
@@ -91,6 +92,10 @@ impl Request {
         }
     }
 
+    fn is_write(&self) -> bool {
+        self.method != Method::Get
+    }
+
     fn is_listing(&self) -> bool {
         self.class == Class::List
     }
@@ -103,6 +108,13 @@ struct Heard {
     date: Option<Timestamp>,
 }
 
+/// When an exchange was begun, and how long it may take; a listing more than once so long.
+#[derive(Clone, Copy)]
+struct Span {
+    begun: Mono,
+    timeout: Duration,
+}
+
 pub(super) struct Api {
     client: Client,
     base: Url,
@@ -111,6 +123,7 @@ pub(super) struct Api {
     gate: Gate,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    pub(super) leave: Arc<dyn Leave>,
     pub(super) limits: Limits,
 }
 
@@ -130,6 +143,7 @@ impl Api {
             gate: Gate::new(settings.requests_per_second, settings.concurrent_requests, Arc::clone(&clock)),
             clock,
             observer,
+            leave: Arc::new(()),
             limits: LIMITS,
         })
     }
@@ -162,9 +176,17 @@ impl Api {
             Ok(permit) => permit,
             Err(left) => return Reply { result: Err(ProviderError::Throttled { retry_after: Some(left) }), date: None },
         };
+        // Here and not earlier: nothing but the sending comes after it.
+        let Some(leave) = (if request.is_write() { self.leave.given() } else { Some(Duration::MAX) }) else {
+            permit.finish(Outcome::Answered);
+            return Reply { result: Err(ProviderError::NotInCharge), date: None };
+        };
         let begun = permit.begun();
         let mut heard = Heard::default();
-        let result = self.converse(request, token.clone(), reader, begun, &mut heard).await.map_err(|error| without(&token, error));
+        let result = self
+            .converse(request, token.clone(), reader, Span { begun, timeout: self.request_timeout.min(leave) }, &mut heard)
+            .await
+            .map_err(|error| without(&token, error));
         permit.finish(outcome(&result));
         let code = match &result {
             Ok(_) => heard.status.map_or(Code::Body, Code::Status),
@@ -180,10 +202,11 @@ impl Api {
         request: &Request,
         token: HeaderValue,
         reader: &R,
-        begun: Mono,
+        span: Span,
         heard: &mut Heard,
     ) -> Result<R::Out, ProviderError> {
-        let sent = tokio::time::timeout(self.request_timeout, self.outgoing(request, token).send()).await;
+        let Span { begun, timeout } = span;
+        let sent = tokio::time::timeout(timeout, self.outgoing(request, token).send()).await;
         let response = sent.map_err(|_| ProviderError::Timeout)?.map_err(sending_error)?;
         let status = response.status().as_u16();
         heard.status = Some(status);
@@ -195,8 +218,8 @@ impl Api {
             refuse_cached(response.headers())?;
         }
         let (times, limit) = if request.is_listing() { (LISTING_TIMES, self.limits.listing) } else { (1, self.limits.other) };
-        let time_left = (self.request_timeout * times).saturating_sub(self.clock.now().mono.since(begun));
-        let body = Body::new(response, self.request_timeout, limit);
+        let time_left = (timeout * times).saturating_sub(self.clock.now().mono.since(begun));
+        let body = Body::new(response, timeout, limit);
         tokio::time::timeout(time_left, reader.read(body)).await.unwrap_or(Err(ProviderError::Timeout))
     }
 
@@ -343,6 +366,7 @@ mod tests {
                 gate: Gate::new(1000.0, 1, Arc::clone(&clock)),
                 clock,
                 observer: Arc::new(()),
+                leave: Arc::new(()),
                 limits: LIMITS,
             };
             let (endpoint, body) = (Endpoint::Snapshots, b"{}".to_vec());

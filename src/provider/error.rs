@@ -19,6 +19,9 @@ pub enum ProviderError {
         /// What the system says.
         what: String,
     },
+    /// Another replica is in charge, or may be before the exchange is over, so nothing was sent.
+    #[error("this replica is not in charge long enough, so nothing is sent")]
+    NotInCharge,
     /// Sent, and no whole answer came in time.
     #[error("the provider did not answer in time")]
     Timeout,
@@ -105,6 +108,7 @@ impl ProviderError {
             | ProviderError::Mismatch { .. } => true,
             ProviderError::Token { .. }
             | ProviderError::Connect { .. }
+            | ProviderError::NotInCharge
             | ProviderError::Unauthorized
             | ProviderError::Forbidden
             | ProviderError::NotFound
@@ -142,7 +146,7 @@ impl ProviderError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            ProviderError::Token { .. } | ProviderError::Connect { .. } => Code::Connect,
+            ProviderError::Token { .. } | ProviderError::Connect { .. } | ProviderError::NotInCharge => Code::Connect,
             ProviderError::Timeout => Code::Timeout,
             ProviderError::Broken { .. }
             | ProviderError::TooLarge { .. }
@@ -169,7 +173,8 @@ impl ProviderError {
             | ProviderError::Unreadable { what: text }
             | ProviderError::Mismatch { what: text }
             | ProviderError::Rejected { message: text, .. } => *text = change(text),
-            ProviderError::Timeout
+            ProviderError::NotInCharge
+            | ProviderError::Timeout
             | ProviderError::TooLarge { .. }
             | ProviderError::Server { .. }
             | ProviderError::Redirect { .. }

@@ -15,7 +15,7 @@ use super::gather::{Gather, Items, Servers, Totals};
 use super::page::Next;
 use super::token::TokenSource;
 use super::wire::{CreateBody, read_account, read_created};
-use super::{Account, Deleted, Provider, Reply};
+use super::{Account, Deleted, Leave, Provider, Reply};
 use crate::clock::Clock;
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 
@@ -39,6 +39,13 @@ impl HttpProvider {
         observer: Arc<dyn Observer>,
     ) -> Result<HttpProvider, SetupError> {
         Ok(HttpProvider { api: Api::new(settings, token, clock, observer)? })
+    }
+
+    /// The same, which asks before each create and delete whether it may go out.
+    #[must_use]
+    pub fn with_leave(mut self, leave: Arc<dyn Leave>) -> HttpProvider {
+        self.api.leave = leave;
+        self
     }
 
     /// All pages of a listing. The first must succeed; a later one that fails leaves what has arrived, with a defect.

@@ -14,6 +14,7 @@ pub(crate) mod fuzzing;
 mod gate;
 mod gather;
 mod http;
+mod leave;
 mod page;
 pub mod restore;
 mod retry_after;
@@ -34,6 +35,7 @@ pub use client::{HttpSettings, SetupError};
 pub use error::ProviderError;
 pub use exchange::{Code, Endpoint, Exchange, Method, Observer};
 pub use http::HttpProvider;
+pub use leave::Leave;
 pub use token::TokenSource;
 
 /// What became of one call.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
@@ -15,6 +15,7 @@ use crate::clock::Mono;
 use crate::control::{Asked, Clients};
 use crate::controller::{Driver, Input, Notice, Setup};
 use crate::domain::inventory::Kind;
+use crate::domain::report::Leader;
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
 use crate::telemetry::{Metrics, printable};
@@ -65,6 +66,8 @@ pub struct Parts<P> {
     pub reports: ReportRequests,
     /// Who asks for runs.
     pub clients: Clients,
+    /// Which of several replicas acts; none where there is only one.
+    pub leader: Option<watch::Receiver<Leader>>,
     /// What the outside wants.
     pub wishes: mpsc::UnboundedReceiver<Wish>,
     /// Reads the configuration again.
@@ -107,6 +110,7 @@ enum Event<P> {
     Asked(Asked),
     Wish(Wish),
     Reloaded(Result<Reloaded<P>, String>),
+    Leader,
     Tick,
     TooLate,
 }
@@ -122,7 +126,8 @@ impl<P: Provider> Daemon<P> {
     /// Works until it is told to stop.
     pub async fn run(mut self) -> Ending {
         self.configured();
-        let mut ending = self.turn(Input::Tick);
+        // First of all: nothing may be begun before it is known who acts.
+        let mut ending = self.leader_told().or_else(|| self.turn(Input::Tick));
         self.manager.ready();
         while ending.is_none() {
             let event = self.next().await;
@@ -149,6 +154,7 @@ impl<P: Provider> Daemon<P> {
             biased;
             Some(wish) = self.parts.wishes.recv() => Event::Wish(wish),
             () = sleep_until(until), if self.stopping_until.is_some() => Event::TooLate,
+            true = told(&mut self.parts.leader) => Event::Leader,
             Some(input) = self.parts.inputs.recv() => Event::Input(input),
             Some(report) = self.parts.reports.recv() => Event::Report(report),
             Some(asked) = self.parts.clients.next() => Event::Asked(asked),
@@ -176,6 +182,7 @@ impl<P: Provider> Daemon<P> {
                 None
             }
             Event::Reloaded(result) => self.end_reload(result),
+            Event::Leader => self.leader_told(),
             Event::Wish(Wish::Stop) if self.stopping_until.is_some() => Some(Ending::AtOnce),
             Event::Wish(Wish::Stop) => self.begin_stop(),
             Event::TooLate => {
@@ -198,6 +205,12 @@ impl<P: Provider> Daemon<P> {
             }
         }
         ending
+    }
+
+    fn leader_told(&mut self) -> Option<Ending> {
+        let leader = self.parts.leader.as_mut()?.borrow_and_update().clone();
+        self.parts.metrics.daemon.leader(Some(leader.leads));
+        self.turn(Input::Leader(leader))
     }
 
     fn begin_reload(&mut self) {
@@ -284,5 +297,13 @@ impl<P: Provider> Daemon<P> {
                 Err(error) => warn!(error = %error, "the journal cannot forget what is old"),
             }
         });
+    }
+}
+
+/// Waits until who acts has changed. Never ends where there is only one, nor after the election has.
+async fn told(leader: &mut Option<watch::Receiver<Leader>>) -> bool {
+    match leader {
+        Some(leader) => leader.changed().await.is_ok(),
+        None => std::future::pending().await,
     }
 }

@@ -62,6 +62,8 @@ pub struct Host {
     pub dies_after: Option<(u64, Sending)>,
     /// The process dies now and then, and begins again.
     pub mortality: Option<Mortality>,
+    /// Creates and deletes are not let out: another replica is in charge, or may be.
+    pub barred: bool,
     /// What it did with hooks.
     pub hooks: HookWatch,
     pub(super) setup: Setup,
@@ -99,6 +101,7 @@ impl Host {
             commands: 0,
             dies_after: None,
             mortality: None,
+            barred: false,
             conduct: Conduct::default(),
             hooks: HookWatch::default(),
             setup,

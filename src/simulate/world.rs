@@ -24,6 +24,7 @@ use crate::domain::problem::OpResult;
 use crate::domain::record::{CreateEnd, OpId, Record};
 use crate::emulator::{Account, Item, Progress};
 use crate::journal::{self, Journal, JournalError};
+use crate::provider::{ProviderError, Reply};
 
 /// How long a call is on its way, each half of it.
 const HALF_LATENCY: Duration = Duration::from_millis(50);
@@ -312,6 +313,13 @@ impl World {
         for command in host.controller.take_commands() {
             let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
             host.commands += 1;
+            if host.barred
+                && let Some(input) = not_let_out(&command)
+            {
+                let (process, begun, input) = (host.process, self.time, Box::new(input));
+                self.push(Duration::ZERO, Event::Answered { host: place, process, begun, lie: false, input });
+                continue;
+            }
             let last = host.dies_after.filter(|(after, _)| *after == host.commands).map(|(_, sending)| sending);
             let again = host.mortality;
             let dies = last.or_else(|| self.fate(&command, again));
@@ -559,6 +567,15 @@ impl World {
     /// Keeps nothing of what happened but counts, for long histories.
     pub fn keep_nothing(&mut self) {
         self.watch.keeps = false;
+    }
+}
+
+/// What is said of a write that is not let out.
+fn not_let_out(command: &Command) -> Option<Input> {
+    match command {
+        Command::Create { op, .. } => Some(Input::Created(*op, Reply { result: Err(ProviderError::NotInCharge), date: None })),
+        Command::Delete { op, .. } => Some(Input::Deleted(*op, Reply { result: Err(ProviderError::NotInCharge), date: None })),
+        _ => None,
     }
 }
 

@@ -31,6 +31,7 @@ pub fn empty_report() -> Report {
         provider_up: false,
         clock_skew_seconds: None,
         observed: false,
+        leader: None,
     }
 }
 

@@ -17,6 +17,11 @@ pub fn status_json(report: &Report) -> StatusDocument<'_> {
         provider_up: report.provider_up,
         servers: report.targets.chunk_by(of_one_server).filter_map(|targets| server_document(targets, report.limits)).collect(),
         account: account_document(report),
+        leader: report.leader.as_ref().map(|leader| LeaderDocument {
+            identity: &leader.identity,
+            leads: leader.leads,
+            holder: leader.holder.as_deref(),
+        }),
     }
 }
 
@@ -63,6 +68,16 @@ pub struct StatusDocument<'a> {
     provider_up: bool,
     servers: Vec<ServerDocument<'a>>,
     account: AccountDocument<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leader: Option<LeaderDocument<'a>>,
+}
+
+/// Which of several replicas acts; only where a leader is configured.
+#[derive(Debug, Serialize)]
+struct LeaderDocument<'a> {
+    identity: &'a str,
+    leads: bool,
+    holder: Option<&'a str>,
 }
 
 /// A server; `null` stands where it has no policy for the kind.

@@ -125,3 +125,26 @@ async fn a_configured_server_that_is_gone_is_told() {
     let target = stage.run_due().await.exits(1).target();
     assert!(target["problems"].to_string().contains("server_missing"), "{target:#}");
 }
+
+#[cfg(not(feature = "kubernetes"))]
+#[tokio::test]
+async fn a_build_without_kubernetes_refuses_to_be_one_of_several() {
+    let stage = Stage::new().await;
+    stage.configure_due(KEEP_FOUR);
+    stage.reconfigure("policies:", "leader: {kubernetes: {}}\npolicies:");
+    let outcome = stage.command_ends(&["serve"]).await.exits(2);
+    assert!(outcome.stderr.contains("this build knows no Kubernetes") && outcome.stderr.contains("--features kubernetes"), "{outcome:#?}");
+    assert_eq!(stage.emulator.ledger().requests().count(), 0);
+}
+
+#[tokio::test]
+async fn where_replicas_agree_on_one_that_acts_no_command_acts_beside_them() {
+    let stage = Stage::new().await;
+    stage.configure_due(KEEP_FOUR);
+    stage.reconfigure("policies:", "leader: {kubernetes: {}}\npolicies:");
+    let outcome = stage.command_ends(&["run", "--due"]).await.exits(2);
+    assert!(outcome.stderr.contains("nothing is done beside the replicas"), "{outcome:#?}");
+    let outcome = stage.command_ends(&["pause", "--server", "1", "--for", "1h", "--reason", "why"]).await.exits(2);
+    assert!(outcome.stderr.contains("`paused_until`"), "{outcome:#?}");
+    assert_eq!(stage.emulator.ledger().requests().count(), 0);
+}

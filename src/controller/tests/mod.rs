@@ -10,6 +10,7 @@ mod driving;
 mod guards;
 mod hooks;
 mod journal;
+mod leading;
 mod listing;
 mod requests;
 mod room;

@@ -118,7 +118,23 @@ fn summary(report: &Report, about: About, selection: &Selection<'_>) -> Markup {
                     "configuration refused, the older one is in effect"
                 }
             }
+            (leader(report))
             @if !report.observed { li.warning { "waiting for the first listing" } }
+        }
+    }
+}
+
+/// Which replica acts, where there are several.
+fn leader(report: &Report) -> Markup {
+    html! {
+        @if let Some(leader) = &report.leader {
+            @if leader.leads {
+                li.fine title=(Text(&leader.identity)) { "leads" }
+            } @else if let Some(holder) = leader.holder.as_ref().filter(|holder| **holder != leader.identity) {
+                li title=(Text(&leader.identity)) { "stands by: " b { (Text(holder)) } " leads" }
+            } @else {
+                li.warning title=(Text(&leader.identity)) { "stands by: nobody leads" }
+            }
         }
     }
 }

@@ -1,0 +1,123 @@
+//! One of several replicas: what changes when it becomes the one that acts, and when it is it no longer.
+//!
+//! One that does not act looks at the provider all the same, so that its page and its gauges are true. What it had begun is left as by a process
+//! that died: whoever acts next looks into it, by its own journal or by the marks at the provider.
+
+use std::time::Duration;
+
+use crate::clock::{Mono, Now};
+use crate::domain::inventory::{Kind, ServerId};
+use crate::domain::memory::TargetKey;
+use crate::domain::record::Record;
+use crate::domain::report::Leader;
+use crate::domain::run::Run;
+
+use super::Controller;
+use super::account::Fatal;
+
+impl Controller {
+    /// Whether this replica is the one that acts, or the only one.
+    pub(super) fn is_in_charge(&self) -> bool {
+        self.leader.as_ref().is_none_or(|leader| leader.leads)
+    }
+
+    /// Whether nothing is begun any more: only what is in flight is brought to an end.
+    pub(super) fn winds_down(&self) -> bool {
+        self.stopping || !self.is_in_charge()
+    }
+
+    /// Why nothing is done here that people ask for, if that is so.
+    pub(super) fn standby(&self) -> Option<String> {
+        let leader = self.leader.as_ref().filter(|leader| !leader.leads)?;
+        Some(match &leader.holder {
+            Some(holder) if *holder != leader.identity => format!("this replica, {}, does not lead; {holder} does", leader.identity),
+            _ => format!("this replica, {}, does not lead, and no other one is known to", leader.identity),
+        })
+    }
+
+    /// Who acts has changed, perhaps.
+    pub(super) fn leader_told(&mut self, now: Now, leader: Leader) {
+        let was_told = self.leader.is_some();
+        let before = self.is_in_charge();
+        self.leader = Some(leader);
+        match (before, self.is_in_charge()) {
+            (true, false) => self.step_down(),
+            (false, true) => self.take_charge(now),
+            // It begins as the one that acts: what the others did before is not known.
+            (true, true) if !was_told => self.take_charge(now),
+            _ => {}
+        }
+    }
+
+    fn step_down(&mut self) {
+        let why = self.standby().unwrap_or_default();
+        self.abandon(Fatal::Standby(why));
+        self.stop_hooks();
+    }
+
+    fn take_charge(&mut self, now: Now) {
+        // What is still open from before is taken up as after a crash.
+        self.drop_runs(|_| true);
+        self.ops.clear();
+        for op in self.brackets.all() {
+            self.run_after(now, op);
+        }
+        self.led_since = Some(now.mono);
+        self.pass_over_slots(now);
+        let kinds: Vec<Kind> = self.kinds().collect();
+        for kind in kinds {
+            self.source(kind).want(now.mono, true);
+        }
+        self.sources.servers.want(now.mono, true);
+        for (server, _) in self.targets.keys() {
+            // Whatever was seen before may have changed by the others' writes.
+            self.last_writes.insert(*server, now.mono);
+            self.ready.insert(*server);
+        }
+    }
+
+    /// Gives up runs without a trace; what they have sent or written is looked into by the next ones.
+    pub(super) fn drop_runs(&mut self, which: impl Fn(&Run) -> bool) {
+        let servers: Vec<ServerId> = self.runs.iter().filter(|(_, run)| which(run)).map(|(server, _)| *server).collect();
+        for server in servers {
+            self.runs.remove(&server);
+            self.permits.remove(&server);
+            self.permit_queue.retain(|waiting| *waiting != server);
+            self.ops.retain(|_, of| *of != server);
+        }
+    }
+
+    /// Slots that passed while others acted were theirs. Only the newest is accounted for here: it may be what they left.
+    fn pass_over_slots(&mut self, now: Now) {
+        for (key, state) in &self.targets {
+            let schedule = &state.policy.schedule;
+            let newest = schedule.newest_at_or_before(now.wall).and_then(|newest| newest.checked_sub(Duration::from_nanos(1)).ok());
+            let before = newest.and_then(|newest| schedule.newest_at_or_before(newest));
+            let memory = self.memory.entry(*key);
+            memory.accounted = memory.accounted.max(before);
+        }
+    }
+
+    /// Whether what is known of a server was all seen since this replica acts.
+    pub(super) fn has_own_ground(&self, server: ServerId) -> bool {
+        let Some(since) = self.led_since else { return true };
+        let kinds = Kind::ALL.into_iter().filter(|kind| self.targets.contains_key(&(server, *kind)));
+        kinds.into_iter().all(|kind| self.inventories.get(&kind).is_some_and(|inventory| inventory.begun >= since))
+    }
+
+    /// Whether a listing is the first one since this replica acts.
+    pub(super) fn is_first_of_ours(&self, begun: Mono, before: Mono) -> bool {
+        self.led_since.is_some_and(|since| before < since && begun >= since)
+    }
+
+    /// What is missing when this replica begins to act was deleted by the one that acted before, as far as anybody knows.
+    pub(super) fn forget_what_others_deleted(&mut self, now: Now, kind: Kind) {
+        let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
+        for key in keys {
+            let missing = self.targets.get_mut(&key).map(|state| state.watching.give_up_missing()).unwrap_or_default();
+            for item in missing {
+                self.append(Record::ItemGone { kind, item, ours: false, at: now.wall });
+            }
+        }
+    }
+}
