@@ -157,7 +157,7 @@ pub(super) fn action_json(action: &Action) -> ActionJson {
             r#do: "delete",
             id: Some(deletion.item.id.0),
             when: Some(deletion.when.as_str()),
-            reason: Some(deletion.why.clone()),
+            reason: Some(sentence(&deletion.why)),
             ..nothing
         },
         Action::Create(order) => ActionJson { name: order.name.clone(), description: Some(order.description.clone()), ..nothing },
@@ -174,7 +174,7 @@ pub(super) fn heading(planned: &TargetPlan) -> String {
 pub(super) fn action_text(action: &Action) -> String {
     match action {
         Action::Create(order) => format!("create {}", printable(order.name.as_deref().unwrap_or(&order.description))),
-        Action::Delete(deletion) => format!("delete {}: {}", deletion.item.id, printable(&deletion.why)),
+        Action::Delete(deletion) => format!("delete {}: {}", deletion.item.id, printable(&sentence(&deletion.why))),
     }
 }
 

@@ -14,7 +14,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &str) -> Line {
+fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> Line {
     let item = Item {
         id: ItemId(id),
         server: ServerId(1),
@@ -27,7 +27,7 @@ fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &str) -> Line {
         size_mb: None,
         automatic: false,
     };
-    Line { item, belonging: Belonging::Ours, verdict, reasons: vec![why.into()] }
+    Line { item, belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
 }
 
 fn planned() -> TargetPlan {
@@ -37,7 +37,7 @@ fn planned() -> TargetPlan {
         line(802, "prod-web-3", "2026-11-21T11:58:00Z", Verdict::Keep, "the newest (last 1)"),
     ];
     let deletion =
-        Deletion { item: lines[0].item.clone(), when: When::AfterCreate, extra: false, why: "older than the 2 newest".to_owned() };
+        Deletion { item: lines[0].item.clone(), when: When::AfterCreate, extra: false, why: ["older than the 2 newest".into()].into() };
     let order = Order { name: Some("prod-web-4".to_owned()), description: "mark".to_owned(), slot: None };
     TargetPlan {
         target: Target { server: ServerId(1), server_name: "web-01".into(), kind: Kind::Snapshot, policy: "web".into() },

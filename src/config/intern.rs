@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::schedule::{Expression, ExpressionError, Schedule};
+use crate::domain::wall_clock;
 
 /// Runs once a day are at least so far apart, whatever a time zone does.
 const DAY_SHORTEST: Duration = Duration::from_secs(20 * 3600);
@@ -51,7 +52,7 @@ fn is_once_a_day(text: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Interner {
     at: Timestamp,
-    zones: BTreeMap<String, Option<TimeZone>>,
+    zones: BTreeMap<String, Option<wall_clock::Zone>>,
     expressions: BTreeMap<String, Result<Arc<Expression>, ExpressionError>>,
     timings: BTreeMap<(Vec<String>, String), Timing>,
 }
@@ -63,11 +64,11 @@ impl Interner {
     }
 
     /// The zone of an IANA name.
-    pub fn zone(&mut self, name: &str) -> Option<TimeZone> {
+    pub fn zone(&mut self, name: &str) -> Option<wall_clock::Zone> {
         if let Some(zone) = self.zones.get(name) {
             return zone.clone();
         }
-        let zone = TimeZone::get(name).ok();
+        let zone = TimeZone::get(name).ok().map(wall_clock::Zone::from);
         self.zones.insert(name.to_owned(), zone.clone());
         zone
     }
@@ -101,13 +102,13 @@ impl Interner {
 #[derive(Debug, Clone)]
 pub(super) struct Zone {
     pub name: String,
-    pub zone: TimeZone,
+    pub zone: wall_clock::Zone,
 }
 
 impl Zone {
     /// Coordinated universal time.
     pub fn utc() -> Zone {
-        Zone { name: "UTC".to_owned(), zone: TimeZone::UTC }
+        Zone { name: "UTC".to_owned(), zone: TimeZone::UTC.into() }
     }
 }
 

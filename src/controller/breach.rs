@@ -35,10 +35,12 @@ impl Controller {
     pub(super) fn freeze_deletes(&mut self, key: TargetKey, violation: &Violation) {
         let target = self.target(key);
         let run = self.runs.get(&key.0).map_or(0, |run| run.id.0);
-        let Some(state) = self.targets.get_mut(&key) else { return };
+        if !self.targets.contains_key(&key) {
+            return;
+        }
         // Of several refusals the first one says what is wrong: those after it may only say that deletes are stopped.
         let detail = || format!("a plan was refused: {violation}; nothing is deleted on the server");
-        let breach = state.breach.get_or_insert_with(|| Breach { detail: detail(), told: false, sound: 0 });
+        let breach = self.breaches.entry(key).or_insert_with(|| Breach { detail: detail(), told: false, sound: 0 });
         breach.sound = 0;
         if !std::mem::replace(&mut breach.told, true) {
             self.tell(Fact::GuardRefused { target, run, violation: violation.to_string() });
@@ -47,21 +49,23 @@ impl Controller {
 
     /// The breach that stops the deletes on a server: of either kind, for what is wrong with one may be wrong with the other.
     pub(super) fn breach_on(&self, server: ServerId) -> Option<Problem> {
-        let breaches = Kind::ALL.into_iter().filter_map(|kind| self.targets.get(&(server, kind))?.breach.as_ref());
-        breaches.map(|breach| Problem { reason: Reason::Guard, detail: breach.detail.clone() }).next()
+        if self.breaches.is_empty() {
+            return None;
+        }
+        let breach = Kind::ALL.into_iter().find_map(|kind| self.breaches.get(&(server, kind)))?;
+        Some(Problem { reason: Reason::Guard, detail: breach.detail.clone() })
     }
 
     /// A listing has come. Where a breach stands, the plans are made once more, and nothing is done with them but to let the guard read them.
     pub(super) fn rehearse(&mut self, now: Now, key: TargetKey) {
-        if self.targets.get(&key).is_none_or(|state| state.breach.is_none()) {
+        if !self.breaches.contains_key(&key) {
             return;
         }
         let sound = self.plans_are_sound(now, key);
-        let Some(state) = self.targets.get_mut(&key) else { return };
-        let Some(breach) = &mut state.breach else { return };
+        let Some(breach) = self.breaches.get_mut(&key) else { return };
         breach.sound = if sound { breach.sound + 1 } else { 0 };
         if breach.sound >= CLEAN_LISTINGS {
-            state.breach = None;
+            self.breaches.remove(&key);
         }
     }
 

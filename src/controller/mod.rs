@@ -11,6 +11,8 @@ mod hooks;
 mod leading;
 mod listings;
 mod observe;
+mod ops;
+mod queue;
 mod report;
 mod requests;
 mod runs;
@@ -26,11 +28,9 @@ mod tests;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
@@ -53,14 +53,17 @@ pub use drive::{Driver, Notice, Ports};
 pub use report::{Glance, TargetPlan};
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
 pub use standing::OrderReport;
+pub use timetable::Timetables;
 pub use writing::Unwritten;
 
 use account::AccountState;
+use breach::Breach;
 use hooks::Brackets;
 use listings::{Source, Sources};
 use observe::TargetState;
+use ops::Ops;
+use queue::Queue;
 use requests::Desk;
-use timetable::Timetables;
 use writing::Outbox;
 
 /// The longest sleep: then the wall clock is looked at again, for it may have been set (F58).
@@ -180,8 +183,9 @@ pub struct Controller {
     fleet: Fleet,
     faults_told: Vec<String>,
     targets: BTreeMap<TargetKey, TargetState>,
+    /// Plans that the guard has refused, until plans are sound again.
+    breaches: BTreeMap<TargetKey, Breach>,
     timetables: Timetables,
-    due: BinaryHeap<Reverse<(Timestamp, TargetKey)>>,
     /// Servers to be looked at in the next round, whatever the clocks say.
     ready: BTreeSet<ServerId>,
     sources: Sources,
@@ -189,13 +193,13 @@ pub struct Controller {
     servers: Option<ServersSeen>,
     account: AccountState,
     runs: BTreeMap<ServerId, Box<Run>>,
-    ops: BTreeMap<OpId, ServerId>,
+    ops: Ops,
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
     last_writes: BTreeMap<ServerId, Mono>,
     outbox: Outbox,
     brackets: Brackets,
     permits: BTreeSet<ServerId>,
-    permit_queue: VecDeque<ServerId>,
+    permit_queue: Queue,
     retries: BTreeSet<(Mono, TargetKey)>,
     turns: BTreeMap<ServerId, Kind>,
     /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
@@ -245,19 +249,19 @@ impl Controller {
             fleet: Fleet::default(),
             faults_told: Vec::new(),
             targets: BTreeMap::new(),
+            breaches: BTreeMap::new(),
             timetables: Timetables::default(),
-            due: BinaryHeap::new(),
             ready: BTreeSet::new(),
             inventories: BTreeMap::new(),
             servers: None,
             runs: BTreeMap::new(),
-            ops: BTreeMap::new(),
+            ops: Ops::default(),
             wakes: BinaryHeap::new(),
             last_writes: BTreeMap::new(),
             outbox: Outbox::default(),
             brackets: Brackets::default(),
             permits: BTreeSet::new(),
-            permit_queue: VecDeque::new(),
+            permit_queue: Queue::default(),
             retries: BTreeSet::new(),
             turns: BTreeMap::new(),
             intervals: OnceCell::new(),
@@ -327,10 +331,9 @@ impl Controller {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
-        let by_wall = self.due.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.timetables.next());
-        let by_wall = by_wall.map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
+        let by_wall = self.timetables.next().map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
         let of_runs = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_retry());
-        by_wall.chain(by_mono).chain(of_runs.map(|at| at.since(now.mono))).min()
+        by_wall.into_iter().chain(by_mono).chain(of_runs.map(|at| at.since(now.mono))).min()
     }
 
     /// Whether a run is on.
@@ -368,11 +371,15 @@ impl Controller {
         self.tend_hooks(now);
         self.write_again(now);
         self.tell_account(now);
-        let is_busy = self.runs.values().any(|run| run.is_in_flight()) || self.brackets.are_busy() || !self.pending_orders.is_empty();
-        if self.stopping && !self.stopped && !is_busy {
+        if self.stopping && !self.stopped && !self.awaits_anything() {
             self.stopped = true;
             self.out.push(Command::Stopped);
         }
+    }
+
+    /// Whether something has been begun outside that is to be finished first.
+    fn awaits_anything(&self) -> bool {
+        self.runs.values().any(|run| run.is_in_flight()) || self.brackets.are_busy() || !self.pending_orders.is_empty()
     }
 
     fn stop(&mut self) {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 use crate::domain::assess::{Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
+use crate::domain::fleet::Member;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, ServerListing, Status};
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
@@ -52,8 +53,6 @@ pub(super) struct TargetState {
     pub given_up: BTreeSet<ItemId>,
     /// Why nothing may be deleted there, for a reason that outlasts a listing; found out before each step of a run.
     pub freeze: Option<Problem>,
-    /// A plan that the guard has refused, until plans are sound again.
-    pub breach: Option<Breach>,
     /// Items under our care, to see when one vanishes.
     pub(super) watching: Watching,
     /// Complete listings since the last one that was not complete for this server.
@@ -97,7 +96,8 @@ impl Controller {
                     Some(state) => TargetState { policy, offset, timetable, ..state },
                     None => {
                         let breach = self.memory.get(key).and_then(Breach::remembered);
-                        TargetState { breach, ..TargetState::new(policy, offset, timetable) }
+                        self.breaches.extend(breach.map(|breach| (key, breach)));
+                        TargetState::new(policy, offset, timetable)
                     }
                 };
                 self.targets.insert(key, state);
@@ -106,7 +106,8 @@ impl Controller {
                 }
             }
         }
-        self.due.clear();
+        self.breaches.retain(|key, _| self.targets.contains_key(key));
+        self.timetables.look_at_none();
         let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
         for key in keys {
             self.summarize(now, key, false);
@@ -114,7 +115,9 @@ impl Controller {
             // Where a slot has passed and the offset has not, its timetable has told already, to those before.
             let state = self.targets.get(&key);
             let next = state.and_then(|state| self.timetables.next_due(state.timetable, state.offset, now.wall));
-            self.due.extend(next.map(|next| std::cmp::Reverse((next, key))));
+            if let Some(next) = next {
+                self.timetables.look_at(next, key);
+            }
         }
         self.wake_at_ends_of_pauses(now);
     }
@@ -221,7 +224,12 @@ impl Controller {
 
     /// Whether a server is being restored, as far as is known: by the newest list of servers, and for an hour after it where none comes any more.
     pub(super) fn is_restoring(&self, now: Now, server: ServerId) -> bool {
-        let told = self.fleet.members.get(&server).is_some_and(|member| member.restoring);
+        self.restores(now, server, self.fleet.members.get(&server))
+    }
+
+    /// The same, of a server that is this member of the fleet.
+    pub(super) fn restores(&self, now: Now, server: ServerId, member: Option<&Member>) -> bool {
+        let told = member.is_some_and(|member| member.restoring);
         let seen = self.servers.as_ref().filter(|seen| !self.sources.servers.told && now.mono.since(seen.begun) < RESTORE_TAKES_MAX);
         told || seen.is_some_and(|seen| seen.listing.servers.iter().any(|shown| shown.id == server && shown.is_restoring()))
     }
@@ -391,7 +399,6 @@ impl TargetState {
             retry: None,
             given_up: BTreeSet::new(),
             freeze: None,
-            breach: None,
             watching: Watching::default(),
             clean: CLEAN_LISTINGS,
             settled: None,

@@ -181,9 +181,9 @@ impl Controller {
         let as_seen = state.summary.as_ref().is_some_and(|summary| summary.problems.is_empty());
         let as_met = self.memory.get(key).is_none_or(|memory| memory.problems.is_empty());
         let as_configured = !member.missing && member.conflict.is_none();
-        let as_ordered = self.paused(now, key).is_none() && self.after_restore(now, key.0).is_none();
+        let as_ordered = !self.is_paused(now, key, member) && self.after_restore(now, key.0).is_none();
         let as_guarded = self.breach_on(key.0).is_none() && self.brackets.failure_of(key).is_none();
-        let as_told = (member.expected_name.is_none() || self.other_name(key).is_none()) && !self.is_restoring(now, key.0);
+        let as_told = (member.expected_name.is_none() || self.other_name(key).is_none()) && !self.restores(now, key.0, Some(member));
         let run = self.runs.get(&key.0).filter(|run| run.target.kind == key.1);
         as_seen && as_met && as_configured && as_ordered && as_told && as_guarded && run.is_none_or(|run| run.is_well())
     }

@@ -77,8 +77,8 @@ impl Controller {
         }
         let timeout = self.setup.request_timeout;
         match &resume {
-            Resume::CreateInDoubt(intent) => drop(self.ops.insert(intent.op, key.0)),
-            Resume::DeleteInDoubt(intent, _) => drop(self.ops.insert(intent.op, key.0)),
+            Resume::CreateInDoubt(intent) => self.ops.insert(intent.op, key.0),
+            Resume::DeleteInDoubt(intent, _) => self.ops.insert(intent.op, key.0),
             Resume::Waiting { .. } => {}
         }
         self.runs.insert(key.0, Box::new(Run::resumed(start, resume, timeout)));
@@ -140,8 +140,8 @@ impl Controller {
             self.permits.insert(server);
         }
         self.note_want(key.1, want);
-        if want.permit && !self.permit_queue.contains(&server) {
-            self.permit_queue.push_back(server);
+        if want.permit {
+            self.permit_queue.join(server);
         }
         self.wake_at(now, server, before.wake, want.wake);
         self.carry_out(now, key, effects);
@@ -198,8 +198,8 @@ impl Controller {
             last_write: self.last_writes.get(&key.0).copied(),
             server: ServerState {
                 missing: member.is_some_and(|member| member.missing),
-                other_name: self.other_name(key),
-                restoring: self.is_restoring(now, key.0),
+                other_name: member.filter(|member| member.expected_name.is_some()).and_then(|_| self.other_name(key)),
+                restoring: self.restores(now, key.0, member),
                 seen: self.servers.as_ref().map(|seen| seen.begun),
                 told: self.sources.servers.told,
                 freeze: state.and_then(|state| state.freeze.as_ref()),
@@ -248,10 +248,10 @@ impl Controller {
             if let (DeleteEnd::Gone, Some(item)) = (how, item) {
                 self.unwatch(key, item);
             }
-            self.ops.remove(op);
+            self.ops.remove(*op);
         }
         if let Record::CreateEnded { op, .. } | Record::CreateCompleted { op, .. } = &record {
-            self.ops.remove(op);
+            self.ops.remove(*op);
         }
         self.append(record);
     }
@@ -259,7 +259,7 @@ impl Controller {
     fn ended(&mut self, now: Now, key: TargetKey, outcome: &Outcome) {
         let Some(run) = self.runs.remove(&key.0) else { return };
         self.permits.remove(&key.0);
-        self.permit_queue.retain(|server| *server != key.0);
+        self.permit_queue.leave(key.0);
         self.brackets.forget_failure(key);
         let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
         let waited = self.memory.get(key).filter(|_| stuck).map(|memory| memory.unfinished.keys().copied().collect::<Vec<_>>());
@@ -268,7 +268,7 @@ impl Controller {
         self.note_end(now, key, run.slot(), outcome, waited.unwrap_or_default().into_iter().chain(seen));
         self.answer_request(now, key, &run, outcome);
         // Nobody looks after what it has left undecided any more, until a run picks that up.
-        self.ops.retain(|_, server| *server != key.0);
+        self.ops.leave(key.0);
         // In the next round, so that one end does not nest in another.
         self.ready.insert(key.0);
     }
@@ -277,7 +277,7 @@ impl Controller {
     pub(super) fn grant_permits(&mut self, now: Now) {
         while !self.account.is_asking()
             && self.permits.len() < self.setup.concurrent_creates
-            && let Some(server) = self.permit_queue.pop_front()
+            && let Some(server) = self.permit_queue.pop()
         {
             self.nudge(now, server);
         }
@@ -296,7 +296,7 @@ impl Controller {
     /// The answer to a create.
     pub(super) fn created(&mut self, now: Now, op: OpId, reply: Reply<Item>) {
         self.account.note(now, &reply);
-        let Some(server) = self.ops.get(&op).copied() else { return };
+        let Some(server) = self.ops.get(op) else { return };
         self.last_writes.insert(server, now.mono);
         let refused = self.mode == Mode::Daemon && reply.result.as_ref().is_err_and(ProviderError::is_auth);
         let result = reply.result.map_err(|error| setback(&error, true));
@@ -310,7 +310,7 @@ impl Controller {
     /// The answer to a delete.
     pub(super) fn deleted(&mut self, now: Now, op: OpId, reply: Reply<Deleted>) {
         self.account.note(now, &reply);
-        let Some(server) = self.ops.get(&op).copied() else { return };
+        let Some(server) = self.ops.get(op) else { return };
         self.last_writes.insert(server, now.mono);
         let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
         self.step(now, server, Event::DeleteAnswered(op, result));

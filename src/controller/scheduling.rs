@@ -1,12 +1,12 @@
 //! Which slots are due, and which runs are to be picked up (contract §1, "Slots").
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
+use crate::domain::fleet::Member;
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetKey, Undecided};
@@ -32,14 +32,8 @@ const STEP_BACK_MAX: SignedDuration = SignedDuration::from_hours(25);
 impl Controller {
     /// Looks for slots that have become due.
     pub(super) fn fire(&mut self, now: Now) {
-        let mut due = std::mem::take(&mut self.due);
-        self.timetables.advance(now.wall, |since, key| due.push(Reverse((since, key))));
         let mut servers: Vec<ServerId> = std::mem::take(&mut self.ready).into_iter().collect();
-        while let Some(Reverse((_, key))) = due.peek().copied().filter(|Reverse((since, _))| *since <= now.wall) {
-            due.pop();
-            servers.push(key.0);
-        }
-        self.due = due;
+        servers.extend(self.timetables.take_due(now.wall).into_iter().map(|key| key.0));
         servers.extend(self.retries_due(now));
         for server in servers {
             self.consider(now, server);
@@ -106,11 +100,14 @@ impl Controller {
 
     /// The slot that there is a run to be begun for. Slots that have passed are accounted for on the way.
     pub(super) fn work(&mut self, now: Now, key: TargetKey) -> Option<Timestamp> {
-        if self.is_barred(now, key) || self.guests.contains(&key) || !self.inventories.contains_key(&key.1) {
+        let state = self.targets.get(&key)?;
+        if !self.inventories.contains_key(&key.1) || self.guests.contains(&key) || self.is_barred(now, key) {
             return None;
         }
-        let state = self.targets.get(&key)?;
         let slot = self.timetables.due_slot(state.timetable, state.offset, now.wall)?;
+        if self.memory.get(key).is_some_and(|memory| memory.accounted >= Some(slot) && memory.slot(slot).done) {
+            return None;
+        }
         let too_late = deadline(&state.policy, slot, state.offset).is_none_or(|deadline| now.wall > deadline);
         let tried = self.memory.get(key).is_some_and(|memory| memory.slot(slot).creates >= CREATES_MAX);
         let paused = state.retry.is_some_and(|retry| retry.slot == slot && retry.at > now.mono);
@@ -133,7 +130,9 @@ impl Controller {
 
     /// Whether nothing may be begun for a target.
     fn is_barred(&self, now: Now, key: TargetKey) -> bool {
-        !self.fleet.members.contains_key(&key.0) || self.barrier(now, key).is_some()
+        let barred =
+            |member: &Member| member.conflict.is_some() || self.restores(now, key.0, Some(member)) || self.is_paused(now, key, member);
+        self.fleet.members.get(&key.0).is_none_or(barred)
     }
 
     /// Whether the provider or the journal knows an item of ours for the slot.
@@ -165,7 +164,7 @@ impl Controller {
     /// What an earlier process, or another replica, has left unfinished there.
     fn interrupted(&mut self, now: Now, key: TargetKey) -> Option<Resume> {
         let memory = self.memory.entry(key);
-        let foreign = memory.undecided.iter().find(|(op, _)| !self.ops.contains_key(op)).map(|(_, undecided)| undecided.clone());
+        let foreign = memory.undecided.iter().find(|(op, _)| self.ops.get(**op).is_none()).map(|(_, undecided)| undecided.clone());
         match foreign {
             Some(Undecided::Create(intent)) => return Some(Resume::CreateInDoubt(intent)),
             Some(Undecided::Delete(intent)) => {
@@ -186,6 +185,9 @@ impl Controller {
             None => {}
         }
         let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
+        if memory.unfinished.is_empty() && state.summary.as_ref().is_none_or(|summary| summary.unfinished.is_empty()) {
+            return None;
+        }
         let inventory = self.inventories.get(&key.1)?.of(key.0);
         let for_slot = |item: &ItemId| memory.made.get(item).is_some_and(|origin| origin.slot().is_some());
         // What a list does not show that is stale, or not whole, is being made all the same.

@@ -1,9 +1,9 @@
 //! What people order to stand for a while (`pause`, `hold`, …): written down first, in effect once it is durable.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::clock::Now;
+use crate::domain::fleet::Member;
 use crate::domain::inventory::ServerId;
 use crate::domain::memory::TargetKey;
 use crate::domain::problem::{Problem, Reason};
@@ -86,9 +86,10 @@ impl Controller {
         if self.memory.standing.ends_of_pauses(now.wall).next().is_none() {
             return;
         }
-        let paused = self.targets.keys().filter_map(|key| Some(Reverse((self.paused(now, *key)?.until, *key))));
-        let paused: Vec<_> = paused.collect();
-        self.due.extend(paused);
+        let paused: Vec<_> = self.targets.keys().filter_map(|key| Some((self.paused(now, *key)?.until, *key))).collect();
+        for (until, key) in paused {
+            self.timetables.look_at(until, key);
+        }
     }
 
     fn ask_of<T>(&self, key: TargetKey, ask: impl FnOnce(Asked<'_>) -> T) -> T {
@@ -103,11 +104,18 @@ impl Controller {
     pub(super) fn paused(&self, now: Now, key: TargetKey) -> Option<PausedUntil> {
         let configured = self.fleet.members.get(&key.0).and_then(|member| member.paused_until).filter(|until| *until > now.wall);
         let configured = configured.map(|until| PausedUntil { until, why: None });
-        let ordered = self.memory.standing.ends_of_pauses(now.wall).next().and_then(|_| {
-            let paused = self.ask_of(key, |asked| self.memory.standing.paused(asked, now.wall))?;
-            Some(PausedUntil { until: paused.until, why: Some(paused.why.to_owned()) })
-        });
-        configured.into_iter().chain(ordered).max_by_key(|paused| paused.until)
+        configured.into_iter().chain(self.paused_by_order(now, key)).max_by_key(|paused| paused.until)
+    }
+
+    /// Whether no run is begun for a target of this member of the fleet.
+    pub(super) fn is_paused(&self, now: Now, key: TargetKey, member: &Member) -> bool {
+        member.paused_until.is_some_and(|until| until > now.wall) || self.paused_by_order(now, key).is_some()
+    }
+
+    fn paused_by_order(&self, now: Now, key: TargetKey) -> Option<PausedUntil> {
+        self.memory.standing.ends_of_pauses(now.wall).next()?;
+        let paused = self.ask_of(key, |asked| self.memory.standing.paused(asked, now.wall))?;
+        Some(PausedUntil { until: paused.until, why: Some(paused.why.to_owned()) })
     }
 
     /// When the last pause of a target ended: nothing has been missed before that.

@@ -1,4 +1,4 @@
-//! One entry for each distinct schedule, however many servers share it: when it fired last, and when it will fire next.
+//! One entry for each distinct schedule, however many servers share it: when it fired last, when it will fire next, and who is due.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,18 +10,20 @@ use jiff::Timestamp;
 use crate::domain::memory::TargetKey;
 use crate::domain::schedule::Schedule;
 
-/// All distinct schedules in use.
+/// All distinct schedules in use, and when those who follow them are due.
 #[derive(Debug, Default)]
-pub(super) struct Timetables {
+pub struct Timetables {
     tables: Vec<Timetable>,
     /// The next fire of each, so that looking for one that is due costs nothing.
     agenda: BinaryHeap<Reverse<(Timestamp, usize)>>,
     looked: Option<Timestamp>,
+    /// Who is to be looked at later, and when.
+    later: BinaryHeap<Reverse<(Timestamp, TargetKey)>>,
 }
 
 /// One schedule and who follows it.
 #[derive(Debug)]
-pub(super) struct Timetable {
+struct Timetable {
     schedule: Arc<Schedule>,
     newest: Option<Timestamp>,
     before: Option<Timestamp>,
@@ -87,12 +89,41 @@ impl Timetables {
         index
     }
 
-    /// The next fire of all.
+    /// When the next schedule fires, or the next target is due.
+    #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        self.agenda.peek().map(|Reverse((next, _))| *next)
+        let fires = self.agenda.peek().map(|Reverse((next, _))| *next);
+        fires.into_iter().chain(self.later.peek().map(|Reverse((at, _))| *at)).min()
+    }
+
+    /// A target is to be looked at then.
+    pub fn look_at(&mut self, at: Timestamp, key: TargetKey) {
+        self.later.push(Reverse((at, key)));
+    }
+
+    /// Nobody is to be looked at, before it is told anew who is.
+    pub fn look_at_none(&mut self) {
+        self.later.clear();
+    }
+
+    /// Moves on to `now`. Returns whose time has come since the last call, the earliest first.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<TargetKey> {
+        let mut due = Vec::new();
+        let later = &mut self.later;
+        while let Some(Reverse(entry)) = later.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            later.pop();
+            due.push(entry);
+        }
+        // What is due at once need not go through the heap.
+        let (at_once, then): (Vec<_>, Vec<_>) = self.advance(now).into_iter().partition(|(at, _)| *at <= now);
+        self.later.extend(then.into_iter().map(Reverse));
+        due.extend(at_once);
+        due.sort_unstable();
+        due.into_iter().map(|(_, key)| key).collect()
     }
 
     /// The newest slot that is due for a follower with this offset. The offset is shorter than any interval, so it is one of two.
+    #[must_use]
     pub fn due_slot(&self, table: usize, offset: Duration, now: Timestamp) -> Option<Timestamp> {
         let table = self.tables.get(table)?;
         let passed = |slot: &Timestamp| slot.checked_add(offset).is_ok_and(|since| since <= now);
@@ -100,20 +131,23 @@ impl Timetables {
     }
 
     /// Whether no slot lies between this time and this newest slot of the table; `false`: it may.
+    #[must_use]
     pub fn is_next_after(&self, table: usize, known: Timestamp, slot: Timestamp) -> bool {
         let table = self.tables.get(table);
         table.is_some_and(|table| table.newest == Some(slot) && table.before.is_some_and(|before| before <= known))
     }
 
     /// When a follower's next slot is due: the newest one if its offset has not passed yet.
+    #[must_use]
     pub fn next_due(&self, table: usize, offset: Duration, now: Timestamp) -> Option<Timestamp> {
         let table = self.tables.get(table)?;
         let since = |slot: Timestamp| slot.checked_add(offset).ok();
         table.newest.and_then(since).filter(|since| *since > now).or_else(|| table.next.and_then(since))
     }
 
-    /// Moves on to `now`, telling of each follower when its newest slot is due.
-    pub fn advance(&mut self, now: Timestamp, mut tell: impl FnMut(Timestamp, TargetKey)) {
+    /// Moves on to `now`. Returns of each follower of what has fired when its newest slot is due.
+    fn advance(&mut self, now: Timestamp) -> Vec<(Timestamp, TargetKey)> {
+        let mut told = Vec::new();
         if self.looked.is_some_and(|looked| now < looked) {
             self.agenda.clear();
             for (index, table) in self.tables.iter_mut().enumerate() {
@@ -128,10 +162,10 @@ impl Timetables {
             debug_assert_eq!(table.next, Some(next));
             table.advance(now);
             let newest = table.newest.unwrap_or(next);
-            for (key, offset) in &table.followers {
-                tell(newest.checked_add(*offset).unwrap_or(newest), *key);
-            }
+            let since = |offset: Duration| if offset.is_zero() { newest } else { newest.checked_add(offset).unwrap_or(newest) };
+            told.extend(table.followers.iter().map(|(key, offset)| (since(*offset), *key)));
             self.agenda.extend(table.next.map(|next| Reverse((next, index))));
         }
+        told
     }
 }

@@ -113,7 +113,7 @@ impl Controller {
     }
 
     fn answer_intent(&mut self, now: Now, op: Option<OpId>, result: Result<(), String>) {
-        let Some((op, server)) = op.and_then(|op| Some((op, *self.ops.get(&op)?))) else { return };
+        let Some((op, server)) = op.and_then(|op| Some((op, self.ops.get(op)?))) else { return };
         match result {
             Ok(()) => self.step(now, server, Event::Recorded(op)),
             Err(error) => {
@@ -133,7 +133,7 @@ impl Controller {
                     self.outbox.again.get_or_insert(now.mono.after(PAUSE));
                 }
                 self.brackets.take_back(op);
-                self.ops.remove(&op);
+                self.ops.remove(op);
                 self.step(now, server, Event::NotRecorded(op, error));
             }
         }

@@ -1,8 +1,10 @@
 //! Whose each item is, and what retention makes of it: every item gets exactly one verdict, with its reasons (contract §2).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use smallvec::smallvec;
 
 use super::inventory::{Item, ItemId, Status};
 use super::mark::{Origin, Reading};
@@ -11,7 +13,7 @@ use super::retention::{self, Candidate};
 
 mod why;
 
-pub use why::{Why, sentence};
+pub use why::{Reasons, Why, sentence};
 
 /// An item dated further ahead than this is left alone: one clock or the other is wrong.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -85,7 +87,7 @@ pub struct Row<'a> {
     /// What is to become of it.
     pub verdict: Verdict,
     /// Why; never empty.
-    pub reasons: Vec<Why>,
+    pub reasons: Reasons,
 }
 
 impl Row<'_> {
@@ -128,7 +130,12 @@ pub fn assess<'a>(
     now: Timestamp,
     coming: Option<Option<Timestamp>>,
 ) -> Vec<Row<'a>> {
-    let mut rows = assess_belonging(items, wanted, policy, knowledge, now);
+    judged(assess_belonging(items, wanted, policy, knowledge, now), policy, now, coming)
+}
+
+/// The second half of [`assess`]: what retention makes of items whose belonging is known.
+#[must_use]
+pub fn judged<'a>(mut rows: Vec<Row<'a>>, policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) -> Vec<Row<'a>> {
     judge(&mut rows, policy, now, coming);
     judge_failed(&mut rows, coming.is_some());
     rows
@@ -146,7 +153,7 @@ pub fn assess_belonging<'a>(
     items.iter().map(|item| sort(item, wanted, policy, knowledge, now)).collect()
 }
 
-fn leave<'a>(item: &'a Item, belonging: Belonging, origin: Option<&'a Origin>, why: String) -> Row<'a> {
+fn leave<'a>(item: &'a Item, belonging: Belonging, origin: Option<&'a Origin>, why: impl Into<Cow<'static, str>>) -> Row<'a> {
     Row {
         item,
         belonging,
@@ -156,20 +163,20 @@ fn leave<'a>(item: &'a Item, belonging: Belonging, origin: Option<&'a Origin>, w
         mark_lost: false,
         free_at: None,
         verdict: Verdict::Leave,
-        reasons: vec![Why::Told(why)],
+        reasons: smallvec![Why::Told(why.into())],
     }
 }
 
 fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Knowledge<'a>, now: Timestamp) -> Row<'a> {
     if item.automatic {
-        return leave(item, Belonging::Automatic, None, "made by the provider's own plan".to_owned());
+        return leave(item, Belonging::Automatic, None, "made by the provider's own plan");
     }
     let made = knowledge.made.get(&item.id);
     let (belonging, origin, until, mark_lost) = match item.description.reading() {
         Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until, false),
         Reading::Mark(mark) => return leave(item, Belonging::Other, None, format!("carries the mark of `{}`", mark.owner)),
         Reading::Damaged if made.is_none() => {
-            return leave(item, Belonging::Other, None, "carries a mark that cannot be read".to_owned());
+            return leave(item, Belonging::Other, None, "carries a mark that cannot be read");
         }
         Reading::None if made.is_none() => match adoption(item, policy) {
             Ok(()) => (Belonging::Adopted, None, None, false),
@@ -190,7 +197,7 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
                 mark_lost: false,
                 free_at: None,
                 verdict: Verdict::Keep,
-                reasons: Vec::new(),
+                reasons: Reasons::new(),
             }
         }
     };
@@ -199,12 +206,12 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
 }
 
 /// Whether an item without a mark is given into our care; else why not.
-fn adoption(item: &Item, policy: &KindPolicy) -> Result<(), String> {
+fn adoption(item: &Item, policy: &KindPolicy) -> Result<(), Cow<'static, str>> {
     let name = item.name.as_deref().unwrap_or(&item.description);
     if let Some(glob) = policy.protect.first_match(name) {
-        return Err(format!("protected by `{glob}`"));
+        return Err(format!("protected by `{glob}`").into());
     }
-    if policy.adopt.is_match(name) { Ok(()) } else { Err("made by others".to_owned()) }
+    if policy.adopt.is_match(name) { Ok(()) } else { Err("made by others".into()) }
 }
 
 /// Why an item of ours, or an adopted one, is left alone all the same; and until when, if that passes with time.
@@ -214,41 +221,40 @@ fn hands_off(
     knowledge: Knowledge<'_>,
     until: Option<Timestamp>,
     now: Timestamp,
-) -> Option<(String, Option<Timestamp>)> {
+) -> Option<(Cow<'static, str>, Option<Timestamp>)> {
     match &item.status {
-        Status::InProgress => return Some(("in progress".to_owned(), None)),
-        Status::Unknown(word) => return Some((format!("its status `{word}` is not known"), None)),
-        Status::Failed if belonging != Belonging::Ours => return Some(("failed, and not made by us".to_owned(), None)),
+        Status::InProgress => return Some(("in progress".into(), None)),
+        Status::Unknown(word) => return Some((format!("its status `{word}` is not known").into(), None)),
+        Status::Failed if belonging != Belonging::Ours => return Some(("failed, and not made by us".into(), None)),
         Status::Failed | Status::Completed => {}
     }
     if knowledge.protected.contains(&item.id) {
-        return Some(("protected by its number".to_owned(), None));
+        return Some(("protected by its number".into(), None));
     }
     let held = knowledge.held.get(&item.id).copied().into_iter().chain(until).max();
     if let Some(held) = held.filter(|held| *held > now) {
-        return Some((format!("held until {held}"), Some(held)));
+        return Some((format!("held until {held}").into(), Some(held)));
     }
     if item.created_at.duration_since(now) > FUTURE_TOLERANCE {
-        return Some((format!("dated in the future, {}", item.created_at), item.created_at.checked_sub(FUTURE_TOLERANCE).ok()));
+        let why = format!("dated in the future, {}", item.created_at);
+        return Some((why.into(), item.created_at.checked_sub(FUTURE_TOLERANCE).ok()));
     }
     None
 }
 
 fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
-    let mut candidates: Vec<Candidate> = rows
-        .iter()
-        .filter(|row| row.judged)
-        .map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() })
-        .collect();
+    let mut candidates = Vec::with_capacity(rows.len() + 1);
+    let judged = rows.iter().filter(|row| row.judged);
+    candidates.extend(judged.map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() }));
     let present = candidates.len();
     if let Some(slot) = coming {
-        let newest = candidates.last().map_or(now, |newest| newest.time.max(now));
+        let newest = candidates.last().map_or(now, |newest: &Candidate| newest.time.max(now));
         candidates.push(Candidate { id: ItemId(u64::MAX), time: newest, slot });
     }
-    let rulings = retention::judge(&policy.keep, policy.schedule.time_zone(), &candidates);
+    let rulings = retention::judge(&policy.keep, policy.schedule.zone(), &candidates);
     for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(&rulings) {
         row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
-        row.reasons = vec![Why::Ruled(*ruling)];
+        row.reasons = smallvec![Why::Ruled(*ruling)];
     }
     if coming.is_none() {
         keep_the_newest(rows);
@@ -271,7 +277,7 @@ fn keep_the_fewest(rows: &mut [Row<'_>], policy: &KindPolicy, coming: usize) {
     let dropped = rows.iter_mut().rev().filter(|row| row.judged && row.verdict == Verdict::Delete);
     for row in dropped.take(short) {
         row.verdict = Verdict::Keep;
-        row.reasons = vec![Why::MinKeep(policy.min_keep)];
+        row.reasons = smallvec![Why::MinKeep(policy.min_keep)];
     }
 }
 
@@ -284,10 +290,10 @@ fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
         }
         if coming || newest.is_some_and(|newest| newest > index) {
             row.verdict = Verdict::Delete;
-            row.reasons = vec!["failed, and a newer one is complete".into()];
+            row.reasons = smallvec!["failed, and a newer one is complete".into()];
         } else {
             row.verdict = Verdict::Leave;
-            row.reasons = vec!["failed; stays until a newer one is complete".into()];
+            row.reasons = smallvec!["failed; stays until a newer one is complete".into()];
         }
     }
 }

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use smallvec::smallvec;
 
-use super::assess::{Belonging, Knowledge, Row, Verdict, Why, assess, sentence};
+use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judged, sentence};
 use super::inventory::{Item, ItemId, Status};
 use super::policy::{AtCap, KindPolicy, Wanted};
 use super::problem::{Problem, Reason};
@@ -90,8 +91,8 @@ pub struct Deletion {
     pub when: When,
     /// Whether no completed create pays for it.
     pub extra: bool,
-    /// Why, for people.
-    pub why: String,
+    /// Why; [`sentence`] puts it into words, where anybody is told.
+    pub why: Reasons,
 }
 
 /// One thing to do.
@@ -113,7 +114,7 @@ pub struct Line {
     /// What is to become of it.
     pub verdict: Verdict,
     /// Why; never empty.
-    pub reasons: Vec<Why>,
+    pub reasons: Reasons,
 }
 
 /// What to do, and what becomes of each item.
@@ -159,13 +160,14 @@ impl Plan {
 /// Plans a create: straight away where a slot is visibly free, else after making room (contract §3.2–4).
 #[must_use]
 pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
-    let now = assess_now(ground, None);
-    let next = assess_now(ground, Some(order.slot));
+    let rows = assess_belonging(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now);
     let cap = ground.wanted.limits.of(ground.policy.kind);
-    let used = ground.view.used();
-    let room = if used < u64::from(cap) { Ok(None) } else { make_room(ground, &now, &next, cap).map(Some) };
+    let now = (ground.view.used() >= u64::from(cap)).then(|| judged(rows.clone(), ground.policy, ground.now, None));
+    let next = judged(rows, ground.policy, ground.now, Some(order.slot));
+    let room = now.as_ref().map(|now| make_room(ground, now, &next, cap)).transpose();
     match room {
         Err(blocked) => {
+            let now = now.unwrap_or_default();
             let mut plan = bare(ground, now);
             plan.problems.retain(|problem| problem.reason != blocked.reason);
             plan.problems.push(blocked.clone());
@@ -231,7 +233,7 @@ fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
 fn show_room(plan: &mut Plan, deletion: &Deletion) {
     if let Some(line) = plan.lines.iter_mut().find(|line| line.item.id == deletion.item.id) {
         line.verdict = Verdict::Delete;
-        line.reasons = vec![Why::Told(deletion.why.clone())];
+        line.reasons = deletion.why.clone();
     }
 }
 
@@ -247,7 +249,7 @@ fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option
             item: line.item.clone(),
             when: When::AfterCreate,
             extra: index >= left.paid as usize,
-            why: sentence(&line.reasons),
+            why: line.reasons.clone(),
         })
         .collect();
     plan.pending.extend(drops.iter().skip(allowed).map(|deletion| deletion.item.id));
@@ -289,16 +291,16 @@ fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -
         let detail = format!("{}; room was made before and nothing has completed since, and the fuse allows no extra delete", full());
         return Err(Problem { reason: Reason::Fuse, detail });
     }
-    Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why })
+    Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why: smallvec![why] })
 }
 
 /// A failed item of ours, else the oldest that retention drops, else the oldest judged one (contract §3.3).
 ///
 /// What retention drops is asked first of the items that are there, then with the coming one among them: so it is never an item that the
 /// coming one would not have displaced as well, as long as there is such a one.
-fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usize, String), String> {
+fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usize, Why), String> {
     if let Some(index) = now.iter().position(|row| row.failed) {
-        return Ok((index, "makes room: it failed".to_owned()));
+        return Ok((index, "makes room: it failed".into()));
     }
     let judged = now.iter().filter(|row| row.judged).count();
     let Some(newest) = now.iter().rposition(|row| row.judged) else {
@@ -315,17 +317,24 @@ fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usi
         return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some(index) = dropped(now) {
-        return Ok((index, format!("makes room: {}", sentence(&now[index].reasons))));
+        return Ok((index, makes_room("makes room: ", &now[index].reasons)));
     }
     if ground.room_made {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some(index) = dropped(next) {
-        return Ok((index, format!("makes room: with the new one, {}", sentence(&next[index].reasons))));
+        return Ok((index, makes_room("makes room: with the new one, ", &next[index].reasons)));
     }
     match now.iter().position(|row| row.judged).filter(|found| *found != newest) {
-        Some(index) => Ok((index, "makes room: the oldest under our care".to_owned())),
+        Some(index) => Ok((index, "makes room: the oldest under our care".into())),
         None => Err("only the newest restore point is under our care".to_owned()),
+    }
+}
+
+fn makes_room(lead: &'static str, reasons: &[Why]) -> Why {
+    match reasons {
+        [Why::Ruled(ruling)] => Why::MakesRoom(lead, *ruling),
+        _ => format!("{lead}{}", sentence(reasons)).into(),
     }
 }
 

@@ -71,15 +71,17 @@ impl Inventory {
 /// first, so that the items of a server mostly need no more than to be turned round.
 fn arrange(items: &mut [Item]) {
     items.reverse();
-    let mut order: Vec<(ServerId, usize)> = items.iter().enumerate().map(|(place, item)| (item.server, place)).collect();
+    // Pairs of server and place, as one number each.
+    let mut order: Vec<u128> = items.iter().enumerate().map(|(place, item)| u128::from(item.server.0) << 64 | place as u128).collect();
     order.sort_unstable();
+    let mut order: Vec<usize> = order.into_iter().map(|pair| pair as u64 as usize).collect();
     // Each place is filled from where its item is by then: those before it have been exchanged already.
     for place in 0..order.len() {
-        let mut from = order[place].1;
+        let mut from = order[place];
         while from < place {
-            from = order[from].1;
+            from = order[from];
         }
-        order[place].1 = from;
+        order[place] = from;
         items.swap(place, from);
     }
     for of_server in items.chunk_by_mut(|item, next| item.server == next.server) {

@@ -3,6 +3,8 @@
 //! *Seconds* are seconds since 1970-01-01T00:00:00Z; *local seconds* are what the wall clock shows, counted as if it were UTC. A zone is a row of
 //! [`Stretch`]es in which the two differ by a fixed offset; between them the wall clock jumps.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -25,7 +27,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// The stretch that contains `second`.
+    /// The stretch that contains `second`, by the rules of the zone.
     #[must_use]
     pub fn at(zone: &TimeZone, second: i64) -> Stretch {
         let begin = last_transition(zone, second).unwrap_or(i64::MIN);
@@ -43,6 +45,46 @@ impl Stretch {
     #[must_use]
     pub fn reached(&self, second: i64) -> i64 {
         self.reached_before.max(second.saturating_add(self.offset))
+    }
+}
+
+/// 2020-01-01 and 2060-01-01: nearly all times that are asked for lie between.
+const KNOWN: std::ops::Range<i64> = 1_577_836_800..2_840_140_800;
+
+/// A time zone that knows its stretches of some decades, so that looking one up is no walk through the zone's rules. Clones are the same zone.
+#[derive(Debug, Clone)]
+pub struct Zone(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    zone: TimeZone,
+    /// One after the other, without a gap.
+    stretches: Vec<Stretch>,
+}
+
+impl Zone {
+    /// The stretch that contains `second`.
+    #[must_use]
+    pub fn stretch(&self, second: i64) -> Stretch {
+        let stretches = &self.0.stretches;
+        let place = stretches.partition_point(|stretch| stretch.end <= second);
+        let known = stretches.get(place).filter(|stretch| stretch.contains(second));
+        known.copied().unwrap_or_else(|| Stretch::at(&self.0.zone, second))
+    }
+
+    /// The zone itself.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.0.zone
+    }
+}
+
+impl From<TimeZone> for Zone {
+    fn from(zone: TimeZone) -> Zone {
+        let first = Stretch::at(&zone, KNOWN.start);
+        let next = |stretch: &Stretch| Some(stretch.end).filter(|end| *end < KNOWN.end).map(|end| Stretch::at(&zone, end));
+        let stretches = std::iter::successors(Some(first), next).collect();
+        Zone(Arc::new(Known { zone, stretches }))
     }
 }
 
@@ -124,6 +166,22 @@ mod tests {
         assert_eq!(winter.reached(october), local("2026-10-25T02:59:59"));
         assert_eq!(winter.reached(october + 3599), local("2026-10-25T02:59:59"));
         assert_eq!(winter.reached(october + 3600), local("2026-10-25T03:00:00"));
+    }
+
+    #[test]
+    fn a_zone_knows_the_stretches_that_there_are() {
+        for name in ["UTC", "Europe/Oslo", "Africa/Casablanca", "America/St_Johns", "Pacific/Apia"] {
+            let time_zone = TimeZone::get(name).unwrap();
+            let zone = Zone::from(time_zone.clone());
+            for day in (second("2005-01-01T00:00:00Z")..second("2075-01-01T00:00:00Z")).step_by(5 * 86_400 + 1_801) {
+                assert_eq!(zone.stretch(day), Stretch::at(&time_zone, day), "{name} {day}");
+            }
+            for stretch in &zone.0.stretches {
+                let edges = [stretch.begin.saturating_sub(1), stretch.begin, stretch.end.saturating_sub(1), stretch.end];
+                assert_eq!(edges.map(|edge| zone.stretch(edge)), edges.map(|edge| Stretch::at(&time_zone, edge)), "{name}");
+            }
+        }
+        assert_eq!([KNOWN.start, KNOWN.end], [second("2020-01-01T00:00:00Z"), second("2060-01-01T00:00:00Z")]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! It shares no code with the planner and the guard, and knows nothing of their reasons.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,10 @@ struct Ground {
     begun: Duration,
     whole: bool,
     unreadable: Vec<ServerId>,
+    /// By number.
     shown: Vec<Shown>,
+    /// How many slots of each server are filled: counted when first asked for.
+    used: OnceCell<BTreeMap<ServerId, u64>>,
     /// It showed something else than what there was.
     lie: bool,
 }
@@ -58,9 +62,55 @@ struct Shown {
     automatic: bool,
 }
 
+/// Items, and of which server and kind.
+#[derive(Debug, Default)]
+struct Made {
+    of: BTreeMap<ItemId, (ServerId, Kind)>,
+    items: BTreeSet<(ServerId, Kind, ItemId)>,
+}
+
+impl Made {
+    fn insert(&mut self, item: ItemId, of: (ServerId, Kind)) {
+        self.remove(item);
+        self.of.insert(item, of);
+        self.items.insert((of.0, of.1, item));
+    }
+
+    fn remove(&mut self, item: ItemId) {
+        if let Some((server, kind)) = self.of.remove(&item) {
+            self.items.remove(&(server, kind, item));
+        }
+    }
+
+    fn retain(&mut self, keeps: impl Fn(ItemId) -> bool) {
+        self.of.retain(|item, _| keeps(*item));
+        self.items.retain(|(.., item)| keeps(*item));
+    }
+
+    /// The lowest number first.
+    fn of(&self, (server, kind): (ServerId, Kind)) -> impl Iterator<Item = ItemId> {
+        self.items.range((server, kind, ItemId(0))..=(server, kind, ItemId(u64::MAX))).map(|(.., item)| *item)
+    }
+}
+
 impl Ground {
+    /// What it shows with this number: more than one thing, if the pages of the list did not fit.
+    fn with_number(&self, item: ItemId) -> impl Iterator<Item = &Shown> {
+        let first = self.shown.partition_point(|shown| shown.id < item);
+        self.shown[first..].iter().take_while(move |shown| shown.id == item)
+    }
+
     fn shows(&self, item: ItemId) -> bool {
-        self.shown.iter().any(|shown| shown.id == item)
+        self.with_number(item).next().is_some()
+    }
+
+    fn used(&self, server: ServerId) -> u64 {
+        let count = || {
+            let mut used = BTreeMap::new();
+            self.shown.iter().filter(|shown| !shown.automatic).for_each(|shown| *used.entry(shown.server).or_default() += 1);
+            used
+        };
+        self.used.get_or_init(count).get(&server).copied().unwrap_or_default()
     }
 }
 
@@ -74,7 +124,9 @@ pub(super) struct Conduct {
     /// Durable intents whose operation was not sent.
     unsent: BTreeSet<OpId>,
     sent: BTreeMap<(ServerId, Kind, String), Sent>,
-    in_flight: BTreeMap<OpId, (ServerId, Kind, Option<String>)>,
+    /// What was sent and not answered: of a create, its description.
+    in_flight: BTreeMap<(ServerId, OpId), (Kind, Option<String>)>,
+    in_flight_on: BTreeMap<OpId, ServerId>,
     undecided_deletes: BTreeMap<(ServerId, Kind), ItemId>,
     grounds: BTreeMap<Kind, Ground>,
     /// When the last two complete listings of a kind were begun.
@@ -85,7 +137,7 @@ pub(super) struct Conduct {
     listed_names: BTreeMap<ServerId, String>,
     restoring: BTreeSet<ServerId>,
     /// Items that this machine knows as made by it, and not as gone.
-    made: BTreeMap<ItemId, (ServerId, Kind)>,
+    made: Made,
     /// Items whose delete was sent.
     deletes_sent: BTreeSet<(Kind, ItemId)>,
     /// When the servers were last told.
@@ -113,7 +165,8 @@ pub(super) struct Scene<'a> {
 impl Conduct {
     /// What the process knew is gone; what it has sent is still on its way.
     pub fn process_died(&mut self) {
-        for (op, (.., create)) in std::mem::take(&mut self.in_flight) {
+        self.in_flight_on.clear();
+        for ((_, op), (_, create)) in std::mem::take(&mut self.in_flight) {
             if create.is_some() {
                 self.doubtful_creates.insert(op)
             } else {
@@ -139,7 +192,7 @@ impl Conduct {
         self.undecided_deletes.retain(|_, item| undecided.contains(item));
         let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
         let there: BTreeSet<ItemId> = there.collect();
-        self.made.retain(|item, _| there.contains(item));
+        self.made.retain(|item| there.contains(&item));
         let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
         let undecided: BTreeSet<&str> = open.map(|row| &*row.intent.description).collect();
         for ((.., description), sent) in &mut self.sent {
@@ -150,7 +203,7 @@ impl Conduct {
     /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
     pub fn journal_lost(&mut self) -> Vec<String> {
         self.undecided_deletes.clear();
-        self.made.clear();
+        self.made = Made::default();
         self.sequence.forget();
         self.promises = Promises::default();
         let sent = std::mem::take(&mut self.sent);
@@ -187,7 +240,7 @@ impl Conduct {
                     }
                     if let Some(intent) = self.deletes.get(op) {
                         if *how == DeleteEnd::Gone {
-                            self.made.remove(&intent.item);
+                            self.made.remove(intent.item);
                         }
                         self.undecided_deletes.remove(&(intent.subject.server, intent.subject.kind));
                     }
@@ -196,14 +249,16 @@ impl Conduct {
                 // Found by its mark.
                 Record::CreateAccepted { op, item, .. } => {
                     let intent = self.creates.get(op);
-                    self.made.extend(intent.map(|intent| (*item, (intent.subject.server, intent.subject.kind))));
-                    if !self.in_flight.contains_key(op) && self.doubtful_creates.remove(op) {
+                    if let Some(intent) = intent {
+                        self.made.insert(*item, (intent.subject.server, intent.subject.kind));
+                    }
+                    if !self.in_flight_on.contains_key(op) && self.doubtful_creates.remove(op) {
                         self.landmarks.insert(Landmark::CreateFoundByMark);
                     }
                     let key = intent.map(|intent| (intent.subject.server, intent.subject.kind, intent.description.to_string()));
                     key.and_then(|key| self.sent.get_mut(&key)).into_iter().for_each(|sent| sent.undecided = false);
                 }
-                Record::ItemGone { item, .. } => drop(self.made.remove(item)),
+                Record::ItemGone { item, .. } => self.made.remove(*item),
                 Record::CreateEnded { op, how: CreateEnd::Absent, .. } => wrong.extend(self.proved_absent(*op, grace)),
                 _ => {}
             }
@@ -255,13 +310,10 @@ impl Conduct {
                     complete: item.status == Status::Completed,
                     automatic: item.automatic,
                 };
-                let ground = Ground {
-                    begun,
-                    whole,
-                    unreadable: listing.opaque.iter().filter_map(|opaque| opaque.server).collect(),
-                    shown: listing.items.iter().map(shown).collect(),
-                    lie,
-                };
+                let mut shown: Vec<Shown> = listing.items.iter().map(shown).collect();
+                shown.sort_by_key(|shown| shown.id);
+                let unreadable = listing.opaque.iter().filter_map(|opaque| opaque.server).collect();
+                let ground = Ground { begun, whole, unreadable, shown, used: OnceCell::new(), lie };
                 for item in &listing.items {
                     if self.listed_names.get(&item.server).is_none_or(|name| **name != *item.server_name) {
                         self.listed_names.insert(item.server, item.server_name.to_string());
@@ -286,8 +338,23 @@ impl Conduct {
         }
     }
 
+    fn send(&mut self, op: OpId, server: ServerId, what: (Kind, Option<String>)) {
+        self.in_flight_on.insert(op, server);
+        self.in_flight.insert((server, op), what);
+    }
+
+    /// It is answered: what it was.
+    fn land(&mut self, op: OpId) -> Option<(ServerId, Kind, Option<String>)> {
+        let server = self.in_flight_on.remove(&op)?;
+        self.in_flight.remove(&(server, op)).map(|(kind, create)| (server, kind, create))
+    }
+
+    fn in_flight_to(&self, server: ServerId) -> impl Iterator<Item = &(Kind, Option<String>)> {
+        self.in_flight.range((server, OpId(0))..=(server, OpId(u64::MAX))).map(|(_, what)| what)
+    }
+
     fn create_answered(&mut self, op: OpId, error: Option<&ProviderError>, time: Duration) {
-        let Some((server, kind, Some(description))) = self.in_flight.remove(&op) else { return };
+        let Some((server, kind, Some(description))) = self.land(op) else { return };
         self.written.insert(server, time);
         let key = (server, kind, description);
         match error {
@@ -310,7 +377,7 @@ impl Conduct {
     }
 
     fn delete_answered(&mut self, op: OpId, error: Option<&ProviderError>, time: Duration) {
-        if let Some((server, kind, _)) = self.in_flight.remove(&op) {
+        if let Some((server, kind, _)) = self.land(op) {
             self.written.insert(server, time);
             match error {
                 Some(error) if error.is_doubtful() => drop(self.doubtful_deletes.insert(op)),
@@ -333,7 +400,7 @@ impl Conduct {
             Some(intent) if !self.asked_for.contains(&intent.run) => wrong.extend(too_late(scene, intent)),
             Some(_) => {}
         }
-        if self.in_flight.values().any(|(on, _, description)| *on == server && description.is_some()) {
+        if self.in_flight_to(server).any(|(_, description)| description.is_some()) {
             wrong.push(format!("F21: two creates on {server} at once"));
         }
         wrong.extend(self.sequence.being_made(scene, server, &self.creates));
@@ -347,7 +414,7 @@ impl Conduct {
         if sent.count > CREATES_MAX {
             wrong.push(format!("F02: {} is sent for the {}th time", order.description, sent.count));
         }
-        self.in_flight.insert(op, (server, kind, Some(order.description.clone())));
+        self.send(op, server, (kind, Some(order.description.clone())));
         self.written.insert(server, scene.time);
         self.forget_old(scene.time);
         wrong
@@ -357,7 +424,7 @@ impl Conduct {
         let Some(ground) = self.grounds.get(&kind) else {
             return Some(format!("I9: a create on {server} without any listing"));
         };
-        let used = ground.shown.iter().filter(|shown| shown.server == server && !shown.automatic).count() as u64;
+        let used = ground.used(server);
         let cap = u64::from(scene.setup.wanted.limits.of(kind));
         (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
     }
@@ -373,7 +440,7 @@ impl Conduct {
         if *intent.config != *scene.setup.digest {
             wrong.push(format!("I11: {item} goes by a configuration that is no longer in force"));
         }
-        if self.in_flight.values().any(|(on, ..)| *on == server) {
+        if self.in_flight_to(server).next().is_some() {
             wrong.push(format!("I2: {item} goes while something else is on its way to {server}"));
         }
         if let Some(other) = self.undecided_deletes.get(&(server, kind)).filter(|other| **other != item) {
@@ -384,14 +451,14 @@ impl Conduct {
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
             let free = |other| !self.promises.is_held(kind, other, scene.wall);
-            let was_complete = |id| ground.shown.iter().any(|shown| shown.id == id && shown.complete);
+            let was_complete = |id| ground.with_number(id).any(|shown| shown.complete);
             wrong.extend(passed_over(scene, was_complete, found, free));
         }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {
             self.landmarks.insert(Landmark::DeleteSentAgain);
         }
-        self.in_flight.insert(op, (server, kind, None));
+        self.send(op, server, (kind, None));
         self.written.insert(server, scene.time);
         wrong
     }
@@ -425,8 +492,7 @@ impl Conduct {
     }
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
-        let mut made = self.made.iter().filter(|(_, of)| **of == (server, kind));
-        made.find(|(item, _)| !ground.shows(**item)).map(|(item, _)| *item)
+        self.made.of((server, kind)).find(|item| !ground.shows(*item))
     }
 
     fn other_name(&self, setup: &Setup, server: ServerId) -> bool {

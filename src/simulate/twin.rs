@@ -27,8 +27,8 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<String>,
     faults: Faults,
-    /// The texts of the items in the newest listing of each kind, the highest number first: most of them are in the next one too.
-    texts: BTreeMap<Kind, Vec<(ItemId, Texts)>>,
+    /// What there was of each kind when it was last listed, the highest number first, with the account's version then.
+    listed: BTreeMap<Kind, (u64, Vec<Item>)>,
 }
 
 /// The texts of an item.
@@ -42,6 +42,10 @@ struct Texts {
 impl Texts {
     fn are_of(&self, item: &emulator::Item, server_name: &str) -> bool {
         *self.server_name == *server_name && self.name.as_deref() == item.name.as_deref() && *self.description == *item.description
+    }
+
+    fn of_shown(item: &Item) -> Texts {
+        Texts { server_name: item.server_name.clone(), name: item.name.clone(), description: item.description.clone() }
     }
 
     fn of(item: &emulator::Item, server_name: &str) -> Texts {
@@ -62,7 +66,7 @@ pub(super) struct Answered {
 impl Twin {
     pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
         let faults = Faults::new(chance);
-        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults, texts: BTreeMap::new() }
+        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults, listed: BTreeMap::new() }
     }
 
     /// From now on calls run into this. Of several faults that fit, the first decides.
@@ -157,19 +161,25 @@ impl Twin {
     }
 
     fn listing(&mut self, kind: Kind, view: View) -> Listing {
-        let mut before = self.texts.remove(&kind).unwrap_or_default().into_iter().peekable();
-        let list = self.account.list(kind, None, view);
-        let (mut items, mut texts) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
-        for Seen { item, progress, .. } in list {
-            while before.next_if(|(id, _)| *id > item.id).is_some() {}
-            let name = self.server_name(item);
-            let known = before.next_if(|(id, _)| *id == item.id).map(|(_, texts)| texts).filter(|texts| texts.are_of(item, name));
-            let known = known.unwrap_or_else(|| Texts::of(item, name));
-            items.push(shown(item, progress, known.clone()));
-            texts.push((item.id, known));
+        let version = self.account.version();
+        let known = self.listed.get(&kind).filter(|(of, _)| view == View::Present && *of == version);
+        let items = known.map_or_else(|| self.items(kind, view), |(_, items)| items.clone());
+        if view == View::Present && known.is_none() {
+            self.listed.insert(kind, (version, items.clone()));
         }
-        self.texts.insert(kind, texts);
         Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
+    }
+
+    /// Both the account and what was listed last have the highest number first; most texts are the same again.
+    fn items(&self, kind: Kind, view: View) -> Vec<Item> {
+        let mut before = self.listed.get(&kind).map(|(_, items)| &items[..]).unwrap_or_default().iter().peekable();
+        let item = |Seen { item, progress, .. }: Seen<'_>| {
+            while before.next_if(|known| known.id > item.id).is_some() {}
+            let name = self.server_name(item);
+            let known = before.next_if(|known| known.id == item.id).map(Texts::of_shown).filter(|texts| texts.are_of(item, name));
+            shown(item, progress, known.unwrap_or_else(|| Texts::of(item, name)))
+        };
+        self.account.list(kind, None, view).into_iter().map(item).collect()
     }
 
     /// Two pages by offset. The defects are those that a client can notice: another `count`, and numbers that occur twice.

@@ -29,6 +29,26 @@ struct Tally {
     disturbed: Option<Timestamp>,
 }
 
+/// An item, with what its description turned out to be: that does not change.
+#[derive(Debug)]
+struct Marked {
+    item: Item,
+    reading: Reading,
+}
+
+impl Marked {
+    fn new(item: &Item) -> Marked {
+        Marked { item: item.clone(), reading: Mark::read(&item.description) }
+    }
+
+    fn slot(&self) -> Option<Timestamp> {
+        match &self.reading {
+            Reading::Mark(mark) => mark.slot(),
+            _ => None,
+        }
+    }
+}
+
 /// The true past of the account.
 #[derive(Debug)]
 pub struct Watch {
@@ -41,7 +61,7 @@ pub struct Watch {
     /// Those of them that a complete listing has not shown.
     looked_for: BTreeSet<String>,
     pub(super) landmarks: BTreeSet<Landmark>,
-    there: BTreeMap<(ServerId, Kind, ItemId), Item>,
+    there: BTreeMap<(ServerId, Kind, ItemId), Marked>,
     wanted: Option<Wanted>,
     adopted_once: bool,
     slots: BTreeMap<(ServerId, Kind, Timestamp), Vec<ItemId>>,
@@ -141,22 +161,24 @@ impl Watch {
     }
 
     fn ended(&mut self, item: &Item) {
-        if item.progress == Progress::Completed && matches!(Mark::read(&item.description), Reading::Mark(_)) {
+        let known = self.there.entry((item.server, item.kind, item.id)).or_insert_with(|| Marked::new(item));
+        known.item.clone_from(item);
+        if item.progress == Progress::Completed && matches!(known.reading, Reading::Mark(_)) {
             let tally = self.tallies.entry((item.server, item.kind)).or_default();
             tally.completed += 1;
             tally.holes = 0;
         }
-        self.there.insert((item.server, item.kind, item.id), item.clone());
     }
 
     fn created(&mut self, item: &Item, by: Maker) {
         if by == Maker::Api && self.looked_for.remove(&item.description) {
             self.landmarks.insert(Landmark::CommitAfterWeLooked);
         }
-        if let (Maker::Api, Some(slot)) = (by, slot_of(item)) {
+        let marked = Marked::new(item);
+        if let (Maker::Api, Some(slot)) = (by, marked.slot()) {
             let others = self.slots.entry((item.server, item.kind, slot)).or_default();
             let there = &self.there;
-            let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.progress != Progress::Failed);
+            let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.item.progress != Progress::Failed);
             if others.iter().any(good) {
                 // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
                 if self.daemons == 1 && !self.late.contains(&item.description) {
@@ -165,12 +187,12 @@ impl Watch {
             }
             others.push(item.id);
         }
-        self.there.insert((item.server, item.kind, item.id), item.clone());
+        self.there.insert((item.server, item.kind, item.id), marked);
     }
 
-    fn in_care(&self, item: &Item, at_any_time: bool) -> bool {
+    fn in_care(&self, Marked { item, reading }: &Marked, at_any_time: bool) -> bool {
         let Some(wanted) = &self.wanted else { return false };
-        match Mark::read(&item.description) {
+        match reading {
             Reading::Mark(mark) => *mark.owner == *wanted.owner || wanted.former_owners.contains(&mark.owner),
             Reading::None if item.automatic => false,
             Reading::None if at_any_time && self.adopted_once => true,
@@ -189,10 +211,10 @@ impl Watch {
     }
 
     fn deleted(&mut self, item: &Item, by: Maker, at: Timestamp) {
-        self.there.remove(&(item.server, item.kind, item.id));
+        let marked = self.there.remove(&(item.server, item.kind, item.id)).unwrap_or_else(|| Marked::new(item));
         let key = (item.server, item.kind);
         if by != Maker::Api {
-            self.vacate(item);
+            self.vacate(&marked);
             self.tallies.entry(key).or_default().disturbed = Some(at);
             return;
         }
@@ -202,19 +224,20 @@ impl Watch {
         if !matches!(item.progress, Progress::Completed | Progress::Failed) {
             self.breaches.push(format!("F55: {} was deleted while it was {}", item.id, item.progress.as_str()));
         }
-        if !self.in_care(item, true) {
+        if !self.in_care(&marked, true) {
             self.breaches.push(format!("I1: {} ({:?}) was deleted and is not under our care", item.id, item.description));
         }
         if self.forgotten.contains(&(item.kind, item.id)) {
-            self.vacate(item);
+            self.vacate(&marked);
         }
         if item.progress == Progress::Failed {
-            self.vacate(item);
+            self.vacate(&marked);
             self.landmarks.insert(Landmark::FailedItemRemoved);
             return;
         }
         let left = self.there.range((key.0, key.1, ItemId(0))..=(key.0, key.1, ItemId(u64::MAX))).map(|(_, other)| other);
-        let good: Vec<&Item> = left.filter(|other| other.progress == Progress::Completed && self.in_care(other, false)).collect();
+        let good = left.filter(|other| other.item.progress == Progress::Completed && self.in_care(other, false));
+        let good: Vec<&Item> = good.map(|other| &other.item).collect();
         let disturbed = self.tallies.get(&key).and_then(|tally| tally.disturbed).is_some_and(|time| at.duration_since(time) < DISTURBED);
         // Two daemons that know nothing of each other may each delete one that it may.
         let others = self.daemons as usize - 1;
@@ -228,8 +251,9 @@ impl Watch {
     }
 
     /// Its slot may be filled again.
-    fn vacate(&mut self, item: &Item) {
-        if let Some(ids) = slot_of(item).and_then(|slot| self.slots.get_mut(&(item.server, item.kind, slot))) {
+    fn vacate(&mut self, marked: &Marked) {
+        let item = &marked.item;
+        if let Some(ids) = marked.slot().and_then(|slot| self.slots.get_mut(&(item.server, item.kind, slot))) {
             ids.retain(|id| *id != item.id);
         }
     }

@@ -66,7 +66,7 @@ impl Moments {
         let mut worth: Option<Worth> = None;
         for (index, (time, _)) in self.slots.iter().enumerate() {
             kept.push(Candidate { id: ItemId(index as u64), time: *time, slot: Some(*time) });
-            let mut rulings = judge(keep, self.schedule.time_zone(), &kept).into_iter();
+            let mut rulings = judge(keep, self.schedule.zone(), &kept).into_iter();
             kept.retain(|_| rulings.next().is_some_and(|ruling| ruling.is_keep()));
             let settled = kept.first().is_some_and(|oldest| oldest.id != ItemId(0));
             if !settled && *time > settled_until {

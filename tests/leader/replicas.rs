@@ -233,8 +233,9 @@ impl Scene {
             for write in replica.writes() {
                 let held = history.iter().rev().find(|held| held.at <= write.at);
                 let held = held.unwrap_or_else(|| panic!("{write:?} before there was a lease"));
-                assert_eq!(held.holder, replica.identity, "{write:?} by {}, and the lease was another's: {history:#?}", replica.name);
-                assert!(write.at.duration_since(held.at) <= DURATION, "{write:?} by {}, after its lease: {held:?}", replica.name);
+                let told = format!("{} at {} by {}", write.line, write.at, replica.name);
+                assert_eq!(held.holder, replica.identity, "{told}, and the lease was another's: {history:#?}");
+                assert!(write.at.duration_since(held.at) <= DURATION, "{told}, after its lease: {held:?}");
             }
         }
     }

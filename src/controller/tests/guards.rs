@@ -19,7 +19,7 @@ type Mistake = fn(&mut Plan);
 fn doom(plan: &mut Plan, doomed: impl Fn(&Item) -> bool) {
     let when = if plan.order().is_some() { When::BeforeCreate } else { When::AfterCreate };
     let items: Vec<Item> = plan.lines.iter().map(|line| line.item.clone()).filter(|item| doomed(item)).collect();
-    let deletes = items.into_iter().map(|item| Action::Delete(Deletion { item, when, extra: false, why: "by mistake".to_owned() }));
+    let deletes = items.into_iter().map(|item| Action::Delete(Deletion { item, when, extra: false, why: ["by mistake".into()].into() }));
     plan.actions = deletes.chain(plan.actions.drain(..)).collect();
 }
 

@@ -1,6 +1,9 @@
 //! Why an item has its verdict: in a few words for programs, in a sentence for people.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use smallvec::SmallVec;
 
 use crate::domain::retention::Ruling;
 
@@ -13,9 +16,14 @@ pub enum Why {
     Newest,
     /// So many stay, whatever retention says (`min_keep`).
     MinKeep(u32),
+    /// It makes room: with what stands before that, and what retention has ruled.
+    MakesRoom(&'static str, Ruling),
     /// Something else, in words.
-    Told(String),
+    Told(Cow<'static, str>),
 }
+
+/// The reasons of one verdict: nearly always one.
+pub type Reasons = SmallVec<[Why; 1]>;
 
 impl Why {
     /// The reason as it is told to people, to be read after the verdict and a colon.
@@ -26,7 +34,8 @@ impl Why {
             Why::Newest => "the newest, which always stays".to_owned(),
             Why::MinKeep(1) => "the newest, which `min_keep: 1` lets nothing take".to_owned(),
             Why::MinKeep(count) => format!("one of the {count} newest, which `min_keep: {count}` lets nothing take"),
-            Why::Told(words) => words.clone(),
+            Why::MakesRoom(..) => self.to_string(),
+            Why::Told(words) => words.to_string(),
         }
     }
 }
@@ -43,13 +52,14 @@ impl fmt::Display for Why {
             Why::Ruled(ruling) => ruling.fmt(f),
             Why::Newest => f.write_str("the newest"),
             Why::MinKeep(count) => write!(f, "min_keep {count}"),
+            Why::MakesRoom(lead, ruling) => write!(f, "{lead}{}", ruling.sentence()),
             Why::Told(words) => f.write_str(words),
         }
     }
 }
 
-impl From<&str> for Why {
-    fn from(words: &str) -> Why {
-        Why::Told(words.to_owned())
+impl<T: Into<Cow<'static, str>>> From<T> for Why {
+    fn from(words: T) -> Why {
+        Why::Told(words.into())
     }
 }

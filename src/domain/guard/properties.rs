@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::facts;
 use super::*;
+use crate::domain::assess::Reasons;
 use crate::domain::mark::Mark;
 use crate::domain::plan::{Allowance, after_create, before_create};
 use crate::domain::testing::*;
@@ -116,7 +117,7 @@ proptest! {
             if when == When::BeforeCreate && plan.order().is_none() {
                 continue;
             }
-            let action = Action::Delete(Deletion { item: target.clone(), when, extra: true, why: String::new() });
+            let action = Action::Delete(Deletion { item: target.clone(), when, extra: true, why: Reasons::new() });
             // In the stead of a planned delete, or besides.
             match plan.actions.iter_mut().find(|action| matches!(action, Action::Delete(deletion) if deletion.when == when)) {
                 Some(planned) if at.index(2) == 0 => *planned = action,

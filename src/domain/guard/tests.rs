@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
+use crate::domain::assess::Reasons;
 use crate::domain::inventory::{Kind, Listing, Opaque};
 use crate::domain::mark::Mark;
 use crate::domain::plan::{Allowance, before_create};
@@ -51,11 +52,11 @@ fn broken(scene: &Scene, actions: Vec<Action>) -> Option<&'static str> {
 }
 
 fn delete(item: &Item, when: When) -> Action {
-    Action::Delete(Deletion { item: item.clone(), when, extra: false, why: String::new() })
+    Action::Delete(Deletion { item: item.clone(), when, extra: false, why: Reasons::new() })
 }
 
 fn extra(item: &Item, when: When) -> Action {
-    Action::Delete(Deletion { item: item.clone(), when, extra: true, why: String::new() })
+    Action::Delete(Deletion { item: item.clone(), when, extra: true, why: Reasons::new() })
 }
 
 fn prune(item: &Item) -> Vec<Action> {

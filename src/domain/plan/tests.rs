@@ -50,10 +50,10 @@ fn a_free_slot_is_used_and_what_follows_is_foretold() {
 fn at_the_cap_one_makes_room() {
     let plan = before(&Scene::new("last=4", five()));
     assert_eq!(actions(&plan), ["before_create 1", "create", "after_create 2!"]);
-    assert_eq!(plan.deletions(When::BeforeCreate).next().unwrap().why, "makes room: older than the 4 newest");
+    assert_eq!(sentence(&plan.deletions(When::BeforeCreate).next().unwrap().why), "makes room: older than the 4 newest");
     let plan = before(&Scene::new("last=5", five()));
     assert_eq!(actions(&plan), ["before_create 1", "create"]);
-    assert_eq!(plan.lines[0].reasons, ["makes room: with the new one, older than the 5 newest".into()]);
+    assert_eq!(plan.lines[0].reasons[..], ["makes room: with the new one, older than the 5 newest".into()]);
 }
 
 #[test]

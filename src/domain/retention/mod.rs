@@ -12,10 +12,10 @@ mod reason;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use smallvec::SmallVec;
 
 use super::inventory::ItemId;
-use super::wall_clock::{Stretch, civil, whole_second};
+use super::wall_clock::{Stretch, Zone, whole_second};
 pub use keep::{Keep, KeepError, Rule};
 pub use reason::{DropReason, KeepReason, RuleSet, Ruling};
 
@@ -30,12 +30,15 @@ pub struct Candidate {
     pub slot: Option<Timestamp>,
 }
 
+/// For each candidate something; a server has hardly more of them than this.
+type Few<T> = SmallVec<[T; 16]>;
+
 /// Rules on every candidate; the rulings stand in the order of the candidates, which does not matter otherwise.
 ///
 /// At most [`Keep::sum`] are kept, and if that is not zero, the newest one that counts is among them. Newer is what has the later time or, at the same time,
 /// the higher number.
 #[must_use]
-pub fn judge(keep: &Keep, zone: &TimeZone, candidates: &[Candidate]) -> Vec<Ruling> {
+pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Vec<Ruling> {
     let mut rulings = vec![Ruling::Drop(DropReason::NoPlace { keep: *keep, used_up: RuleSet::default() }); candidates.len()];
     let ranked = rank(candidates, &mut rulings);
     let places = places(keep, zone, candidates, &ranked);
@@ -54,9 +57,12 @@ pub fn judge(keep: &Keep, zone: &TimeZone, candidates: &[Candidate]) -> Vec<Ruli
 }
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
-fn rank(candidates: &[Candidate], rulings: &mut [Ruling]) -> Vec<usize> {
-    let mut ranked: Vec<usize> = (0..candidates.len()).collect();
-    ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
+fn rank(candidates: &[Candidate], rulings: &mut [Ruling]) -> Few<usize> {
+    let mut ranked: Few<usize> = (0..candidates.len()).rev().collect();
+    // They come with the oldest first, as a rule.
+    if !candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id)) {
+        ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
+    }
     // As a rule slots fall along with times, and then no two are equal.
     let slots = ranked.iter().filter_map(|index| candidates[*index].slot);
     if !slots.is_sorted_by(|newer, older| newer > older) {
@@ -87,21 +93,32 @@ struct Place {
 }
 
 /// The places of the ranked candidates; they never rise along the ranking.
-fn places(keep: &Keep, zone: &TimeZone, candidates: &[Candidate], ranked: &[usize]) -> Vec<Place> {
+fn places(keep: &Keep, zone: &Zone, candidates: &[Candidate], ranked: &[usize]) -> Few<Place> {
     let with_month = keep.monthly > 0 || keep.yearly > 0;
-    let mut known: Option<Stretch> = None;
-    let place = |index: &usize| {
+    let mut places = Few::with_capacity(ranked.len());
+    let mut stretch: Option<Stretch> = None;
+    for index in ranked {
         let second = whole_second(candidates[*index].time);
-        let stretch = known.filter(|stretch| stretch.contains(second)).unwrap_or_else(|| Stretch::at(zone, second));
-        known = Some(stretch);
-        let local = stretch.reached(second);
-        Place { local, month: if with_month { month(local) } else { 0 } }
-    };
-    ranked.iter().map(place).collect()
+        let here = match &stretch {
+            Some(known) if known.contains(second) => known,
+            _ => stretch.insert(zone.stretch(second)),
+        };
+        let local = here.reached(second);
+        places.push(Place { local, month: if with_month { month(local) } else { 0 } });
+    }
+    places
 }
 
+/// Months since year 0. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
 fn month(local: i64) -> i64 {
-    civil(local).map_or(0, |date| i64::from(date.year()) * 12 + i64::from(date.month()) - 1)
+    /// In 400 years.
+    const DAYS: i64 = 146_097;
+    // From the first of March of year 0 to 1970 there are 719,468 days.
+    let day = local.div_euclid(86_400) + 719_468;
+    let (cycle, of_cycle) = (day.div_euclid(DAYS), day.rem_euclid(DAYS));
+    let year = (of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / (DAYS - 1)) / 365;
+    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
+    (cycle * 400 + year) * 12 + (5 * of_year + 2) / 153 + 2
 }
 
 /// Lets one rule keep the newest item of each period until its count is used up, and returns how many it has kept. An item that a finer rule keeps ends
@@ -144,6 +161,9 @@ fn period(rule: Rule, rank: usize, place: Place) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::wall_clock::civil;
     use super::*;
 
     fn candidates(times: &[&str]) -> Vec<Candidate> {
@@ -152,7 +172,7 @@ mod tests {
     }
 
     fn told(keep: &str, zone: &str, candidates: &[Candidate]) -> Vec<String> {
-        let rulings = judge(&Keep::parse(keep).unwrap(), &TimeZone::get(zone).unwrap(), candidates);
+        let rulings = judge(&Keep::parse(keep).unwrap(), &TimeZone::get(zone).unwrap().into(), candidates);
         rulings.iter().map(ToString::to_string).collect()
     }
 

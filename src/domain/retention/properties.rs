@@ -9,6 +9,7 @@ use proptest::sample::select;
 
 use super::{Candidate, Keep, Ruling, judge};
 use crate::domain::inventory::ItemId;
+use crate::domain::wall_clock::Zone;
 
 const ZONES: [&str; 8] = [
     "UTC",
@@ -59,8 +60,8 @@ fn times() -> impl Strategy<Value = Vec<Timestamp>> {
     })
 }
 
-fn zone() -> impl Strategy<Value = TimeZone> {
-    select(&ZONES[..]).prop_map(|name| TimeZone::get(name).unwrap())
+fn zone() -> impl Strategy<Value = Zone> {
+    select(&ZONES[..]).prop_map(|name| TimeZone::get(name).unwrap().into())
 }
 
 /// Items as a provider numbers them: a later one has the higher number.
@@ -68,11 +69,11 @@ fn items(times: &[Timestamp]) -> Vec<Candidate> {
     times.iter().enumerate().map(|(id, time)| Candidate { id: ItemId(id as u64), time: *time, slot: None }).collect()
 }
 
-fn dropped(keep: &Keep, zone: &TimeZone, items: &[Candidate]) -> Vec<ItemId> {
+fn dropped(keep: &Keep, zone: &Zone, items: &[Candidate]) -> Vec<ItemId> {
     items.iter().zip(judge(keep, zone, items)).filter(|(_, ruling)| !ruling.is_keep()).map(|(item, _)| item.id).collect()
 }
 
-fn kept(keep: &Keep, zone: &TimeZone, items: &[Candidate]) -> BTreeSet<ItemId> {
+fn kept(keep: &Keep, zone: &Zone, items: &[Candidate]) -> BTreeSet<ItemId> {
     let gone = dropped(keep, zone, items);
     items.iter().map(|item| item.id).filter(|id| !gone.contains(id)).collect()
 }

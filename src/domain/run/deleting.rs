@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 
+use super::super::assess::sentence;
 use super::super::fact::Fact;
 use super::super::guard;
 use super::super::inventory::{Item, ItemId};
@@ -90,7 +91,7 @@ impl Deleting {
                 When::AfterCreate => DeleteWhen::AfterCreate,
             },
             extra: deletion.extra,
-            reason: deletion.why.clone().into(),
+            reason: sentence(&deletion.why).into(),
             at: step.wall(),
             config: step.ctx.config.into(),
         };
@@ -104,7 +105,7 @@ impl Deleting {
             DeleteWhen::BeforeCreate => When::BeforeCreate,
             DeleteWhen::AfterCreate => When::AfterCreate,
         };
-        let deletion = Deletion { item, when, extra: intent.extra, why: (*intent.reason).to_owned() };
+        let deletion = Deletion { item, when, extra: intent.extra, why: [(*intent.reason).to_owned().into()].into() };
         let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
         Deleting { op: intent.op, deletion, stage, sent: DELETES_SENT_MAX, told: false }
     }
@@ -188,7 +189,7 @@ impl Run {
             op: deleting.op.0,
             item: item.id,
             name: item.name.as_deref().unwrap_or(&item.description).to_owned(),
-            why: why.clone(),
+            why: sentence(why),
         });
         step.out.push(Effect::SendDelete { op: deleting.op, item: item.id });
         deleting.stage = Stage::Sent;

@@ -6,6 +6,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
 use super::field::Field;
+use super::search::Named;
 use crate::domain::wall_clock;
 
 /// Names that stand for an expression.
@@ -19,13 +20,13 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
-/// 4600-01-01T00:00:00. croner searches up to the year 5000, so from here it sees one whole cycle of the calendar (400 years), and no more.
+/// 4600-01-01T00:00:00. A search goes up to the year 5000, so from here it sees one whole cycle of the calendar (400 years), and no more.
 const LAST_CYCLE_LOCAL: i64 = 82_994_803_200;
 
 /// A cron expression that fires now and then. Equal texts mean equal expressions.
 pub struct Expression {
     text: Box<str>,
-    cron: Cron,
+    named: Named,
     follows_wall_clock: bool,
 }
 
@@ -50,7 +51,7 @@ impl Expression {
         let both_days = [Field::DayOfMonth, Field::DayOfWeek].iter().any(|field| fields[*field as usize].starts_with(['*', '?']));
         let cron = parse_cron(&fields.join(" "), both_days).ok_or_else(|| ExpressionError::of_croner(text, &fields))?;
         let follows_wall_clock = fields[..=Field::Hour as usize].iter().any(|field| field.contains('*'));
-        let expression = Expression { text: text.into(), cron, follows_wall_clock };
+        let expression = Expression { text: text.into(), named: Named::new(cron), follows_wall_clock };
         expression.next_local(LAST_CYCLE_LOCAL).ok_or(ExpressionError::NeverFires)?;
         Ok(expression)
     }
@@ -70,21 +71,19 @@ impl Expression {
     /// The first local second at or after `local` that it names; none beyond the year 5000.
     #[must_use]
     pub fn next_local(&self, local: i64) -> Option<i64> {
-        let found = self.cron.find_next_occurrence(&wall_clock::civil(local)?, true).ok()?;
-        wall_clock::local_second(found)
+        wall_clock::local_second(self.named.next(wall_clock::civil(local)?)?)
     }
 
     /// The last local second at or before `local` that it names; none before the year 1.
     #[must_use]
     pub fn previous_local(&self, local: i64) -> Option<i64> {
-        let found = self.cron.find_previous_occurrence(&wall_clock::civil(local)?, true).ok()?;
-        wall_clock::local_second(found)
+        wall_clock::local_second(self.named.previous(wall_clock::civil(local)?)?)
     }
 
     /// Whether it names this local second.
     #[must_use]
     pub fn names(&self, local: i64) -> bool {
-        wall_clock::civil(local).is_some_and(|civil| self.cron.is_time_matching(&civil).unwrap_or(false))
+        wall_clock::civil(local).is_some_and(|civil| self.named.names(civil))
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn sample(schedule: &Schedule, from: i64) -> Option<Intervals> {
         sampler.grid(from, step, count);
     }
     let year = from.saturating_add(366 * DAY);
-    let transitions = schedule.zone.following(timestamp(from)).map(|transition| transition.timestamp().as_second());
+    let transitions = schedule.time_zone().following(timestamp(from)).map(|transition| transition.timestamp().as_second());
     for transition in transitions.take_while(|transition| *transition < year).take(8) {
         sampler.row(transition - 1, ROW_AT_TRANSITION);
     }

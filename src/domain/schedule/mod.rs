@@ -12,6 +12,7 @@ pub(crate) mod fuzzing;
 mod intervals;
 #[cfg(test)]
 mod reference;
+mod search;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::wall_clock::{OFFSET_MAX_SECONDS, Stretch, timestamp, whole_second};
+use super::wall_clock::{OFFSET_MAX_SECONDS, Stretch, Zone, timestamp, whole_second};
 pub use due::{Due, ON_TIME, Timeliness, newest_due, splay_offset};
 pub use expression::{Expression, ExpressionError};
 pub use field::Field;
@@ -32,7 +33,7 @@ const STRETCHES_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Schedule {
     expressions: Box<[Arc<Expression>]>,
-    zone: TimeZone,
+    zone: Zone,
 }
 
 /// A time at which a schedule fires.
@@ -49,21 +50,21 @@ pub struct Fire {
 impl Schedule {
     /// A schedule that fires whenever one of the expressions does. An expression that occurs twice counts once.
     #[must_use]
-    pub fn new(expressions: Vec<Arc<Expression>>, zone: TimeZone) -> Schedule {
+    pub fn new(expressions: Vec<Arc<Expression>>, zone: impl Into<Zone>) -> Schedule {
         let mut unique: Vec<Arc<Expression>> = Vec::with_capacity(expressions.len());
         for expression in expressions {
             if unique.iter().all(|known| known.text() != expression.text()) {
                 unique.push(expression);
             }
         }
-        Schedule { expressions: unique.into(), zone }
+        Schedule { expressions: unique.into(), zone: zone.into() }
     }
 
     /// The first fire strictly after `time`. None if there is none before the year 5000, or within a century where each time named is skipped.
     #[must_use]
     pub fn next_after(&self, time: Timestamp) -> Option<Fire> {
         let second = self.next_second(whole_second(time))?;
-        let stretch = Stretch::at(&self.zone, second);
+        let stretch = self.zone.stretch(second);
         let local = second + stretch.offset;
         let moved = !self.expressions.iter().any(|expression| expression.names(local));
         Some(Fire { time: timestamp(second), moved, repeated: stretch.reached_before >= local })
@@ -100,6 +101,12 @@ impl Schedule {
     /// The zone whose wall clock the expressions mean.
     #[must_use]
     pub fn time_zone(&self) -> &TimeZone {
+        self.zone.time_zone()
+    }
+
+    /// The same, with its stretches.
+    #[must_use]
+    pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
@@ -109,19 +116,19 @@ impl Schedule {
     }
 
     fn next_second(&self, second: i64) -> Option<i64> {
-        let here = Stretch::at(&self.zone, second);
+        let here = self.zone.stretch(second);
         self.expressions.iter().filter_map(|expression| next_of(expression, &self.zone, here, second)).min()
     }
 
     fn newest_second(&self, second: i64) -> Option<i64> {
-        let here = Stretch::at(&self.zone, second);
+        let here = self.zone.stretch(second);
         self.expressions.iter().filter_map(|expression| newest_of(expression, &self.zone, here, second)).max()
     }
 }
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Schedule) -> bool {
-        self.zone == other.zone && self.texts().eq(other.texts())
+        self.time_zone() == other.time_zone() && self.texts().eq(other.texts())
     }
 }
 
@@ -129,7 +136,7 @@ impl Eq for Schedule {}
 
 impl Hash for Schedule {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.zone.iana_name().hash(state);
+        self.time_zone().iana_name().hash(state);
         self.expressions.len().hash(state);
         for text in self.texts() {
             text.hash(state);
@@ -138,25 +145,25 @@ impl Hash for Schedule {
 }
 
 /// The first fire of one expression after `second`, which lies in `here`.
-fn next_of(expression: &Expression, zone: &TimeZone, here: Stretch, second: i64) -> Option<i64> {
+fn next_of(expression: &Expression, zone: &Zone, here: Stretch, second: i64) -> Option<i64> {
     if !expression.follows_wall_clock() {
         return first_reached(zone, here, expression.next_local(here.reached(second).checked_add(1)?)?);
     }
     let mut from = second.checked_add(1)?;
-    let mut stretch = if here.contains(from) { here } else { Stretch::at(zone, from) };
+    let mut stretch = if here.contains(from) { here } else { zone.stretch(from) };
     for _ in 0..STRETCHES_MAX {
         let found = expression.next_local(from + stretch.offset)? - stretch.offset;
         if found < stretch.end {
             return Some(found);
         }
         from = stretch.end;
-        stretch = Stretch::at(zone, from);
+        stretch = zone.stretch(from);
     }
     None
 }
 
 /// The newest fire of one expression at or before `second`, which lies in `here`.
-fn newest_of(expression: &Expression, zone: &TimeZone, here: Stretch, second: i64) -> Option<i64> {
+fn newest_of(expression: &Expression, zone: &Zone, here: Stretch, second: i64) -> Option<i64> {
     if !expression.follows_wall_clock() {
         let local = expression.previous_local(here.reached(second))?;
         let in_here = local > here.reached_before && local - here.offset >= here.begin;
@@ -169,18 +176,18 @@ fn newest_of(expression: &Expression, zone: &TimeZone, here: Stretch, second: i6
             return Some(found);
         }
         until = stretch.begin - 1;
-        stretch = Stretch::at(zone, until);
+        stretch = zone.stretch(until);
     }
     None
 }
 
 /// The stretch in which the wall clock can show `local` at the earliest.
-fn first_possible(zone: &TimeZone, local: i64) -> Stretch {
-    Stretch::at(zone, local - OFFSET_MAX_SECONDS)
+fn first_possible(zone: &Zone, local: i64) -> Stretch {
+    zone.stretch(local - OFFSET_MAX_SECONDS)
 }
 
 /// The second at which the wall clock first shows `local` or, where that is skipped, a later time. It must not have done so before `stretch`.
-fn first_reached(zone: &TimeZone, mut stretch: Stretch, local: i64) -> Option<i64> {
+fn first_reached(zone: &Zone, mut stretch: Stretch, local: i64) -> Option<i64> {
     let distant = first_possible(zone, local);
     if distant.begin > stretch.begin {
         stretch = distant;
@@ -190,7 +197,7 @@ fn first_reached(zone: &TimeZone, mut stretch: Stretch, local: i64) -> Option<i6
         if second < stretch.end {
             return Some(second);
         }
-        stretch = Stretch::at(zone, stretch.end);
+        stretch = zone.stretch(stretch.end);
     }
     None
 }
