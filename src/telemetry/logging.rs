@@ -9,12 +9,12 @@ use thiserror::Error;
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::writer::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 use super::text_line::TextLine;
 
@@ -96,9 +96,8 @@ pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
 /// # Errors
 /// As [`init`].
 pub fn init_beside(options: &LogOptions, teller: Option<Box<dyn Write + Send>>) -> Result<Logging, LoggingError> {
-    let filter = EnvFilter::builder()
-        .parse(directives(&options.level))
-        .map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
+    let filter: Targets =
+        directives(&options.level).parse().map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
     let tells = teller.is_some();
     let (stderr, stderr_guard) = queue(Deaf(teller.unwrap_or_else(|| Box::new(io::stderr()))), "log-stderr");
     let opened = options.directory.as_deref().map(|directory| open_files(directory, options));
