@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::controller::Select;
+use crate::domain::capacity;
+use crate::domain::policy::Selector;
 use crate::domain::problem::Reason;
 use crate::domain::report::Report;
 use crate::telemetry::{Metrics, printable};
@@ -45,6 +47,7 @@ async fn online(app: &App) -> Result<Exit, Failure> {
     let mut findings: Vec<String> = session.controller().faults().to_vec();
     findings.extend(report.account.iter().map(|problem| format!("account: {}: {}", problem.reason, problem.detail)));
     findings.extend(target_findings(&report));
+    findings.extend(capacity(app, &session));
     session.close().await?;
     output::write(&format!(
         "the provider takes the token; policies are for {}{}\n",
@@ -55,6 +58,14 @@ async fn online(app: &App) -> Result<Exit, Failure> {
         output::write(&format!("problem: {}\n", printable(finding)))?;
     }
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Whether the servers that there are can be done in their time, where that is not told already: how many a `match` finds was not known without asking.
+fn capacity(app: &App, session: &Session) -> Option<String> {
+    let known = app.config.wanted.entries.iter().all(|entry| matches!(entry.selector, Selector::Id { .. }));
+    let demands = capacity::demands(session.controller().assignments().map(|assignment| (assignment, 1)));
+    let shortfall = capacity::shortfall(&demands, &app.config.means(), session.now().wall);
+    shortfall.filter(|_| !known).map(|shortfall| shortfall.to_string())
 }
 
 /// How far the clocks are apart, as far as whole seconds tell.

@@ -26,7 +26,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::domain::policy::Wanted;
+use crate::domain::capacity::{self, Means};
+use crate::domain::policy::{Assignment, Selector, Wanted};
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use settings::{
@@ -82,6 +83,7 @@ struct Written<'n> {
     start: Option<Span>,
     policies_at: Option<Span>,
     servers_at: Option<Span>,
+    provider_at: Option<Span>,
 }
 
 fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Config {
@@ -111,7 +113,38 @@ fn convert(path: &Path, files: &Files, report: &mut Report, at: Timestamp) -> Co
     let locate = |span| files.locate(span);
     let mut servers = Servers::new(common, policies, files.is_incomplete(), &locate);
     written.servers.iter().for_each(|node| servers.read(node));
-    finish(general, servers, files, start)
+    let config = finish(general, servers, files, start);
+    if report.count() == 0
+        && !files.is_incomplete()
+        && let Some(shortfall) = capacity::shortfall(&capacity::demands(known_servers(&config.wanted)), &config.means(), at)
+    {
+        report.warn(written.provider_at.unwrap_or(start), shortfall.to_string());
+    }
+    config
+}
+
+/// The assignments, and how many servers have each at the least: of a `match`, only the provider knows.
+fn known_servers(wanted: &Wanted) -> impl Iterator<Item = (&Assignment, u64)> {
+    wanted.entries.iter().map(|entry| {
+        let servers = match &entry.selector {
+            Selector::Id { .. } => 1,
+            Selector::Match { at_least, .. } => u64::from(*at_least),
+        };
+        (&entry.assignment, servers)
+    })
+}
+
+impl Config {
+    /// What it allows the fleet.
+    #[must_use]
+    pub fn means(&self) -> Means {
+        let provider = &self.provider;
+        Means {
+            concurrent_creates: provider.concurrent_creates,
+            requests_per_second: provider.requests_per_second,
+            poll_every: provider.poll_every,
+        }
+    }
 }
 
 fn finish(general: General, servers: Servers<'_, '_>, files: &Files, start: Span) -> Config {
@@ -170,6 +203,7 @@ fn read_files<'n>(path: &Path, files: &'n Files, report: &mut Report, interner: 
             written.policies_at = fields.entry("policies").map(|(key, _)| key.span);
             written.servers_at = fields.entry("servers").map(|(key, _)| key.span);
             let provider = fields.entry("provider").map_or(tree.span, |(key, _)| key.span);
+            written.provider_at = Some(provider);
             general = General::read(fields, report, interner);
             general.provider.place = format!("{}:{}", files.locate(provider), provider.column);
             written.defaults = fields.entry("defaults");

@@ -14,6 +14,7 @@ use crate::domain::run::Run;
 
 use super::Controller;
 use super::account::Fatal;
+use super::ops::Ops;
 
 impl Controller {
     /// Whether this replica is the one that acts, or the only one.
@@ -58,7 +59,7 @@ impl Controller {
     fn take_charge(&mut self, now: Now) {
         // What is still open from before is taken up as after a crash.
         self.drop_runs(|_| true);
-        self.ops.clear();
+        self.ops = Ops::default();
         for op in self.brackets.all() {
             self.run_after(now, op);
         }
@@ -82,8 +83,8 @@ impl Controller {
         for server in servers {
             self.runs.remove(&server);
             self.permits.remove(&server);
-            self.permit_queue.retain(|waiting| *waiting != server);
-            self.ops.retain(|_, of| *of != server);
+            self.permit_queue.leave(server);
+            self.ops.leave(server);
         }
     }
 

@@ -39,7 +39,7 @@ use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 use crate::domain::memory::{Memory, TargetKey};
 use crate::domain::plan::Order;
-use crate::domain::policy::Wanted;
+use crate::domain::policy::{Assignment, Wanted};
 use crate::domain::record::{OpId, Record, RunId};
 use crate::domain::report::Leader;
 use crate::domain::run::Run;
@@ -423,6 +423,11 @@ impl Controller {
             self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
         }
         self.faults_told = faults;
+    }
+
+    /// The policies of each server that has any.
+    pub fn assignments(&self) -> impl Iterator<Item = &Assignment> {
+        self.fleet.members.values().map(|member| &member.assignment)
     }
 
     /// What is wrong with entries of the configuration as a whole.

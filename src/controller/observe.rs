@@ -299,7 +299,7 @@ impl Controller {
             let target = self.target(key);
             let name = match known {
                 Known::Seen(name) => (*name).into(),
-                Known::Made(origin) => self.mark(origin, None).description(),
+                Known::Made(origin) => self.mark(*origin, None).description(),
             };
             self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
             // Meanwhile another replica deletes what is to go.

@@ -21,7 +21,7 @@ pub(super) struct Summary {
     /// When the newest item of ours for a slot was begun.
     pub newest_ours: Option<Timestamp>,
     /// Slots that have an item of ours which did not fail.
-    pub slots: Vec<Timestamp>,
+    pub slots: Box<[Timestamp]>,
     /// Items of ours for a slot that are neither complete nor failed, with their time.
     pub unfinished: Vec<(ItemId, Timestamp)>,
     /// What is wrong with the items.

@@ -28,8 +28,8 @@ pub(super) struct Watching {
 pub(super) enum Known {
     /// A listing has shown it, with this name or description.
     Seen(Seen),
-    /// Only the journal has it, with this origin.
-    Made(Origin),
+    /// Only the journal has it, with this origin. Few are so, and an entry is kept for every item of the account.
+    Made(Box<Origin>),
 }
 
 /// What a listing says of an item.
@@ -63,7 +63,7 @@ impl Watching {
     pub fn see(&mut self, rows: &[Row<'_>], memory: &TargetMemory, begun: Mono, grace: Duration) -> Vec<(ItemId, Known)> {
         for (item, origin) in &memory.made {
             if self.watched.iter().all(|watched| watched.item != *item) {
-                self.watched.push(Watched { item: *item, known: Known::Made(origin.clone()), absent_since: None });
+                self.watched.push(Watched { item: *item, known: Known::Made(Box::new(origin.clone())), absent_since: None });
             }
         }
         // A delete that may have been done is settled by the run that picks it up.

@@ -115,8 +115,16 @@ impl TargetMemory {
     }
 
     fn forget(&mut self, item: ItemId) {
-        self.made.remove(&item);
-        self.unfinished.remove(&item);
+        take_out(&mut self.made, &item);
+        take_out(&mut self.unfinished, &item);
+    }
+}
+
+/// Removes an entry, and with the last one the memory that the map holds on to: of ten thousand servers most maps are empty most of the time.
+fn take_out<K: Ord, V>(map: &mut BTreeMap<K, V>, key: &K) {
+    map.remove(key);
+    if map.is_empty() {
+        *map = BTreeMap::new();
     }
 }
 
@@ -215,7 +223,7 @@ impl Memory {
         *known = Some(item);
         let (key, origin) = (*key, origin.clone());
         let target = self.entry(key);
-        target.undecided.remove(&op);
+        take_out(&mut target.undecided, &op);
         target.unfinished.insert(item, Accepted { op, at });
         if let Origin::Slot { slot, .. } = origin {
             target.slot_mut(slot).done = true;
@@ -231,16 +239,16 @@ impl Memory {
             (target.rooms_made, target.room_for, target.last_room) = (0, None, None);
         }
         if let Some(item) = item {
-            target.unfinished.remove(&item);
+            take_out(&mut target.unfinished, &item);
         }
     }
 
     fn create_ended(&mut self, op: OpId, how: CreateEnd) {
         let Some((key, Op::Create { origin, item })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
-        target.undecided.remove(&op);
+        take_out(&mut target.undecided, &op);
         if let Some(item) = item {
-            target.unfinished.remove(&item);
+            take_out(&mut target.unfinished, &item);
         }
         if let Origin::Slot { slot, .. } = origin {
             let slot = target.slot_mut(slot);
@@ -257,7 +265,7 @@ impl Memory {
         // Of a run that the journal has forgotten, the time serves: its slot was not later.
         let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot).or(Some(at));
         let target = self.entry(key);
-        target.undecided.remove(&op);
+        take_out(&mut target.undecided, &op);
         match how {
             DeleteEnd::Gone => {
                 target.forget(item);

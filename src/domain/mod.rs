@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod assess;
+pub mod capacity;
 pub mod fact;
 pub mod fleet;
 pub mod guard;

@@ -1,14 +1,16 @@
 //! Texts of items. A listing shows mostly what the one before it showed, and then both hold the very same texts.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::mark::{Mark, Reading};
 
-/// A text that many may share. Comparing two that are shared costs nothing.
+/// A text that many may share. Comparing two that are shared costs nothing. Every item has two, so it is one pointer wide.
 #[derive(Clone)]
-pub struct Text(Arc<str>);
+pub struct Text(Arc<Box<str>>);
 
 /// The description of an item, with what it turned out to be: that is read once, however many share it.
 #[derive(Clone)]
@@ -24,6 +26,32 @@ impl Description {
     #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.0.reading
+    }
+
+    /// Whether it is the very same as another, not only one that says the same.
+    #[must_use]
+    pub fn is(&self, other: &Description) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether others have it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+impl Text {
+    /// Whether it is the very same as another, not only one that says the same.
+    #[must_use]
+    pub fn is(&self, other: &Text) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether others have it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 
@@ -45,13 +73,13 @@ impl Deref for Description {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        self.is(other) || self.0 == other.0
     }
 }
 
 impl PartialEq for Description {
     fn eq(&self, other: &Description) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+        self.is(other) || **self == **other
     }
 }
 
@@ -59,15 +87,51 @@ impl Eq for Text {}
 
 impl Eq for Description {}
 
+impl Ord for Text {
+    fn cmp(&self, other: &Text) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Ord for Description {
+    fn cmp(&self, other: &Description) -> Ordering {
+        self.0.text.cmp(&other.0.text)
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialOrd for Description {
+    fn partial_cmp(&self, other: &Description) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl Borrow<str> for Description {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
 impl Default for Text {
     fn default() -> Text {
         Text::from("")
     }
 }
 
-impl<T: Into<Arc<str>>> From<T> for Text {
+impl<T: Into<Box<str>>> From<T> for Text {
     fn from(text: T) -> Text {
-        Text(text.into())
+        Text(Arc::new(text.into()))
     }
 }
 

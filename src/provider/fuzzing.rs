@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a panic is how a finding is told")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use super::gather::{Gather, Items, Servers, Totals};
 use super::page::{Next, Page, read_page};
 use super::retry_after::{self, PAUSE_MAX, PAUSE_MIN};
 use super::text::MESSAGE_CHARS_MAX;
+use super::texts::Texts;
 use super::wire::{CreateBody, Entry, read_account, read_created, read_entry, read_message, read_restoring};
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, ServerId, ServerListing, Status};
 
@@ -25,7 +27,7 @@ pub(crate) fn check_listing(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let pages: Vec<&str> = text.split(PAGE_END).collect();
     for kind in Kind::ALL {
-        if let Some((items, totals, entries)) = gather(&pages, Items::new(kind)) {
+        if let Some((items, totals, entries)) = gather(&pages, Items::new(kind, Arc::default())) {
             check_items(&items.into_listing(&totals), &totals, &entries);
         }
         pages.iter().for_each(|page| check_entry(kind, page));
@@ -140,9 +142,9 @@ fn check_servers(listing: &ServerListing, totals: &Totals, entries: &[Value]) {
 /// Reads a text as one entry and as the answer to a create, also with its keys the other way round.
 fn check_entry(kind: Kind, text: &str) {
     let Ok(raw) = serde_json::from_str::<&RawValue>(text) else { return };
-    let entry = read_entry(kind, raw);
+    let entry = read_entry(kind, raw, &mut Texts::default());
     if let Some(turned) = turned(raw) {
-        assert_eq!(read_entry(kind, &turned), entry, "the order of the keys matters");
+        assert_eq!(read_entry(kind, &turned, &mut Texts::default()), entry, "the order of the keys matters");
     }
     match entry {
         Entry::Item(item) => check_created(kind, text, &item),

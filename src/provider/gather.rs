@@ -1,9 +1,11 @@
 //! Entries into listings: what is kept of each, and what shows that a listing is not whole.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
+use super::texts::Texts;
 use super::wire::{Entry, read_entry, read_server};
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerListing};
 
@@ -44,9 +46,10 @@ impl Totals {
 }
 
 /// The entries of a snapshot or backup listing.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Items {
     kind: Kind,
+    texts: Arc<Mutex<Texts>>,
     items: Vec<Item>,
     opaque: Vec<Opaque>,
     /// The numbers of those that are neither items nor opaque.
@@ -54,14 +57,21 @@ pub(super) struct Items {
 }
 
 impl Items {
-    pub(super) fn new(kind: Kind) -> Items {
-        Items { kind, items: Vec::new(), opaque: Vec::new(), orphans: Vec::new() }
+    /// None yet. What their texts say they take from `texts`, and leave there.
+    pub(super) fn new(kind: Kind, texts: Arc<Mutex<Texts>>) -> Items {
+        Items { kind, texts, items: Vec::new(), opaque: Vec::new(), orphans: Vec::new() }
+    }
+
+    fn texts(&self) -> MutexGuard<'_, Texts> {
+        // A panic elsewhere leaves them usable: each is added in one step.
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn into_listing(mut self, totals: &Totals) -> Listing {
         let arrived = self.arrived();
         let mut defects = totals.defects(arrived);
         defects.extend(self.duplicates().into_iter().take(DEFECTS_TOLD_MAX).map(Defect::DuplicateId));
+        self.texts().forget_unused();
         self.items.shrink_to_fit();
         let count_max = totals.counts.last().copied().unwrap_or(arrived);
         Listing { kind: self.kind, items: self.items, opaque: self.opaque, missing: count_max.saturating_sub(arrived), defects }
@@ -81,7 +91,8 @@ impl Items {
 
 impl Gather for Items {
     fn entry(&mut self, raw: &RawValue) {
-        match read_entry(self.kind, raw) {
+        let entry = read_entry(self.kind, raw, &mut self.texts());
+        match entry {
             Entry::Item(item) => self.items.push(item),
             Entry::Opaque(opaque) => self.opaque.push(opaque),
             Entry::Orphan(id) => self.orphans.push(id),
@@ -93,11 +104,16 @@ impl Gather for Items {
     }
 
     fn empty(&self) -> Items {
-        Items::new(self.kind)
+        Items::new(self.kind, Arc::clone(&self.texts))
     }
 
     fn append(&mut self, mut later: Items) {
-        self.items.append(&mut later.items);
+        if self.items.is_empty() {
+            // The first page is mostly the only one, and large.
+            self.items = std::mem::take(&mut later.items);
+        } else {
+            self.items.append(&mut later.items);
+        }
         self.opaque.append(&mut later.opaque);
         self.orphans.append(&mut later.orphans);
     }

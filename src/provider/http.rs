@@ -1,7 +1,7 @@
 //! The VPS.org adapter: each call of the port as the requests of vpsorg-api.md.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::error::ProviderError;
 use super::exchange::{Endpoint, Method, Observer};
 use super::gather::{Gather, Items, Servers, Totals};
 use super::page::Next;
+use super::texts::Texts;
 use super::token::TokenSource;
 use super::wire::{CreateBody, read_account, read_created};
 use super::{Account, Deleted, Leave, Provider, Reply};
@@ -25,6 +26,8 @@ const PAGES_MAX: usize = 1000;
 /// The provider over HTTP, without its restores.
 pub struct HttpProvider {
     api: Api,
+    /// The texts of the newest listings, by kind.
+    texts: [Arc<Mutex<Texts>>; 2],
 }
 
 impl HttpProvider {
@@ -38,7 +41,7 @@ impl HttpProvider {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Result<HttpProvider, SetupError> {
-        Ok(HttpProvider { api: Api::new(settings, token, clock, observer)? })
+        Ok(HttpProvider { api: Api::new(settings, token, clock, observer)?, texts: Default::default() })
     }
 
     /// The same, which asks before each create and delete whether it may go out.
@@ -121,7 +124,11 @@ impl<T> Reply<T> {
 
 impl Provider for HttpProvider {
     async fn list(&self, kind: Kind) -> Reply<Listing> {
-        let reply = self.gather(endpoints(kind).0, Items::new(kind)).await;
+        let texts = match kind {
+            Kind::Snapshot => &self.texts[0],
+            Kind::Backup => &self.texts[1],
+        };
+        let reply = self.gather(endpoints(kind).0, Items::new(kind, Arc::clone(texts))).await;
         reply.map(|(items, totals)| items.into_listing(&totals))
     }
 

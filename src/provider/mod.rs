@@ -19,6 +19,7 @@ mod page;
 pub mod restore;
 mod retry_after;
 mod text;
+mod texts;
 mod token;
 mod wire;
 

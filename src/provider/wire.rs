@@ -1,13 +1,15 @@
 //! The provider's JSON, one entry or answer at a time. Each entry is read on its own, so that one that cannot be read spoils no other.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::restore::Restoring;
 use super::text::{MESSAGE_CHARS_MAX, printable};
+use super::texts::Texts;
 use super::{Account, ProviderError};
 use crate::domain::inventory::{Item, ItemId, Kind, Opaque, Server, ServerId, Status};
-use crate::domain::text::Description;
 
 /// The longest unknown status word that is kept.
 const STATUS_CHARS_MAX: usize = 40;
@@ -71,8 +73,12 @@ fn field<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, name: &str) -> Resul
     serde_json::from_str(raw.get()).map_err(|_| format!("`{name}` cannot be read"))
 }
 
-fn text<T: From<Box<str>>>(raw: Option<&RawValue>, name: &str) -> Result<T, String> {
-    field::<Box<str>>(raw, name).map(T::from)
+/// A text, as it stands where nothing in it is escaped.
+fn text<'a>(raw: Option<&'a RawValue>, name: &str) -> Result<Cow<'a, str>, String> {
+    match raw.and_then(|raw| serde_json::from_str::<&str>(raw.get()).ok()) {
+        Some(plain) => Ok(Cow::Borrowed(plain)),
+        None => field::<String>(raw, name).map(Cow::Owned),
+    }
 }
 
 fn is_null(raw: &RawValue) -> bool {
@@ -80,7 +86,7 @@ fn is_null(raw: &RawValue) -> bool {
 }
 
 /// Reads one entry of a snapshot or backup listing.
-pub(super) fn read_entry(kind: Kind, raw: &RawValue) -> Entry {
+pub(super) fn read_entry(kind: Kind, raw: &RawValue, texts: &mut Texts) -> Entry {
     let Some(fields) = object::<RawItem>(raw) else {
         return Entry::Opaque(Opaque { id: None, server: None, why: "it is not an object, or has a key twice".into() });
     };
@@ -88,7 +94,7 @@ pub(super) fn read_entry(kind: Kind, raw: &RawValue) -> Entry {
     if fields.server.is_some_and(is_null) {
         return Entry::Orphan(id);
     }
-    match read_item(kind, &fields) {
+    match read_item(kind, &fields, texts) {
         Ok(item) => Entry::Item(item),
         Err(why) => Entry::Opaque(Opaque { id, server: read_server_id(fields.server), why }),
     }
@@ -99,40 +105,38 @@ fn read_server_id(raw: Option<&RawValue>) -> Option<ServerId> {
     field(server.id, "id").ok().map(ServerId)
 }
 
-fn read_item(kind: Kind, fields: &RawItem) -> Result<Item, String> {
+fn read_item(kind: Kind, fields: &RawItem, texts: &mut Texts) -> Result<Item, String> {
     let server_raw = fields.server.ok_or("`server` is missing")?;
     let server: RawServer = object(server_raw).ok_or("`server` cannot be read")?;
     Ok(Item {
         id: ItemId(field(fields.id, "id")?),
         server: ServerId(field(server.id, "server.id")?),
         // Only for people and for the check against typing errors, which an empty name does not pass.
-        server_name: text(server.name, "server.name").unwrap_or_default(),
+        server_name: texts.text(&text(server.name, "server.name").unwrap_or_default()),
         kind,
         name: match kind {
-            Kind::Snapshot => Some(text(fields.name, "name")?),
+            Kind::Snapshot => Some(texts.text(&text(fields.name, "name")?)),
             Kind::Backup => None,
         },
-        description: read_description(fields.description)?,
+        description: texts.description(&read_description(fields.description)?),
         status: read_status(fields.status)?,
-        created_at: field::<String>(fields.created_at, "created_at")?
-            .parse()
-            .map_err(|_| "`created_at` is not a time with a zone".to_string())?,
+        created_at: text(fields.created_at, "created_at")?.parse().map_err(|_| "`created_at` is not a time with a zone".to_string())?,
         size_mb: field(fields.size_mb, "size_mb").ok(),
         automatic: read_automatic(kind, fields)?,
     })
 }
 
-fn read_description(raw: Option<&RawValue>) -> Result<Description, String> {
+fn read_description(raw: Option<&RawValue>) -> Result<Cow<'_, str>, String> {
     match raw {
-        None => Ok("".into()),
-        Some(raw) if is_null(raw) => Ok("".into()),
+        None => Ok(Cow::Borrowed("")),
+        Some(raw) if is_null(raw) => Ok(Cow::Borrowed("")),
         raw => text(raw, "description"),
     }
 }
 
 fn read_status(raw: Option<&RawValue>) -> Result<Status, String> {
-    let word: String = field(raw, "status")?;
-    Ok(match word.as_str() {
+    let word = text(raw, "status")?;
+    Ok(match &*word {
         "in_progress" => Status::InProgress,
         "completed" => Status::Completed,
         "failed" | "error" => Status::Failed,
@@ -146,7 +150,7 @@ fn read_automatic(kind: Kind, fields: &RawItem) -> Result<bool, String> {
     if kind == Kind::Snapshot {
         return Ok(expires);
     }
-    match field::<String>(fields.backup_type, "backup_type")?.as_str() {
+    match &*text(fields.backup_type, "backup_type")? {
         "automatic" => Ok(true),
         "manual" => Ok(expires),
         _ => Err("`backup_type` is neither `manual` nor `automatic`".into()),
@@ -197,7 +201,7 @@ fn raw(body: &[u8]) -> Result<&RawValue, ProviderError> {
 
 /// Reads the answer to a create, and compares it with what was asked for (F05): an id is only ever taken for ours when everything agrees.
 pub(super) fn read_created(kind: Kind, asked: &CreateBody, body: &[u8]) -> Result<Item, ProviderError> {
-    let item = match read_entry(kind, raw(body)?) {
+    let item = match read_entry(kind, raw(body)?, &mut Texts::default()) {
         Entry::Item(item) => item,
         Entry::Opaque(opaque) => return Err(unreadable(opaque.why)),
         Entry::Orphan(_) => return Err(unreadable("`server` is null")),

@@ -1,5 +1,7 @@
 //! What is read from the provider's JSON, and what becomes of what cannot be read.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +19,7 @@ fn raw_value(text: &str) -> Box<RawValue> {
 }
 
 fn entry(kind: Kind, text: &str) -> Entry {
-    read_entry(kind, &raw_value(text))
+    read_entry(kind, &raw_value(text), &mut Texts::default())
 }
 
 fn item(kind: Kind, text: &str) -> Item {
@@ -41,7 +43,7 @@ fn with(text: &str, from: &str, to: &str) -> String {
 }
 
 fn items_page(text: &str) -> Result<Page<Items>, serde_json::Error> {
-    read_page(text.as_bytes(), Items::new(Kind::Snapshot))
+    read_page(text.as_bytes(), Items::new(Kind::Snapshot, Arc::default()))
 }
 
 #[test]
@@ -272,7 +274,7 @@ fn a_restore_must_be_about_what_was_asked() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read_page(&bytes[..], Items::new(Kind::Backup));
+        let _ = read_page(&bytes[..], Items::new(Kind::Backup, Arc::default()));
         let _ = read_page(&bytes[..], Servers::default());
         let _ = read_account(&bytes);
         let _ = read_message(&bytes);
@@ -285,7 +287,7 @@ proptest! {
         let mut bytes = whole.into_bytes();
         let at = at % bytes.len();
         bytes[at] = byte;
-        if let Ok(page) = read_page(&bytes[..], Items::new(Kind::Snapshot)) {
+        if let Ok(page) = read_page(&bytes[..], Items::new(Kind::Snapshot, Arc::default())) {
             prop_assert!(page.entries.arrived() <= 2);
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::health::Health;
 use super::page::{self, About, Query};
-use super::reports::ReportCache;
+use super::reports::{ReportCache, SHARED_FOR, forget};
 use crate::domain::report::Report;
 use crate::telemetry::{Metrics, exposition, status_json};
 
@@ -76,7 +76,8 @@ impl Endpoints {
         {
             return Ok(rendered.text.clone());
         }
-        let metrics = Arc::clone(&self.metrics);
+        let (metrics, made_of) = (Arc::clone(&self.metrics), Arc::clone(&report));
+        tokio::spawn(forget(Arc::clone(rendering), SHARED_FOR, move |rendered: &Rendered| Arc::ptr_eq(&rendered.report, &made_of)));
         let rendered = tokio::task::spawn_blocking(move || {
             let text = render(&metrics, &report, query.as_ref().unwrap_or(&Query::default()))?;
             *last = Some(Rendered { report, query, text: text.clone() });

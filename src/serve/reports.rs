@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::domain::report::Report;
 
@@ -13,7 +13,7 @@ use crate::domain::report::Report;
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a report is shared.
-const SHARED_FOR: Duration = Duration::from_secs(1);
+pub(super) const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// Requests that may wait for the main loop; there is never more than one on its way and a few that nobody waits for any more.
 const REQUESTS_WAITING_MAX: usize = 4;
@@ -68,15 +68,25 @@ impl ReportCache {
         {
             return asked.result.clone();
         }
-        let requests = self.requests.clone();
+        let (requests, kept) = (self.requests.clone(), Arc::clone(&self.last));
         // A task of its own: whoever gives up waiting does not take the answer away from the others.
         let asking = tokio::spawn(async move {
             let begun = Instant::now();
             let result = ask(&requests).await;
             *last = Some(Asked { begun, ended: Instant::now(), result: result.clone() });
+            tokio::spawn(forget(kept, SHARED_FOR, move |asked: &Asked| asked.begun == begun));
             result
         });
         asking.await.unwrap_or(Err(NoReport))
+    }
+}
+
+/// Lets go of what nobody will ask for any more: it is as large as the fleet, and who asks next may come in a minute.
+pub(super) async fn forget<T>(kept: Arc<Mutex<Option<T>>>, after: Duration, is_it: impl Fn(&T) -> bool) {
+    sleep(after).await;
+    let mut kept = kept.lock().await;
+    if kept.as_ref().is_some_and(is_it) {
+        *kept = None;
     }
 }
 
@@ -123,6 +133,16 @@ mod tests {
         assert!(!Arc::ptr_eq(&first.unwrap(), &cache.get().await.unwrap()));
         drop(cache);
         assert_eq!(loop_end.await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_that_nobody_asks_for_any_more_is_let_go() {
+        let (cache, requests) = report_channel();
+        tokio::spawn(answer_all(requests));
+        let kept = Arc::downgrade(&cache.get().await.unwrap());
+        assert!(kept.upgrade().is_some());
+        sleep(SHARED_FOR + Duration::from_millis(1)).await;
+        assert!(kept.upgrade().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,13 +8,13 @@ use anstream::{AutoStream, ColorChoice};
 use thiserror::Error;
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::fmt::writer::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 use super::log_file::LogFiles;
 use super::text_line::{JsonLine, TextLine};
@@ -98,9 +98,8 @@ pub fn init(options: &LogOptions) -> Result<Logging, LoggingError> {
 /// # Errors
 /// As [`init`].
 pub fn init_beside(options: &LogOptions, teller: Option<Box<dyn Write + Send>>) -> Result<Logging, LoggingError> {
-    let filter = EnvFilter::builder()
-        .parse(directives(&options.level))
-        .map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
+    let filter: Targets =
+        directives(&options.level).parse().map_err(|source| LoggingError::Level { level: options.level.clone(), source })?;
     let tells = teller.is_some();
     let (stderr, stderr_guard) = queue(Deaf(teller.unwrap_or_else(|| Box::new(io::stderr()))), "log-stderr");
     let opened = options.directory.as_deref().map(|directory| open_files(directory, options));
