@@ -190,7 +190,7 @@ async fn slow_alerts_fire_and_clear() {
     watchers.until_told(false, "SnapwardenThrottled", "").await;
 
     // Some of the requests; were it all, the daemon would ask too seldom for ranges in such a hurry.
-    let errors = stage.emulator.fault(Fault::on_list(Kind::Snapshot).chance(0.5).status(503));
+    let errors = stage.emulator.fault(Fault::everywhere().chance(0.5).status(503));
     watchers.until_told(true, "SnapwardenProviderErrors", "").await;
     stage.emulator.lift(errors);
     watchers.until_told(false, "SnapwardenProviderErrors", "").await;
