@@ -34,7 +34,8 @@ fn configure(stage: &Stage, name_of_7: &str) {
         .replace("name: renamed", &format!("name: {name_of_7}"))
         .replace("id: 6, name: crowded, policy: fast", "id: 6, name: crowded, policy: one");
     stage.configure(&format!(
-        "deletes: {{extra_per_server: 0}}\npolicies:\n  fast:\n    snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 3}}, stuck_after: 2s, catch_up: 0s}}\n\
+        "deletes: {{extra_per_server: 0}}\npolicies:\n  fast:\n    \
+         snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 3}}, stuck_after: 2s, catch_up: 0s}}\n\
          \x20 one:\n    snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 1}}, catch_up: 0s}}\nservers:\n{servers}"
     ));
     stage.reconfigure("poll_every: 50ms", "poll_every: 50ms\n  refresh_every: 200ms");
