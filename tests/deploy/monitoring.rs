@@ -34,7 +34,8 @@ fn configure(stage: &Stage, name_of_7: &str) {
         .replace("name: renamed", &format!("name: {name_of_7}"))
         .replace("id: 6, name: crowded, policy: fast", "id: 6, name: crowded, policy: one");
     stage.configure(&format!(
-        "deletes: {{extra_per_server: 0}}\npolicies:\n  fast:\n    snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 3}}, stuck_after: 2s, catch_up: 0s}}\n\
+        "deletes: {{extra_per_server: 0}}\npolicies:\n  fast:\n    \
+         snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 3}}, stuck_after: 2s, catch_up: 0s}}\n\
          \x20 one:\n    snapshots: {{schedule: \"*/3 * * * * *\", keep: {{last: 1}}, catch_up: 0s}}\nservers:\n{servers}"
     ));
     stage.reconfigure("poll_every: 50ms", "poll_every: 50ms\n  refresh_every: 200ms");
@@ -190,7 +191,7 @@ async fn slow_alerts_fire_and_clear() {
     watchers.until_told(false, "SnapwardenThrottled", "").await;
 
     // Some of the requests; were it all, the daemon would ask too seldom for ranges in such a hurry.
-    let errors = stage.emulator.fault(Fault::on_list(Kind::Snapshot).chance(0.5).status(503));
+    let errors = stage.emulator.fault(Fault::everywhere().chance(0.5).status(503));
     watchers.until_told(true, "SnapwardenProviderErrors", "").await;
     stage.emulator.lift(errors);
     watchers.until_told(false, "SnapwardenProviderErrors", "").await;
