@@ -232,10 +232,9 @@ impl Scene {
         for replica in replicas {
             for write in replica.writes() {
                 let held = history.iter().rev().find(|held| held.at <= write.at);
-                let held = held.unwrap_or_else(|| panic!("{write:?} before there was a lease"));
-                let told = format!("{} at {} by {}", write.line, write.at, replica.name);
-                assert_eq!(held.holder, replica.identity, "{told}, and the lease was another's: {history:#?}");
-                assert!(write.at.duration_since(held.at) <= DURATION, "{told}, after its lease: {held:?}");
+                let held = held.unwrap_or_else(|| panic!("{} before there was a lease", write.line));
+                assert_eq!(held.holder, replica.identity, "{} by {}, and the lease was another's: {history:#?}", write.line, replica.name);
+                assert!(write.at.duration_since(held.at) <= DURATION, "{} by {}, after its lease: {held:?}", write.line, replica.name);
             }
         }
     }
