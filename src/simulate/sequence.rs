@@ -12,7 +12,7 @@ use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::record::{CreateIntent, OpId, Record, RunStart, Trigger};
 use crate::domain::retention::Rule;
-use crate::emulator::{Item, Progress};
+use crate::emulator::{Item, Progress, View};
 
 /// So late a run is still on time.
 const ON_TIME: Duration = Duration::from_secs(60);
@@ -111,7 +111,8 @@ pub(super) fn passed_over(
     if !by_time || item.progress != Progress::Completed {
         return None;
     }
-    let others = || scene.account.items(item.kind).filter(|other| other.server == item.server && other.id != item.id);
+    let there: Vec<&Item> = scene.account.list(item.kind, Some(item.server), View::Present).into_iter().map(|seen| seen.item).collect();
+    let others = || there.iter().copied().rev().filter(|other| other.id != item.id);
     let slot = slot_of(item);
     if slot.is_some() && others().any(|other| slot_of(other) == slot) {
         return None;
