@@ -1,0 +1,99 @@
+//! What scrapes of ten thousand servers cost, and whether they hold up runs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::measure::{cpu, memory};
+use super::memory::UNLIMITED;
+use super::stage::{Stage, Wish, get};
+
+const SCRAPERS: usize = 16;
+
+/// Snapshots that are made and dropped: one of each server.
+const NIGHTLY: &str = "snapshots: {schedule: \"SLOT\", catch_up: 2h, keep: {last: 4}}\nbackups: {schedule: \"0 0 1 1 *\", keep: {last: 9}}";
+
+fn stage(servers: u64) -> Stage {
+    Stage::new(Wish {
+        servers,
+        snapshots: 4,
+        backups: 9,
+        names: "prod-fleet",
+        provider: UNLIMITED.to_owned(),
+        policy: NIGHTLY.to_owned(),
+        takes: Duration::from_secs(1),
+        latency: Duration::from_millis(5),
+    })
+}
+
+/// Prints both tables.
+pub fn scrapes() {
+    println!("\n| servers | a scrape | its size | CPU of one | resident before | after 1,000 scrapes |");
+    println!("|---|---|---|---|---|---|");
+    for servers in [100, 1_000, 10_000] {
+        many(servers);
+    }
+    println!("\n| runs | alone | with {SCRAPERS} scrapers |");
+    println!("|---|---|---|");
+    let servers = 1_000;
+    let alone = runs(servers, 0);
+    let beside = runs(servers, SCRAPERS);
+    println!("| {servers} | {:.1} s | {:.1} s |", alone.as_secs_f64(), beside.as_secs_f64());
+}
+
+/// A thousand scrapes, one after the other, each of a report of its own.
+fn many(servers: u64) {
+    let stage = stage(servers);
+    let mut daemon = stage.serve();
+    daemon.until_ready();
+    let writes = usize::try_from(servers).unwrap();
+    stage.until_written(writes, writes);
+    thread::sleep(Duration::from_secs(8));
+    let size = (0..20).map(|_| daemon.get("/metrics").unwrap().len()).max().unwrap();
+    let (before, cpu_before) = (memory(daemon.pid()).resident, cpu(daemon.pid()));
+    let mut shortest = Duration::MAX;
+    for _ in 0..1_000 {
+        let begun = Instant::now();
+        daemon.get("/metrics").unwrap();
+        shortest = shortest.min(begun.elapsed());
+    }
+    let each = (cpu(daemon.pid()) - cpu_before) / 1_000.0;
+    // One that is answered from a report that is new, not from one that another scraper asked for.
+    let fresh = (0..5).map(|_| {
+        thread::sleep(Duration::from_millis(1_100));
+        let begun = Instant::now();
+        daemon.get("/metrics").unwrap();
+        begun.elapsed()
+    });
+    let fresh = fresh.min().unwrap();
+    println!(
+        "| {servers} | {} ms | {:.1} MB | {:.1} ms | {before:.1} MiB | {:.1} MiB |",
+        fresh.as_millis(),
+        size as f64 / 1e6,
+        each * 1e3,
+        memory(daemon.pid()).resident
+    );
+}
+
+/// How long all runs of a night take beside so many scrapers.
+fn runs(servers: u64, scrapers: usize) -> Duration {
+    let stage = stage(servers);
+    let mut daemon = stage.serve();
+    daemon.until_ready();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..scrapers {
+            let port = daemon.port();
+            let ended = &ended;
+            scope.spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    get(port, "/metrics");
+                }
+            });
+        }
+        let writes = usize::try_from(servers).unwrap();
+        stage.until_written(writes, writes);
+        ended.store(true, Ordering::Relaxed);
+        daemon.begun.elapsed()
+    })
+}
