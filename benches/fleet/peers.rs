@@ -1,6 +1,6 @@
 //! The same night's work by snapwarden and by what one would write oneself, side by side: one snapshot of each server, one old one deleted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn line(servers: u64, by: &str, stage: &Stage, took: Took) {
 fn path() -> std::ffi::OsString {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path).map(PathBuf::from))).unwrap()
+    std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).unwrap()
 }
 
 fn has_requests() -> bool {
