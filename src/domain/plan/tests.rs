@@ -53,7 +53,7 @@ fn at_the_cap_one_makes_room() {
     assert_eq!(sentence(&plan.deletions(When::BeforeCreate).next().unwrap().why), "makes room: older than the 4 newest");
     let plan = before(&Scene::new("last=5", five()));
     assert_eq!(actions(&plan), ["before_create 1", "create"]);
-    assert_eq!(plan.lines[0].reasons[..], ["makes room: with the new one, older than the 5 newest".into()]);
+    assert_eq!(sentence(&plan.lines[0].reasons), "makes room: with the new one, older than the 5 newest");
 }
 
 #[test]
