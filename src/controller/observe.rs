@@ -106,6 +106,9 @@ impl Controller {
                 }
             }
         }
+        // Entries that were added in their order leave each node of the map half empty; those of a map that is made at once are full.
+        self.targets = std::mem::take(&mut self.targets).into_iter().collect();
+        self.memory.pack();
         self.due.clear();
         let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
         for key in keys {
