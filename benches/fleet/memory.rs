@@ -22,7 +22,8 @@ request_timeout: 60s";
 /// A table for fleets of several sizes.
 pub fn memory() {
     println!(
-        "\n| servers | items | ready | ready again, with what the journal knows | resident when ready | after a full cycle | of that the program's file | after a scrape and a page | at most | CPU |"
+        "\n| servers | items | ready | ready again, with what the journal knows | resident when ready | after a full cycle \
+         | of that the program's file | after a scrape and a page | at most | CPU |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for servers in [10, 100, 1_000, 10_000] {

@@ -107,6 +107,9 @@ impl Controller {
             }
         }
         self.breaches.retain(|key, _| self.targets.contains_key(key));
+        // Entries that were added in their order leave each node of the map half empty; those of a map that is made at once are full.
+        self.targets = std::mem::take(&mut self.targets).into_iter().collect();
+        self.memory.pack();
         self.timetables.look_at_none();
         let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
         for key in keys {

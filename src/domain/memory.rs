@@ -145,6 +145,11 @@ impl Memory {
         self.targets.iter().map(|(key, target)| (*key, target))
     }
 
+    /// Takes no more room than it needs: entries that were added in their order leave each node of the map half empty.
+    pub fn pack(&mut self) {
+        self.targets = std::mem::take(&mut self.targets).into_iter().collect();
+    }
+
     /// Whether any target has items of this kind that are not known to be gone.
     #[must_use]
     pub fn knows_items(&self, kind: Kind) -> bool {

@@ -1,3 +1,5 @@
+//! What fits, what does not, and what is told of it.
+
 use jiff::tz::TimeZone;
 
 use super::super::schedule::{Expression, Schedule};
