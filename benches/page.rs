@@ -47,7 +47,8 @@ async fn fleet(servers: u64) -> (Stage, Running) {
     }
     let policy = "schedule: \"@yearly\", catch_up: 0s, keep:";
     stage.configure(&format!(
-        "policies:\n  web:\n    snapshots: {{{policy} {{last: {SNAPSHOTS}}}}}\n    backups: {{{policy} {{last: {BACKUPS}}}}}\nservers:\n  - {{match: \"*\", policy: web}}\n"
+        "policies:\n  web:\n    snapshots: {{{policy} {{last: {SNAPSHOTS}}}}}\n    backups: {{{policy} {{last: {BACKUPS}}}}}\n\
+         servers:\n  - {{match: \"*\", policy: web}}\n"
     ));
     let daemon = stage.serve().await;
     stage.until("everything was seen", || stage.get("/readyz").is_some_and(|answer| answer.contains(" 200 "))).await;
