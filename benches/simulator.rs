@@ -1,4 +1,4 @@
-//! How much simulated time a second of processor time plays: `cargo bench --bench simulator`.
+//! How much simulated time a second of processor time plays: `cargo bench --profile fast --bench simulator`.
 //!
 //! A hundred servers with a snapshot a day, for a year, checks included. The provider is asked each six hours while nothing is on, and each minute while
 //! something is made. Processor time is told, since the machine may be busy otherwise. `DAYS=28` plays another number of days, for a count of instructions.
