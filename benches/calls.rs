@@ -38,15 +38,7 @@ fn setup() -> Setup {
     let path = folder.path().join("snapwarden.yaml");
     std::fs::write(&path, CONFIG).unwrap();
     let config = config::load(&path, Timestamp::UNIX_EPOCH).unwrap();
-    let mut setup = Setup {
-        wanted: config.wanted,
-        digest: config.digest,
-        account: config.provider.account,
-        request_timeout: config.provider.request_timeout,
-        poll_every: config.provider.poll_every,
-        refresh_every: config.provider.refresh_every,
-        concurrent_creates: config.provider.concurrent_creates as usize,
-    };
+    let mut setup = config.setup();
     // The configuration allows no more than 1,000 at once; here nobody is to wait for another.
     setup.concurrent_creates = usize::MAX;
     setup

@@ -46,15 +46,7 @@ fn setup() -> Setup {
     let path = folder.path().join("snapwarden.yaml");
     std::fs::write(&path, yaml).unwrap();
     let config = config::load(&path, Timestamp::UNIX_EPOCH).unwrap();
-    Setup {
-        wanted: config.wanted,
-        digest: config.digest,
-        account: config.provider.account,
-        request_timeout: config.provider.request_timeout,
-        poll_every: config.provider.poll_every,
-        refresh_every: config.provider.refresh_every,
-        concurrent_creates: config.provider.concurrent_creates as usize,
-    }
+    config.setup()
 }
 
 /// The timetables of so many targets, looked at before the instant.

@@ -32,15 +32,7 @@ fn setup() -> Setup {
     let path = folder.path().join("snapwarden.yaml");
     std::fs::write(&path, CONFIG).unwrap();
     let config = config::load(&path, Timestamp::UNIX_EPOCH).unwrap();
-    Setup {
-        wanted: config.wanted,
-        digest: config.digest,
-        account: config.provider.account,
-        request_timeout: config.provider.request_timeout,
-        poll_every: config.provider.poll_every,
-        refresh_every: config.provider.refresh_every,
-        concurrent_creates: config.provider.concurrent_creates as usize,
-    }
+    config.setup()
 }
 
 /// The processor time that this process has used, by proc(5): in ticks of 10 ms.

@@ -168,16 +168,7 @@ impl App {
 
     /// What the controller needs of the configuration.
     pub fn setup(&self) -> Setup {
-        let provider = &self.config.provider;
-        Setup {
-            wanted: self.config.wanted.clone(),
-            digest: self.config.digest.clone(),
-            account: provider.account.clone(),
-            request_timeout: provider.request_timeout,
-            poll_every: provider.poll_every,
-            refresh_every: provider.refresh_every,
-            concurrent_creates: provider.concurrent_creates as usize,
-        }
+        self.config.setup()
     }
 
     /// Who is to be told.

@@ -28,6 +28,7 @@ use jiff::Timestamp;
 
 use crate::domain::capacity::{self, Means};
 use crate::domain::policy::{Assignment, Selector, Wanted};
+use crate::domain::setup::Setup;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use settings::{
@@ -135,6 +136,20 @@ fn known_servers(wanted: &Wanted) -> impl Iterator<Item = (&Assignment, u64)> {
 }
 
 impl Config {
+    /// What the controller needs of it.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        Setup {
+            wanted: self.wanted.clone(),
+            digest: self.digest.clone(),
+            account: self.provider.account.clone(),
+            request_timeout: self.provider.request_timeout,
+            poll_every: self.provider.poll_every,
+            refresh_every: self.provider.refresh_every,
+            concurrent_creates: self.provider.concurrent_creates as usize,
+        }
+    }
+
     /// What it allows the fleet.
     #[must_use]
     pub fn means(&self) -> Means {

@@ -39,7 +39,7 @@ use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 use crate::domain::memory::{Memory, TargetKey};
 use crate::domain::plan::Order;
-use crate::domain::policy::{Assignment, Wanted};
+use crate::domain::policy::Assignment;
 use crate::domain::record::{OpId, Record, RunId};
 use crate::domain::report::Leader;
 use crate::domain::run::Run;
@@ -56,6 +56,8 @@ pub use standing::OrderReport;
 pub use timetable::Timetables;
 pub use writing::Unwritten;
 
+pub use crate::domain::setup::Setup;
+
 use account::AccountState;
 use breach::Breach;
 use hooks::Brackets;
@@ -68,25 +70,6 @@ use writing::Outbox;
 
 /// The longest sleep: then the wall clock is looked at again, for it may have been set (F58).
 pub const SLEEP_MAX: Duration = Duration::from_secs(30);
-
-/// What the controller needs of a configuration.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// What is wanted.
-    pub wanted: Wanted,
-    /// The digest of the configuration's text.
-    pub digest: String,
-    /// The account that the token must belong to.
-    pub account: Option<String>,
-    /// How long one exchange may take.
-    pub request_timeout: Duration,
-    /// The time between two listings while something is being made.
-    pub poll_every: Duration,
-    /// The time between two listings otherwise.
-    pub refresh_every: Duration,
-    /// So many items are made at the same time.
-    pub concurrent_creates: usize,
-}
 
 /// Who sets runs off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod schedule;
+pub mod setup;
 pub mod standing;
 #[cfg(test)]
 mod testing;

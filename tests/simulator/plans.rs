@@ -111,13 +111,5 @@ pub fn setup(yaml: &str) -> Setup {
     let path = folder.path().join("snapwarden.yaml");
     std::fs::write(&path, yaml).unwrap();
     let config = config::load(&path, PLACES[0].1.parse().unwrap()).unwrap_or_else(|told| panic!("{told}\n{yaml}"));
-    Setup {
-        wanted: config.wanted,
-        digest: config.digest,
-        account: config.provider.account,
-        request_timeout: config.provider.request_timeout,
-        poll_every: config.provider.poll_every,
-        refresh_every: config.provider.refresh_every,
-        concurrent_creates: config.provider.concurrent_creates as usize,
-    }
+    config.setup()
 }

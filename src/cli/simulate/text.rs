@@ -227,20 +227,10 @@ fn aims(suggestion: &Suggestion) -> String {
 mod tests {
     use super::super::told::{Asked, Story};
     use super::*;
-    use crate::controller::Setup;
 
     fn story() -> Story {
         let config = crate::config::load(std::path::Path::new("docs/pictures/five-slots.yaml"), Timestamp::UNIX_EPOCH).unwrap();
-        let provider = &config.provider;
-        let setup = Setup {
-            wanted: config.wanted,
-            digest: config.digest,
-            account: None,
-            request_timeout: provider.request_timeout,
-            poll_every: provider.poll_every,
-            refresh_every: provider.refresh_every,
-            concurrent_creates: 1,
-        };
+        let setup = config.setup();
         let outage = Some(std::time::Duration::from_secs(2 * 86_400));
         let policies = ["two-and-two".to_owned()];
         let asked = Asked { policies: &policies, days: 20, from: Some("2026-01-01"), outage, suggest: true };

@@ -216,15 +216,7 @@ pub fn setup(yaml: &str) -> Setup {
     let path = folder.path().join("snapwarden.yaml");
     std::fs::write(&path, yaml).unwrap();
     let config = config::load(&path, start()).unwrap_or_else(|told| panic!("{told}"));
-    Setup {
-        wanted: config.wanted,
-        digest: config.digest,
-        account: config.provider.account,
-        request_timeout: config.provider.request_timeout,
-        poll_every: config.provider.poll_every,
-        refresh_every: config.provider.refresh_every,
-        concurrent_creates: config.provider.concurrent_creates as usize,
-    }
+    config.setup()
 }
 
 /// What the tests rely on where they do not count items themselves.
