@@ -82,8 +82,7 @@ impl Controller {
         let servers: Vec<ServerId> = self.runs.iter().filter(|(_, run)| which(run)).map(|(server, _)| *server).collect();
         for server in servers {
             self.runs.remove(&server);
-            self.permits.remove(&server);
-            self.permit_queue.leave(server);
+            self.places.leave(server);
             self.ops.leave(server);
         }
     }

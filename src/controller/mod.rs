@@ -12,6 +12,7 @@ mod leading;
 mod listings;
 mod observe;
 mod ops;
+mod places;
 mod queue;
 mod report;
 mod requests;
@@ -64,7 +65,7 @@ use hooks::Brackets;
 use listings::{Source, Sources};
 use observe::TargetState;
 use ops::Ops;
-use queue::Queue;
+use places::Places;
 use requests::Desk;
 use writing::Outbox;
 
@@ -181,8 +182,7 @@ pub struct Controller {
     last_writes: BTreeMap<ServerId, Mono>,
     outbox: Outbox,
     brackets: Brackets,
-    permits: BTreeSet<ServerId>,
-    permit_queue: Queue,
+    places: Places,
     retries: BTreeSet<(Mono, TargetKey)>,
     turns: BTreeMap<ServerId, Kind>,
     /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
@@ -243,8 +243,7 @@ impl Controller {
             last_writes: BTreeMap::new(),
             outbox: Outbox::default(),
             brackets: Brackets::default(),
-            permits: BTreeSet::new(),
-            permit_queue: Queue::default(),
+            places: Places::default(),
             retries: BTreeSet::new(),
             turns: BTreeMap::new(),
             intervals: OnceCell::new(),
@@ -344,7 +343,7 @@ impl Controller {
                 self.expand_requests(now);
                 self.fire(now);
                 self.wake(now);
-                self.grant_permits(now);
+                self.grant_places(now);
                 self.wake(now);
             } else {
                 self.drop_runs(|run| !run.is_in_flight());

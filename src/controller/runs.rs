@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
-use crate::domain::inventory::{Item, ItemId, ServerId};
+use crate::domain::inventory::{Item, ItemId, Kind, ServerId};
 use crate::domain::mark::{Mark, Origin, Reading, item_name};
 use crate::domain::memory::TargetKey;
 use crate::domain::plan::Order;
@@ -136,12 +136,12 @@ impl Controller {
         let want = run.want;
         let making = run.is_making();
         self.runs.insert(server, run);
-        if making {
-            self.permits.insert(server);
+        if making && !self.places.has(server) {
+            self.places.take(server, self.is_slow(server));
         }
         self.note_want(key.1, want);
         if want.permit {
-            self.permit_queue.join(server);
+            self.places.wait(server, self.is_slow(server));
         }
         self.wake_at(now, server, before.wake, want.wake);
         self.carry_out(now, key, effects);
@@ -150,7 +150,7 @@ impl Controller {
 
     /// Where a listing shows that the item a run waits for is still being made, there is nothing to react to but that the next listing is wanted.
     pub(super) fn waits_on(&mut self, now: Now, server: ServerId) -> bool {
-        if self.winds_down() || !self.permits.contains(&server) {
+        if self.winds_down() || !self.places.has(server) {
             return false;
         }
         let Some(run) = self.runs.get_mut(&server) else { return false };
@@ -184,7 +184,8 @@ impl Controller {
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let leave = !self.account.is_asking() && (self.permits.contains(&key.0) || self.permits.len() < self.setup.concurrent_creates);
+        let is_free = || self.places.is_free(self.setup.concurrent_creates, self.is_slow(key.0));
+        let leave = !self.account.is_asking() && (self.places.has(key.0) || is_free());
         Some(Context {
             now,
             wanted: &self.setup.wanted,
@@ -236,7 +237,7 @@ impl Controller {
                 Effect::After(op) => self.run_after(now, op),
                 Effect::Tell(fact) => self.tell(fact),
                 Effect::Freeze(violation) => self.freeze_deletes(key, &violation),
-                Effect::Release => drop(self.permits.remove(&key.0)),
+                Effect::Release => self.places.give_back(key.0),
                 Effect::End(outcome) => self.ended(now, key, &outcome),
             }
         }
@@ -258,8 +259,7 @@ impl Controller {
 
     fn ended(&mut self, now: Now, key: TargetKey, outcome: &Outcome) {
         let Some(run) = self.runs.remove(&key.0) else { return };
-        self.permits.remove(&key.0);
-        self.permit_queue.leave(key.0);
+        self.places.leave(key.0);
         self.brackets.forget_failure(key);
         let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
         let waited = self.memory.get(key).filter(|_| stuck).map(|memory| memory.unfinished.keys().copied().collect::<Vec<_>>());
@@ -273,14 +273,19 @@ impl Controller {
         self.ready.insert(key.0);
     }
 
-    /// Grants leave to make items, to those who have waited longest.
-    pub(super) fn grant_permits(&mut self, now: Now) {
+    /// Gives leave to make items, to those who have waited longest.
+    pub(super) fn grant_places(&mut self, now: Now) {
         while !self.account.is_asking()
-            && self.permits.len() < self.setup.concurrent_creates
-            && let Some(server) = self.permit_queue.pop()
+            && let Some(server) = self.places.next(self.setup.concurrent_creates)
         {
             self.nudge(now, server);
         }
+    }
+
+    /// Whether the last item of a server, of either kind, did not get ready in time.
+    fn is_slow(&self, server: ServerId) -> bool {
+        let past = Kind::ALL.iter().filter_map(|kind| self.memory.get((server, *kind)));
+        past.flat_map(|memory| &memory.problems).any(|problem| problem.reason == Reason::Stuck)
     }
 
     /// Lets the runs look whose time has come.

@@ -51,6 +51,8 @@ pub enum On {
     Account,
     /// Creates.
     Creates,
+    /// Creates on the servers up to this number.
+    CreatesUpTo(ServerId),
     /// Deletes.
     Deletes,
 }
@@ -63,6 +65,7 @@ impl On {
             On::Servers => matches!(call, Call::Servers),
             On::Account => matches!(call, Call::Account),
             On::Creates => matches!(call, Call::Create { .. }),
+            On::CreatesUpTo(last) => matches!(call, Call::Create { server, .. } if *server <= last),
             On::Deletes => matches!(call, Call::Delete { .. }),
         }
     }

@@ -7,6 +7,7 @@ mod cost;
 mod crash;
 mod doubt;
 mod driving;
+mod fairness;
 mod guards;
 mod hooks;
 mod journal;
