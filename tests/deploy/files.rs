@@ -30,6 +30,7 @@ pub struct Rule {
     /// Of a recording rule; empty for an alert.
     pub record: String,
     pub expr: String,
+    pub labels: Value,
     pub annotations: Value,
 }
 
@@ -42,6 +43,7 @@ pub fn rules(name: &str) -> Vec<Rule> {
             alert: text(&rule["alert"]),
             record: text(&rule["record"]),
             expr: text(&rule["expr"]),
+            labels: rule["labels"].clone(),
             annotations: rule["annotations"].clone(),
         })
         .collect();
@@ -72,6 +74,26 @@ pub fn queries() -> Vec<Query> {
         }
     }
     assert!(found.len() > 30, "the dashboard was not found");
+    found
+}
+
+/// A variable of the dashboard that Prometheus is asked for: its name, the series, and the label whose values it has.
+pub struct Variable {
+    pub name: String,
+    pub series: String,
+    pub label: String,
+}
+
+pub fn variables() -> Vec<Variable> {
+    let dashboard: Value = serde_json::from_str(&read("deploy/grafana/snapwarden.json")).unwrap();
+    let all = dashboard["templating"]["list"].as_array().unwrap().iter();
+    let asked = all.filter(|variable| variable["type"] == "query").map(|variable| {
+        let query = variable["query"]["query"].as_str().unwrap();
+        let (series, label) = query.strip_prefix("label_values(").unwrap().strip_suffix(')').unwrap().rsplit_once(", ").unwrap();
+        Variable { name: variable["name"].as_str().unwrap().to_owned(), series: series.to_owned(), label: label.to_owned() }
+    });
+    let found: Vec<_> = asked.collect();
+    assert_eq!(found.iter().map(|variable| &*variable.name).collect::<Vec<_>>(), ["instance", "policy", "server"]);
     found
 }
 

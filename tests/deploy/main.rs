@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests, too, end a test by a panic")]
 
+mod container;
 mod exposition;
 mod files;
 mod kubernetes;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use snapwarden::domain::problem::{AccountReason, Reason};
 
 use super::exposition::{ADDED, labels};
-use super::files::{output_of, queries, read, rules, yaml};
+use super::files::{output_of, queries, read, rules, variables, yaml};
 use super::promql::{grouping, selectors};
 
 const ALERTS: &str = "deploy/prometheus/alerts.yaml";
@@ -20,10 +20,23 @@ const UNUSED: [(&str, &str); 3] = [
     ("snapwarden_last_run_successful", "what failed is told by the problems"),
 ];
 
+/// Two scrapes a minute apart, which docs/monitoring.md calls the longest interval.
+const RANGE_SECONDS_MIN: u64 = 120;
+
+/// Metrics that tell of one server.
+const OF_SERVERS: [&str; 5] = [
+    "snapwarden_newest_restore_point_timestamp_seconds",
+    "snapwarden_overdue_after_timestamp_seconds",
+    "snapwarden_problem",
+    "snapwarden_restore_points",
+    "snapwarden_slots_used",
+];
+
 /// The expressions of rules and dashboard, each with where it stands.
 fn expressions() -> Vec<(String, String)> {
     let of_rules = [ALERTS, RECORDING].into_iter().flat_map(rules).map(|rule| (format!("{}{}", rule.alert, rule.record), rule.expr));
-    of_rules.chain(queries().into_iter().map(|query| (query.title, query.expr))).collect()
+    let of_dashboard = queries().into_iter().map(|query| (query.title, query.expr));
+    of_rules.chain(of_dashboard).chain(variables().into_iter().map(|variable| (variable.name, variable.series))).collect()
 }
 
 #[tokio::test]
@@ -42,6 +55,10 @@ async fn every_metric_and_label_is_there_and_every_metric_is_used() {
         for label in grouping(&expr) {
             assert!(all.contains(&*label), "{place}: no metric has the label {label}");
         }
+    }
+    for variable in variables() {
+        let name = variable.series.split('{').next().unwrap();
+        assert!(known[name].contains(&variable.label) || ADDED.contains(&&*variable.label), "{name} has no label {}", variable.label);
     }
     let family = |name: &str| ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned();
     let used: BTreeSet<String> = used.iter().map(|name| family(name)).collect();
@@ -82,8 +99,8 @@ fn every_alert_is_explained_tested_and_names_its_server() {
         assert_eq!(text("runbook_url"), format!("docs/alerts.md#{}", rule.alert.to_lowercase()));
         assert!(headings.contains(&*rule.alert), "docs/alerts.md does not explain {}", rule.alert);
         assert!(cases(&rule.alert, true) > 0 && cases(&rule.alert, false) > 0, "{} is not tested both ways", rule.alert);
-        let of_server =
-            selectors(&rule.expr).iter().any(|selector| ["snapwarden_problem", "snapwarden_restore_points"].contains(&&*selector.name));
+        assert!(["critical", "warning", "info"].iter().any(|severity| rule.labels["severity"] == *severity), "{}", rule.alert);
+        let of_server = selectors(&rule.expr).iter().any(|selector| OF_SERVERS.contains(&&*selector.name));
         assert!(!of_server || text("summary").contains("$labels.server "), "{}: the summary does not name the server", rule.alert);
         text("description");
         names.insert(rule.alert);
@@ -92,9 +109,35 @@ fn every_alert_is_explained_tested_and_names_its_server() {
 }
 
 #[test]
-fn the_image_is_labelled_with_this_version() {
-    let label = format!("\nARG VERSION={}\n", env!("CARGO_PKG_VERSION"));
-    assert!(read("deploy/container/Containerfile").contains(&label), "{label}");
+fn ranges_hold_two_scrapes() {
+    let mut ranges = 0;
+    for rule in [ALERTS, RECORDING].into_iter().flat_map(rules) {
+        // `[6h]`; nothing else is in brackets in PromQL, but for classes in patterns.
+        for range in rule.expr.split('[').skip(1).map(|tail| tail.split(']').next().unwrap()) {
+            let (number, unit) = range.split_at(range.len() - 1);
+            let seconds = match unit {
+                "m" => 60,
+                "h" => 3600,
+                "d" => 86_400,
+                _ => panic!("{}{}: [{range}]", rule.alert, rule.record),
+            };
+            assert!(number.parse::<u64>().unwrap() * seconds >= RANGE_SECONDS_MIN, "{}{}: [{range}]", rule.alert, rule.record);
+            ranges += 1;
+        }
+    }
+    assert!(ranges > 10, "the ranges were not found");
+}
+
+/// The line that docs/monitoring.md gives to make links of the runbooks.
+#[test]
+fn one_line_makes_links_of_the_runbooks() {
+    let docs = read("docs/monitoring.md");
+    let line = docs.lines().find(|line| line.starts_with("sed -i ") && line.contains("runbook_url")).unwrap();
+    let program = line.split('\'').nth(1).unwrap();
+    let changed = output_of(std::process::Command::new("sed").arg(program).arg(super::files::path(ALERTS))).unwrap();
+    let links = |text: &str, start: &str| text.matches(&format!("runbook_url: {start}")).count();
+    assert_eq!(links(&changed, "https://wiki.example.org/snapwarden/docs/alerts.md#"), rules(ALERTS).len());
+    assert_eq!(links(&changed, "docs/"), 0);
 }
 
 #[test]

@@ -106,15 +106,21 @@ impl Watchers {
         body["data"]["result"].as_array().unwrap().clone()
     }
 
-    /// Waits until an alert fires (or no longer does) as delivered to the webhook, and gives the last that was told of it. `about` is the server, or empty.
+    /// Waits until the webhook has been told that an alert fires, or at last that it no longer does; gives what was told. `about` is the server, or empty.
     pub async fn until_told(&self, firing: bool, name: &str, about: &str) -> Told {
-        let last = || {
+        let about_it = |alert: &&Told| alert.name == name && (about.is_empty() || alert.labels["server"] == about);
+        let found = || {
             let told = self.told.lock().unwrap();
-            let about_it = |alert: &&Told| alert.name == name && (about.is_empty() || alert.labels["server"] == about);
-            told.iter().rev().find(about_it).cloned()
+            // One that has cleared by now has fired all the same.
+            if firing {
+                told.iter().find(|alert| about_it(alert) && alert.firing)
+            } else {
+                told.iter().rfind(about_it).filter(|alert| !alert.firing)
+            }
+            .cloned()
         };
-        self.until(&format!("{name} {about} firing: {firing}"), || last().is_some_and(|alert| alert.firing == firing)).await;
-        last().unwrap()
+        self.until(&format!("{name} {about} firing: {firing}"), || found().is_some()).await;
+        found().unwrap()
     }
 
     /// Everything that was told so far.
@@ -129,7 +135,10 @@ impl Watchers {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        let begun = tokio::time::Instant::now();
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        println!("{:.1} s until {what}", begun.elapsed().as_secs_f32());
+        if waited.is_err() {
             let log = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
             let alerts = get(self.prometheus, "/api/v1/alerts");
             panic!(

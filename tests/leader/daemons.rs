@@ -61,23 +61,26 @@ async fn one_that_ends_in_order_gives_the_lease_back() {
     scene.judge(&[&first, &second]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_api_nobody_acts_and_all_go_on_watching() {
+    // Side by side, since nearly all of it is waiting for leases to end.
+    tokio::join!(outage(Weather::Status(500)), outage(Weather::Hangs), outage(Weather::LosesAnswers));
+}
+
+async fn outage(weather: Weather) {
     let scene = Scene::new().await;
     let first = scene.replica("first").await;
     scene.until_leads(&first).await;
     scene.until_made(1).await;
-    for weather in [Weather::Status(500), Weather::Hangs, Weather::LosesAnswers] {
-        scene.api.weather(weather);
-        scene.stage.until("it does not lead any more", || !first.leads()).await;
-        let made = scene.stage.created();
-        tokio::time::sleep(DURATION.unsigned_abs()).await;
-        assert_eq!(scene.stage.created(), made, "{weather:?}");
-        assert!(first.get("/readyz").unwrap().starts_with("HTTP/1.1 200"));
-        scene.api.weather(Weather::Fine);
-        scene.until_leads(&first).await;
-        scene.until_made(1).await;
-    }
+    scene.api.weather(weather);
+    scene.stage.until("it does not lead any more", || !first.leads()).await;
+    let made = scene.stage.created();
+    tokio::time::sleep(DURATION.unsigned_abs()).await;
+    assert_eq!(scene.stage.created(), made, "{weather:?}");
+    assert!(first.get("/readyz").unwrap().starts_with("HTTP/1.1 200"));
+    scene.api.weather(Weather::Fine);
+    scene.until_leads(&first).await;
+    scene.until_made(1).await;
     scene.judge(&[&first]);
     assert!(scene.log(&first).contains("the lease cannot be read or written"), "{}", scene.log(&first));
 }
