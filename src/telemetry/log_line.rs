@@ -85,10 +85,20 @@ fn log_create(fact: &Fact) {
         Fact::CreateInDoubt { target, run, op, error } => {
             target_line!(Level::WARN, target, run, op, error = &*printable(error), "create in doubt");
         }
-        Fact::CreateDecided { target, run, op, item, result, error } => {
-            let error = error.as_deref().map(printable);
+        Fact::CreateDecided { target, run, op, item, name, result, error } => {
+            let (name, error) = (printable(name), error.as_deref().map(printable));
             let (item, result_word) = (item.map(|item| item.0), result.as_str());
-            target_line!(level_of_op(*result), target, run, op, item, result = result_word, error = error.as_deref(), "create decided");
+            target_line!(
+                level_of_op(*result),
+                target,
+                run,
+                op,
+                item,
+                name = &*name,
+                result = result_word,
+                error = error.as_deref(),
+                "create decided"
+            );
         }
         Fact::Completed { target, run, item } => target_line!(Level::INFO, target, run, item = item.0, "item completed"),
         _ => {}
@@ -101,10 +111,20 @@ fn log_delete(fact: &Fact) {
             let (name, why) = (printable(name), printable(why));
             target_line!(Level::DEBUG, target, run, op, item = item.0, name = &*name, why = &*why, "delete sent");
         }
-        Fact::DeleteDecided { target, run, op, item, result, error } => {
-            let error = error.as_deref().map(printable);
-            let (item, result_word) = (item.0, result.as_str());
-            target_line!(level_of_op(*result), target, run, op, item, result = result_word, error = error.as_deref(), "delete decided");
+        Fact::DeleteDecided { target, run, op, item, name, why, result, error } => {
+            let (name, why, error) = (printable(name), printable(why), error.as_deref().map(printable));
+            target_line!(
+                level_of_op(*result),
+                target,
+                run,
+                op,
+                item = item.0,
+                name = &*name,
+                why = &*why,
+                result = result.as_str(),
+                error = error.as_deref(),
+                "delete decided"
+            );
         }
         Fact::Lost { target, item, name } => {
             target_line!(Level::ERROR, target, item = item.0, name = &*printable(name), "an item under our care has vanished");

@@ -57,8 +57,8 @@ fn all_facts() -> Vec<(Fact, &'static str)> {
         deleted: vec![],
         error: None,
     };
-    let created = |result| Fact::CreateDecided { target: target(), run, op, item: Some(item), result, error: None };
-    let deleted = |result| Fact::DeleteDecided { target: target(), run, op, item, result, error: None };
+    let created = |result| Fact::CreateDecided { target: target(), run, op, item: Some(item), name: text(), result, error: None };
+    let deleted = |result| Fact::DeleteDecided { target: target(), run, op, item, name: text(), why: text(), result, error: None };
     let problem = || Problem { reason: Reason::Stuck, detail: text() };
     vec![
         (Fact::RunStarted { target: target(), run, slot: Some(slot), lateness: None }, "DEBUG"),
@@ -139,6 +139,29 @@ fn fields_have_their_documented_names() {
     let line = json(Fact::RunStarted { target: samples::fact_target("web"), run: 5, slot: Some(slot), lateness: Some(Duration::ZERO) });
     assert_eq!((&line["slot"], &line["lateness_ms"]), (&"2026-11-21T03:30:00Z".into(), &0.into()));
     assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
+}
+
+/// At the level at which people read, a delete says why.
+#[test]
+fn a_delete_says_which_item_and_why() {
+    let fact = Fact::DeleteDecided {
+        target: samples::fact_target("web"),
+        run: 5,
+        op: 12,
+        item: ItemId(801),
+        name: "prod-web-20261101T033000Z".into(),
+        why: "older than the 4 newest".into(),
+        result: OpResult::Success,
+        error: None,
+    };
+    let line = json(fact.clone());
+    for (field, value) in
+        [("level", "INFO"), ("name", "prod-web-20261101T033000Z"), ("why", "older than the 4 newest"), ("result", "success")]
+    {
+        assert_eq!(line[field], value, "{line}");
+    }
+    let text = written(logging::LogFormat::Text, &[fact]);
+    assert!(text.contains("item=801 name=\"prod-web-20261101T033000Z\" why=\"older than the 4 newest\""), "{text}");
 }
 
 #[test]

@@ -264,7 +264,7 @@ async fn garbage_strangers_and_the_silent_do_not_stop_the_daemon() {
     // Silent ones, and one that gives an order and reads nothing.
     let silent: Vec<UnixStream> = (0..20).map(|_| connect(&stage)).collect();
     let mut deaf = connect(&stage);
-    let order = "{\"snapwarden\":2,\"order\":{\"run\":{\"select\":{\"servers\":[{\"id\":2}],\"policies\":[],\"kinds\":[]},\"due\":false,\"gauges\":false}}}\n";
+    let order = "{\"snapwarden\":3,\"order\":{\"run\":{\"select\":{\"servers\":[{\"id\":2}],\"policies\":[],\"kinds\":[]},\"due\":false,\"gauges\":false,\"by\":\"ann\"}}}\n";
     deaf.write_all(order.as_bytes()).unwrap();
     stage.ledger_until("the deaf one's item is made", |ledger| ledger.creates().len() == 1).await;
     let outcome: Outcome = stage.command_ends(&["run", "--server", "web-01"]).await.exits(0);
