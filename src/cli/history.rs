@@ -87,6 +87,7 @@ struct Entry {
     kind: Option<&'static str>,
     policy: Option<String>,
     run: Option<u64>,
+    op: Option<u64>,
     trigger: Option<&'static str>,
     by: Option<String>,
     result: &'static str,
@@ -254,6 +255,7 @@ fn of(subject: &Subject, r#do: &'static str, at: Timestamp, seq: u64, result: &'
         kind: Some(subject.kind.as_str()),
         policy: Some(subject.policy.to_string()),
         run: None,
+        op: None,
         trigger: None,
         by: None,
         result,
@@ -307,6 +309,7 @@ fn of_create(row: &CreateRow, start: Option<&Arc<RunStart>>) -> Entry {
     };
     Entry {
         run: Some(intent.run.0),
+        op: Some(intent.op.0),
         trigger: start.map(|start| trigger(start)),
         by: start.and_then(|start| by(start)),
         ended_at: ended.map(|end| end.at.to_string()),
@@ -331,6 +334,7 @@ fn of_delete(row: &DeleteRow, start: Option<&Arc<RunStart>>) -> Entry {
     };
     Entry {
         run: Some(intent.run.0),
+        op: Some(intent.op.0),
         trigger: start.map(|start| trigger(start)),
         by: start.and_then(|start| by(start)),
         ended_at: ended.map(|end| end.at.to_string()),
@@ -345,7 +349,7 @@ fn of_missed(missed: &SlotsMissed) -> Entry {
 }
 
 fn of_order(row: &OrderRow) -> Entry {
-    let StandingOrder { what, until, reason, by, at, .. } = &row.order;
+    let StandingOrder { op, what, until, reason, by, at } = &row.order;
     let texts = |list: &[Box<str>]| list.iter().map(|text| text.to_string()).collect();
     let nobody = Selection::default();
     let (server, held, selection) = match what {
@@ -362,6 +366,7 @@ fn of_order(row: &OrderRow) -> Entry {
         kind: held.map(|held| held.kind.as_str()),
         policy: None,
         run: None,
+        op: Some(op.0),
         trigger: None,
         by: Some(by.to_string()),
         result: "ordered",

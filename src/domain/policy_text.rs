@@ -1,7 +1,7 @@
 //! A policy as text: what was in force when something was done, for those who ask later.
 //!
-//! It is written as the configuration would say it, with every default spelled out, so that it can be read beside a file, and checked or simulated again. The arguments of
-//! hooks are left out: they may hold secrets, and decide nothing about what is deleted.
+//! It is written as the configuration would say it, with every default spelled out, so that it can be read beside a file, and checked or simulated
+//! again. The arguments of hooks are left out: they may hold secrets, and decide nothing about what is deleted.
 
 use std::fmt::{self, Write};
 use std::hash::Hasher;

@@ -6,6 +6,7 @@ use tracing::Level;
 use super::printable;
 use crate::domain::fact::{Fact, Target};
 use crate::domain::problem::{OpResult, RunResult};
+use crate::domain::standing::{Standing, StandingOrder};
 
 /// By this target the lines of facts can be told from others.
 pub(super) const TARGET: &str = module_path!();
@@ -162,6 +163,46 @@ fn log_state(fact: &Fact) {
         Fact::Note { target: None, text } => tracing::info!(text = &*printable(text), "note"),
         _ => {}
     }
+}
+
+/// Logs what a person has ordered and what stands from now on, or why it does not; a line for each entry of the journal.
+pub fn log_orders(result: &Result<Vec<StandingOrder>, String>) {
+    match result {
+        Ok(orders) => orders.iter().for_each(log_order),
+        Err(why) => tracing::warn!(text = &*printable(why), "an order is refused"),
+    }
+}
+
+fn log_order(order: &StandingOrder) {
+    let held = match &order.what {
+        Standing::Hold(held) | Standing::Release(held) => Some(held),
+        _ => None,
+    };
+    let (server_id, server) = match &order.what {
+        Standing::NoDeletes { server, server_name } => (Some(server.0), Some(printable(server_name))),
+        Standing::Deletes { server } => (Some(server.0), None),
+        _ => (held.map(|held| held.server.0), held.map(|held| printable(&held.server_name))),
+    };
+    let (servers, policies) = match &order.what {
+        Standing::Pause(selection) | Standing::Resume(selection) => (selection.servers.join(", "), selection.policies.join(", ")),
+        _ => (String::new(), String::new()),
+    };
+    let some = |text: String| Some(printable(&text).into_owned()).filter(|text| !text.is_empty());
+    let (servers, policies) = (some(servers), some(policies));
+    tracing::info!(
+        order = order.what.as_str(),
+        op = order.op.0,
+        server = server.as_deref(),
+        server_id,
+        kind = held.map(|held| held.kind.as_str()),
+        item = held.map(|held| held.item.0),
+        servers = servers.as_deref(),
+        policies = policies.as_deref(),
+        until = tracing::field::display(order.until),
+        by = &*printable(&order.by),
+        text = &*printable(&order.reason),
+        "an order stands"
+    );
 }
 
 fn level_of_run(result: RunResult) -> Level {

@@ -41,6 +41,7 @@ async fn it_tells_who_deleted_an_item_when_why_and_by_which_text() {
     );
     for (delete, id) in of(&entries, "delete").iter().zip(&ours) {
         assert_eq!((&delete["item"]["id"], &delete["result"], &delete["error"]), (&json!(id.0), &json!("gone"), &Value::Null));
+        assert!(delete["op"].as_u64() > create["op"].as_u64(), "{delete:#}");
         assert_eq!((&delete["run"], &delete["trigger"], &delete["when"]), (&run["run"], &json!("command"), &json!("after_create")));
         assert_eq!((&delete["policy"], &delete["server"]), (&json!("web"), &json!({"id": 1, "name": "web-01"})));
         assert!(!delete["reason"].as_str().unwrap().is_empty() && delete["ended_at"].is_string(), "{delete:#}");
