@@ -1,15 +1,18 @@
 //! `snapwarden history`: what was done, from the journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::controller::{Select, ServerPattern};
+use crate::domain::inventory::ItemId;
 use crate::domain::mark::Origin;
 use crate::domain::policy::Globs;
-use crate::domain::record::{RunId, SlotsMissed, Subject, Trigger};
+use crate::domain::policy_text::PolicyText;
+use crate::domain::record::{RunId, RunStart, SlotsMissed, Subject};
 use crate::domain::standing::{Selection, Standing, StandingOrder};
 use crate::journal::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, JournalError, JournalReader, OrderRow, Recall, RunRow};
 
@@ -22,6 +25,9 @@ use super::select::{SelectArgs, duration};
 /// At most so many creates, deletes, runs and missed slots each, the newest; a few hundred bytes every one.
 const ROWS_MAX: usize = 50_000;
 
+/// So far back a history goes unless it is about one item.
+const SINCE: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
+
 /// As much of a digest as people need to tell two policy texts apart.
 const DIGEST_SHOWN: usize = 8;
 
@@ -31,13 +37,14 @@ const DIGEST_SHOWN: usize = 8;
 
 Examples:
   snapwarden history --since 30d --server web-01
-  snapwarden history --json | jq '.entries[] | select(.do == \"delete\" and .item.id == 801)'
-
-`text` is the digest of the configuration by which something was done; `snapwarden check` tells that of a file.")]
+  snapwarden history --item 801    # who made and deleted it, when, why, by which policy text")]
 pub(super) struct HistoryArgs {
-    /// Only what began then or later: so long ago (7d), or a time (RFC 3339)
-    #[arg(long, value_name = "DURATION|TIME", default_value = "7d", value_parser = since)]
-    since: Since,
+    /// Only what began then or later: so long ago, or a time (RFC 3339) [default: 7d; with --item: everything]
+    #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
+    since: Option<Since>,
+    /// Only what was done to this snapshot or backup, with the policy's text as it was then
+    #[arg(long, value_name = "ID")]
+    item: Vec<u64>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -65,6 +72,8 @@ struct HistoryJson<'e> {
     since: String,
     config: &'e str,
     entries: &'e [Entry],
+    /// The texts that entries name, by their digest.
+    policy_texts: BTreeMap<String, &'e str>,
 }
 
 /// Something that was done, or was not.
@@ -78,7 +87,9 @@ struct Entry {
     kind: Option<&'static str>,
     policy: Option<String>,
     run: Option<u64>,
+    op: Option<u64>,
     trigger: Option<&'static str>,
+    by: Option<String>,
     result: &'static str,
     ended_at: Option<String>,
     error: Option<String>,
@@ -102,6 +113,7 @@ enum Details {
         slot: Option<String>,
         attempt: u32,
         config: String,
+        policy_text: Option<String>,
         gone: Option<GoneJson>,
     },
     Delete {
@@ -110,6 +122,7 @@ enum Details {
         when: &'static str,
         extra: bool,
         config: String,
+        policy_text: Option<String>,
     },
     Missed {
         slot: String,
@@ -122,7 +135,6 @@ enum Details {
         kinds: Vec<&'static str>,
         until: String,
         reason: String,
-        by: String,
     },
 }
 
@@ -152,20 +164,31 @@ fn rfc3339<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::O
 pub(super) fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
     let asked = match args.since {
-        Since::Ago(ago) => before(app.clock.now().wall, ago),
-        Since::At(time) => time,
+        Some(Since::Ago(ago)) => before(app.clock.now().wall, ago),
+        Some(Since::At(time)) => time,
+        None if args.item.is_empty() => before(app.clock.now().wall, SINCE),
+        None => Timestamp::UNIX_EPOCH,
     };
-    let rows = read(&app, &filter(&args.select.select(), asked)?)?;
+    let mut filter = filter(&args.select.select(), asked)?;
+    filter.items = args.item.iter().copied().map(ItemId).collect();
+    let rows = read(&app, &filter)?;
     let since = complete_since(&rows, asked);
     if since > asked {
-        eprintln!("warning: there is more than is shown; it is complete since {since}; narrow it by --since, --server, --policy or --kind");
+        eprintln!(
+            "warning: there is more than is shown; it is complete since {since}; narrow it by --since, --item, --server, --policy or --kind"
+        );
     }
+    let texts = rows.texts.clone();
     let mut entries = entries(rows);
     entries.retain(|entry| entry.at >= since);
     if args.json {
-        output::json(&HistoryJson { since: since.to_string(), config: &app.config.digest, entries: &entries })?;
+        let policy_texts = texts.iter().map(|text| (text.digest().to_string(), text.text())).collect();
+        output::json(&HistoryJson { since: since.to_string(), config: &app.config.digest, entries: &entries, policy_texts })?;
     } else {
         output::write(&text(&entries, since, app.clock.now().wall, stdout_has_color()))?;
+        if !args.item.is_empty() {
+            output::write(&policy_texts(&texts))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -214,11 +237,10 @@ fn complete_since(rows: &HistoryRows, asked: Timestamp) -> Timestamp {
 
 /// The rows as entries, the newest last.
 fn entries(rows: HistoryRows) -> Vec<Entry> {
-    let triggers: BTreeMap<RunId, Trigger> = rows.runs.iter().map(|row| (row.start.run, row.start.trigger)).collect();
-    let trigger = |run: RunId| triggers.get(&run).map(|trigger| trigger.as_str());
+    let starts: BTreeMap<RunId, Arc<RunStart>> = rows.runs.iter().map(|row| (row.start.run, Arc::clone(&row.start))).collect();
     let mut entries: Vec<Entry> = rows.runs.iter().map(of_run).collect();
-    entries.extend(rows.creates.into_iter().map(|row| of_create(&row, trigger(row.intent.run))));
-    entries.extend(rows.deletes.into_iter().map(|row| of_delete(&row, trigger(row.intent.run))));
+    entries.extend(rows.creates.into_iter().map(|row| of_create(&row, starts.get(&row.intent.run))));
+    entries.extend(rows.deletes.into_iter().map(|row| of_delete(&row, starts.get(&row.intent.run))));
     entries.extend(rows.missed.iter().map(of_missed));
     entries.extend(rows.orders.iter().map(of_order));
     entries.sort_by_key(|entry| (entry.at, entry.seq));
@@ -233,13 +255,25 @@ fn of(subject: &Subject, r#do: &'static str, at: Timestamp, seq: u64, result: &'
         kind: Some(subject.kind.as_str()),
         policy: Some(subject.policy.to_string()),
         run: None,
+        op: None,
         trigger: None,
+        by: None,
         result,
         ended_at: None,
         error: None,
         details,
         seq,
     }
+}
+
+/// What set a run off.
+fn trigger(start: &RunStart) -> &'static str {
+    start.trigger.as_str()
+}
+
+/// Who asked for a run.
+fn by(start: &RunStart) -> Option<String> {
+    start.by.as_deref().map(str::to_owned)
 }
 
 fn of_run(row: &RunRow) -> Entry {
@@ -250,14 +284,15 @@ fn of_run(row: &RunRow) -> Entry {
     let details = Details::Run { slot: start.slot.map(|slot| slot.to_string()), problems };
     Entry {
         run: Some(start.run.0),
-        trigger: Some(start.trigger.as_str()),
+        trigger: Some(trigger(start)),
+        by: by(start),
         ended_at: ended.map(|end| end.at.to_string()),
         error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
         ..of(&start.subject, "run", start.at, row.seq, result, details)
     }
 }
 
-fn of_create(row: &CreateRow, trigger: Option<&'static str>) -> Entry {
+fn of_create(row: &CreateRow, start: Option<&Arc<RunStart>>) -> Entry {
     let (intent, ended) = (&row.intent, row.ended.as_ref());
     let slot = match &intent.origin {
         Origin::Slot { slot, .. } => Some(slot.to_string()),
@@ -269,18 +304,21 @@ fn of_create(row: &CreateRow, trigger: Option<&'static str>) -> Entry {
         slot,
         attempt: intent.attempt,
         config: intent.config.to_string(),
+        policy_text: intent.policy_text.map(|digest| digest.to_string()),
         gone: row.gone.map(|gone| GoneJson { at: gone.at.to_string(), by: if gone.ours { "us" } else { "others" } }),
     };
     Entry {
         run: Some(intent.run.0),
-        trigger,
+        op: Some(intent.op.0),
+        trigger: start.map(|start| trigger(start)),
+        by: start.and_then(|start| by(start)),
         ended_at: ended.map(|end| end.at.to_string()),
         error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
         ..of(&intent.subject, "create", intent.at, row.seq, row.state.as_str(), details)
     }
 }
 
-fn of_delete(row: &DeleteRow, trigger: Option<&'static str>) -> Entry {
+fn of_delete(row: &DeleteRow, start: Option<&Arc<RunStart>>) -> Entry {
     let (intent, ended) = (&row.intent, row.ended.as_ref());
     let details = Details::Delete {
         item: ItemJson {
@@ -292,10 +330,13 @@ fn of_delete(row: &DeleteRow, trigger: Option<&'static str>) -> Entry {
         when: intent.when.as_str(),
         extra: intent.extra,
         config: intent.config.to_string(),
+        policy_text: intent.policy_text.map(|digest| digest.to_string()),
     };
     Entry {
         run: Some(intent.run.0),
-        trigger,
+        op: Some(intent.op.0),
+        trigger: start.map(|start| trigger(start)),
+        by: start.and_then(|start| by(start)),
         ended_at: ended.map(|end| end.at.to_string()),
         error: ended.and_then(|end| end.error.as_deref()).map(str::to_owned),
         ..of(&intent.subject, "delete", intent.at, row.seq, row.state.as_str(), details)
@@ -308,7 +349,7 @@ fn of_missed(missed: &SlotsMissed) -> Entry {
 }
 
 fn of_order(row: &OrderRow) -> Entry {
-    let StandingOrder { what, until, reason, by, at, .. } = &row.order;
+    let StandingOrder { op, what, until, reason, by, at } = &row.order;
     let texts = |list: &[Box<str>]| list.iter().map(|text| text.to_string()).collect();
     let nobody = Selection::default();
     let (server, held, selection) = match what {
@@ -325,7 +366,9 @@ fn of_order(row: &OrderRow) -> Entry {
         kind: held.map(|held| held.kind.as_str()),
         policy: None,
         run: None,
+        op: Some(op.0),
         trigger: None,
+        by: Some(by.to_string()),
         result: "ordered",
         ended_at: None,
         error: None,
@@ -336,7 +379,6 @@ fn of_order(row: &OrderRow) -> Entry {
             kinds: selection.kinds.iter().map(|kind| kind.as_str()).collect(),
             until: until.to_string(),
             reason: reason.to_string(),
-            by: by.to_string(),
         },
         seq: row.seq,
     }
@@ -379,6 +421,23 @@ fn text(entries: &[Entry], since: Timestamp, now: Timestamp, color: bool) -> Str
     table.draw(color)
 }
 
+fn short(digest: &str) -> &str {
+    digest.get(..DIGEST_SHOWN).unwrap_or(digest)
+}
+
+/// The texts in full, each under the word by which the table names it. They were written without anything that is not seen.
+fn policy_texts(texts: &[Arc<PolicyText>]) -> String {
+    let part = |text: &Arc<PolicyText>| {
+        let lines = text.text().lines().map(|line| format!("  {line}\n"));
+        format!(
+            "\npolicy text {}, with all defaults; `***` hides an argument of a hook:\n{}",
+            short(&text.digest().to_string()),
+            lines.collect::<String>()
+        )
+    };
+    texts.iter().map(part).collect()
+}
+
 fn color_of(result: &str) -> Option<Color> {
     match result {
         "failure" | "failed" | "refused" | "ineffective" | "absent" | "not_sent" => Some(Color::Red),
@@ -399,26 +458,28 @@ fn item(details: &Details) -> String {
 /// What it was done for, who set it off, and by which text of which policy; last what went wrong, which may be long.
 fn why(entry: &Entry) -> String {
     let slot = |slot: &Option<String>| slot.as_ref().map_or_else(|| "by hand".to_owned(), |slot| format!("slot {slot}"));
-    let (what, config) = match &entry.details {
+    let (what, text) = match &entry.details {
         Details::Run { slot: Some(slot), .. } => (format!("slot {slot}"), None),
         Details::Run { slot: None, .. } => ("no slot".to_owned(), None),
-        Details::Create { slot: of, attempt, config, .. } => {
+        Details::Create { slot: of, attempt, policy_text, .. } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            (slot(of) + &again, Some(config))
+            (slot(of) + &again, policy_text.as_ref())
         }
-        Details::Delete { reason, config, .. } => (reason.clone(), Some(config)),
+        Details::Delete { reason, policy_text, .. } => (reason.clone(), policy_text.as_ref()),
         Details::Missed { slot, count: 1 } => (format!("slot {slot}"), None),
         Details::Missed { slot, count } => (format!("{count} slots, the newest {slot}"), None),
-        Details::Order { until, reason, by, .. } => {
+        Details::Order { until, reason, .. } => {
             // What ends others stands as long as those would have, which says nothing.
             let until = if matches!(entry.r#do, "resume" | "release" | "deletes") { String::new() } else { format!("until {until}") };
-            let words = [until, reason.clone(), format!("by {by}")];
+            let by = entry.by.as_ref().map_or_else(String::new, |by| format!("by {by}"));
+            let words = [until, reason.clone(), by];
             return words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; ");
         }
     };
-    let mut by: Vec<String> = entry.trigger.map(str::to_owned).into_iter().collect();
+    let of = entry.by.as_ref().map_or_else(String::new, |by| format!(" of {by}"));
+    let mut by: Vec<String> = entry.trigger.map(|trigger| trigger.to_owned() + &of).into_iter().collect();
     by.extend(entry.policy.as_ref().map(|policy| format!("policy {policy}")));
-    by.extend(config.map(|digest| format!("text {}", digest.get(..DIGEST_SHOWN).unwrap_or(digest))));
+    by.extend(text.map(|digest| format!("policy text {}", short(digest))));
     let mut why = format!("{what} ({})", by.join(", "));
     if let Details::Create { gone: Some(GoneJson { at, by: "others" }), .. } = &entry.details {
         why.push_str(&format!("; gone since {at}, not through snapwarden"));

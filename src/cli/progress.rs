@@ -58,8 +58,6 @@ impl State {
 pub(super) struct Progress {
     out: Out,
     color: bool,
-    /// Deletes that were sent, by operation: what is to be told of them once they are done.
-    deletes: Arc<Mutex<BTreeMap<u64, String>>>,
 }
 
 #[derive(Clone)]
@@ -88,7 +86,7 @@ impl Progress {
     }
 
     fn with(out: Out, color: bool) -> Progress {
-        Progress { out, color, deletes: Arc::default() }
+        Progress { out, color }
     }
 
     /// Tells how far a target is, `elapsed` after it was begun. Whatever stands in the words is made safe to print.
@@ -165,16 +163,14 @@ impl Progress {
                 self.of(target, State::Note, &format!("completed {item}"));
                 self.of(target, State::Detail, &format!("completed {item}"));
             }
-            Fact::DeleteSent { target, op, item, name, why, .. } => {
-                self.deletes().insert(*op, why.clone());
+            Fact::DeleteSent { target, item, name, why, .. } => {
                 self.of(target, State::Detail, &format!("deleting {item} {name}: {why}"));
             }
-            Fact::DeleteDecided { target, op, item, result, error, .. } => {
-                let why = self.deletes().remove(op).unwrap_or_default();
-                match result {
-                    OpResult::Success => self.of(target, State::Note, &format!("deleted {item}: {why}")),
-                    _ => self.of(target, State::Warning, &format!("delete {item}: {result}: {}", error.as_deref().unwrap_or_default())),
-                }
+            Fact::DeleteDecided { target, item, why, result: OpResult::Success, .. } => {
+                self.of(target, State::Note, &format!("deleted {item}: {why}"));
+            }
+            Fact::DeleteDecided { target, item, result, error, .. } => {
+                self.of(target, State::Warning, &format!("delete {item}: {result}: {}", error.as_deref().unwrap_or_default()));
             }
             Fact::Lost { target, item, name } => {
                 self.of(target, State::Warning, &format!("{item} {name} has vanished, not through snapwarden"));
@@ -199,10 +195,6 @@ impl Progress {
 
     fn of(&self, target: &Target, state: State, text: &str) {
         self.tell(&label(target), state, text, Duration::ZERO);
-    }
-
-    fn deletes(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
-        self.deletes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes away what still turns.

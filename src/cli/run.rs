@@ -22,6 +22,7 @@ use super::app::App;
 use super::delivery::DeliveryArgs;
 use super::exit::{Exit, Failure, stdout_has_color};
 use super::handover::{Done, Way, hand_over, way};
+use super::orders::by;
 use super::output::{self, Color, ServerJson, Table};
 use super::progress::Progress;
 use super::select::{KindArg, SelectArgs, duration, server};
@@ -104,7 +105,7 @@ fn label(text: &str) -> Result<String, String> {
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
     args.delivery.check()?;
-    let order = Order::Run { select: args.select.select(), due: args.due, gauges: args.delivery.are_wanted() };
+    let order = Order::Run { select: args.select.select(), due: args.due, gauges: args.delivery.are_wanted(), by: by() };
     act(&app, order, args.json, &args.delivery).await
 }
 
@@ -115,7 +116,7 @@ pub(super) async fn take(common: &Common, args: &TakeArgs) -> Result<Exit, Failu
         return Err(Failure::new(Exit::Usage, "snapwarden: `--keep-for` reaches beyond the calendar"));
     }
     let select = Select { servers: vec![args.server.clone()], policies: Vec::new(), kinds: vec![Kind::from(args.kind)] };
-    let order = Order::Take { select, label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room };
+    let order = Order::Take { select, label: args.label.clone(), keep_for: args.keep_for, make_room: args.make_room, by: by() };
     act(&app, order, args.json, &DeliveryArgs::default()).await
 }
 

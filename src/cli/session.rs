@@ -111,7 +111,7 @@ impl<P: Provider> Session<P> {
 
     /// Looks at the provider, and nothing else. That some of it cannot be seen is in the answer, too.
     pub async fn look(&mut self, select: Select) -> Result<(), Failure> {
-        let report = self.ask(Request { id: 0, select, what: What::Look }).await?;
+        let report = self.ask(Request { id: 0, select, what: What::Look, by: None }).await?;
         refuse_fatal(&report)?;
         match report.targets.first().and_then(|target| target.error.as_deref()) {
             Some(error) => Err(Failure::new(Exit::Failed, format!("snapwarden: {error}"))),

@@ -20,10 +20,10 @@ use crate::domain::problem::{AccountReason, OpResult, Problem, Reason, RunResult
 use crate::domain::standing::{self, StandingOrder};
 
 use super::plain;
-use super::standing::{StandForm, Stands, check};
+use super::standing::{StandForm, Stands, check, too_long};
 
 /// The version of the protocol.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// An order has at most so many bytes.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
@@ -48,6 +48,8 @@ pub enum Order {
         due: bool,
         /// The answer is to have the gauges, as they are at the end.
         gauges: bool,
+        /// The user who asks, for the journal.
+        by: Box<str>,
     },
     /// `take`.
     Take {
@@ -59,6 +61,8 @@ pub enum Order {
         keep_for: Option<Duration>,
         /// At the cap, one item is given for it.
         make_room: bool,
+        /// The user who asks, for the journal.
+        by: Box<str>,
     },
     /// `pause`, `resume`, `hold`, `release`, and what a restore leaves behind.
     Stand(standing::Order),
@@ -105,9 +109,9 @@ impl Order {
     /// What is to stand for a while is no request.
     pub fn into_request(self, id: u64) -> Result<Request, standing::Order> {
         match self {
-            Order::Run { select, due, gauges: _ } => Ok(Request { id, select, what: What::Run { due } }),
-            Order::Take { select, label, keep_for, make_room } => {
-                Ok(Request { id, select, what: What::Take { label, keep_for, make_room } })
+            Order::Run { select, due, gauges: _, by } => Ok(Request { id, select, what: What::Run { due }, by: Some(by) }),
+            Order::Take { select, label, keep_for, make_room, by } => {
+                Ok(Request { id, select, what: What::Take { label, keep_for, make_room }, by: Some(by) })
             }
             Order::Stand(order) => Err(order),
         }
@@ -182,8 +186,8 @@ struct AnswerMessage {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum OrderForm {
-    Run { select: SelectForm, due: bool, gauges: bool },
-    Take { select: SelectForm, label: Option<String>, keep_for: Option<Duration>, make_room: bool },
+    Run { select: SelectForm, due: bool, gauges: bool, by: Box<str> },
+    Take { select: SelectForm, label: Option<String>, keep_for: Option<Duration>, make_room: bool, by: Box<str> },
     Stand(#[serde(with = "StandForm")] standing::Order),
 }
 
@@ -276,6 +280,7 @@ enum FactForm {
         run: u64,
         op: u64,
         #[serde(with = "plain")] item: Option<ItemId>,
+        name: String,
         #[serde(with = "plain")] result: OpResult,
         error: Option<String>,
     },
@@ -293,6 +298,8 @@ enum FactForm {
         run: u64,
         op: u64,
         #[serde(with = "plain")] item: ItemId,
+        name: String,
+        why: String,
         #[serde(with = "plain")] result: OpResult,
         error: Option<String>,
     },
@@ -337,9 +344,10 @@ impl From<SelectForm> for Select {
 impl From<&Order> for OrderForm {
     fn from(order: &Order) -> OrderForm {
         match order {
-            Order::Run { select, due, gauges } => OrderForm::Run { select: select.into(), due: *due, gauges: *gauges },
-            Order::Take { select, label, keep_for, make_room } => {
-                OrderForm::Take { select: select.into(), label: label.clone(), keep_for: *keep_for, make_room: *make_room }
+            Order::Run { select, due, gauges, by } => OrderForm::Run { select: select.into(), due: *due, gauges: *gauges, by: by.clone() },
+            Order::Take { select, label, keep_for, make_room, by } => {
+                let (label, by) = (label.clone(), by.clone());
+                OrderForm::Take { select: select.into(), label, keep_for: *keep_for, make_room: *make_room, by }
             }
             Order::Stand(order) => OrderForm::Stand(order.clone()),
         }
@@ -352,7 +360,10 @@ impl TryFrom<OrderForm> for Order {
     /// What the command line sees to is seen to again: anybody may write to the socket who may open it.
     fn try_from(form: OrderForm) -> Result<Order, ProtocolError> {
         match form {
-            OrderForm::Run { select, due, gauges } => Ok(Order::Run { select: select.into(), due, gauges }),
+            OrderForm::Run { by, .. } | OrderForm::Take { by, .. } if too_long(&by) => {
+                Err(ProtocolError::Invalid("the name of who asks is too long".to_owned()))
+            }
+            OrderForm::Run { select, due, gauges, by } => Ok(Order::Run { select: select.into(), due, gauges, by }),
             OrderForm::Take { label: Some(label), .. } if !is_word(&label) => {
                 Err(ProtocolError::Invalid("a label has letters, digits, `_` and `-`, at most 20".to_owned()))
             }
@@ -360,7 +371,9 @@ impl TryFrom<OrderForm> for Order {
                 Err(ProtocolError::Invalid("nothing is held for longer than 1000 years".to_owned()))
             }
             OrderForm::Stand(order) => check(&order).map(|()| Order::Stand(order)),
-            OrderForm::Take { select, label, keep_for, make_room } => Ok(Order::Take { select: select.into(), label, keep_for, make_room }),
+            OrderForm::Take { select, label, keep_for, make_room, by } => {
+                Ok(Order::Take { select: select.into(), label, keep_for, make_room, by })
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ fn take() -> Order {
     let servers = vec![ServerPattern::Id(ServerId(7)), ServerPattern::Name(Globs::new(&["db-*"]).unwrap())];
     let select = Select { servers, policies: vec!["web".to_owned()], kinds: vec![Kind::Backup] };
     let keep_for = Some(Duration::new(14 * 24 * 3600, 5));
-    Order::Take { select, label: Some("before".to_owned()), keep_for, make_room: true }
+    Order::Take { select, label: Some("before".to_owned()), keep_for, make_room: true, by: "änne".into() }
 }
 
 fn report() -> RequestReport {
@@ -49,10 +49,27 @@ fn facts() -> Vec<Fact> {
         },
         Fact::CreateSent { target: target(), run, op, name: "prod-web".to_owned(), attempt: 2 },
         Fact::CreateInDoubt { target: target(), run, op, error: "timeout".to_owned() },
-        Fact::CreateDecided { target: target(), run, op, item: Some(item), result: OpResult::Unknown, error: None },
+        Fact::CreateDecided {
+            target: target(),
+            run,
+            op,
+            item: Some(item),
+            name: "prod-web".to_owned(),
+            result: OpResult::Unknown,
+            error: None,
+        },
         Fact::Completed { target: target(), run, item },
         Fact::DeleteSent { target: target(), run, op, item, name: "old".to_owned(), why: "older".to_owned() },
-        Fact::DeleteDecided { target: target(), run, op, item, result: OpResult::Failure, error: Some("409".to_owned()) },
+        Fact::DeleteDecided {
+            target: target(),
+            run,
+            op,
+            item,
+            name: "old".to_owned(),
+            why: "older".to_owned(),
+            result: OpResult::Failure,
+            error: Some("409".to_owned()),
+        },
         Fact::Missed { target: target(), count: 3, newest: at },
         Fact::Lost { target: target(), item, name: "gone".to_owned() },
         Fact::GuardRefused { target: target(), run, violation: "I1".to_owned() },
@@ -69,7 +86,7 @@ fn facts() -> Vec<Fact> {
 
 #[test]
 fn an_order_means_the_same_on_the_other_side() {
-    for order in [take(), Order::Run { select: Select::default(), due: true, gauges: true }] {
+    for order in [take(), Order::Run { select: Select::default(), due: true, gauges: true, by: "änne".into() }] {
         let read = read_order(&order_line(&order).unwrap()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{order:?}"));
     }
@@ -94,7 +111,7 @@ fn an_answer_means_the_same_on_the_other_side() {
     for answer in answers {
         let line = answer_line(answer.clone()).unwrap();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert!(line.starts_with(b"{\"snapwarden\":2,"));
+        assert!(line.starts_with(b"{\"snapwarden\":3,"));
         assert_eq!(read_answer(&line).unwrap(), answer);
     }
 }
@@ -106,23 +123,23 @@ fn the_shape_is_fixed() {
     let select = r#"{"servers":[{"id":7},{"name":["db-*"]}],"policies":["web"],"kinds":["backup"]}"#;
     let keep_for = r#"{"secs":1209600,"nanos":5}"#;
     let expected = format!(
-        "{{\"snapwarden\":2,\"order\":{{\"take\":{{\"select\":{select},\"label\":\"before\",\"keep_for\":{keep_for},\"make_room\":true}}}}}}\n"
+        "{{\"snapwarden\":3,\"order\":{{\"take\":{{\"select\":{select},\"label\":\"before\",\"keep_for\":{keep_for},\"make_room\":true,\"by\":\"änne\"}}}}}}\n"
     );
     assert_eq!(order, expected);
     let told = Answer::Told(Fact::Completed { target: Target { server_name: "web-01".into(), ..target() }, run: 1, item: ItemId(3) });
     assert_eq!(
         String::from_utf8(answer_line(told).unwrap()).unwrap(),
-        "{\"snapwarden\":2,\"answer\":{\"told\":{\"completed\":{\"target\":{\"server\":7,\"name\":\"web-01\",\"kind\":\"backup\",\
+        "{\"snapwarden\":3,\"answer\":{\"told\":{\"completed\":{\"target\":{\"server\":7,\"name\":\"web-01\",\"kind\":\"backup\",\
          \"policy\":\"web\"},\"run\":1,\"item\":3}}}}\n"
     );
 }
 
 #[test]
 fn another_version_is_told_whatever_else_it_says() {
-    let told = read_order(br#"{"snapwarden":3,"order":{"dance":{}},"more":1}"#).unwrap_err();
-    assert_eq!(told, ProtocolError::Version(3));
+    let told = read_order(br#"{"snapwarden":4,"order":{"dance":{}},"more":1}"#).unwrap_err();
+    assert_eq!(told, ProtocolError::Version(4));
     assert_eq!(read_answer(br#"{"snapwarden":0}"#).unwrap_err(), ProtocolError::Version(0));
-    assert!(told.to_string().contains("version 3") && told.to_string().contains("version 2"), "{told}");
+    assert!(told.to_string().contains("version 4") && told.to_string().contains("version 3"), "{told}");
 }
 
 #[test]

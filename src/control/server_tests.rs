@@ -56,7 +56,7 @@ impl Stage {
 
 fn run(server: u64) -> Order {
     let select = Select { servers: vec![ServerPattern::Id(ServerId(server))], ..Select::default() };
-    Order::Run { select, due: false, gauges: server == 1 }
+    Order::Run { select, due: false, gauges: server == 1, by: "ann".into() }
 }
 
 fn completed(server: u64, item: u64) -> Fact {

@@ -89,9 +89,13 @@ enum StandingForm {
     Deletes { #[serde(with = "plain")] server: ServerId },
 }
 
+/// Whether a text is longer than any that is taken.
+pub(super) fn too_long(text: &str) -> bool {
+    text.chars().count() > TEXT_CHARS_MAX
+}
+
 /// What the command line sees to is seen to again.
 pub(super) fn check(order: &Order) -> Result<(), ProtocolError> {
-    let too_long = |text: &str| text.chars().count() > TEXT_CHARS_MAX;
     if too_long(&order.reason) || too_long(&order.by) {
         return Err(ProtocolError::Invalid(format!("a reason and a name have at most {TEXT_CHARS_MAX} characters")));
     }

@@ -18,7 +18,7 @@ use crate::provider::ProviderError;
 
 use super::account::Fatal;
 use super::listings::Source;
-use super::runs::Errand;
+use super::runs::{Cause, Errand};
 use super::{Command, Controller, Mode};
 
 /// So many failed calls in a row end a command that has sent nothing yet.
@@ -74,6 +74,8 @@ pub struct Request {
     pub select: Select,
     /// What.
     pub what: What,
+    /// The user who asks; none where that does not matter.
+    pub by: Option<Box<str>>,
 }
 
 /// What became of a request.
@@ -237,11 +239,11 @@ impl Controller {
     /// Begins what is asked for next on a server. Returns whether a run is on now.
     pub(super) fn serve_request(&mut self, now: Now, server: ServerId) -> bool {
         while let Some((id, key)) = self.desk.queues.get(&server).and_then(|queue| queue.front().copied()) {
-            let Some(what) = self.desk.open.get(&id).map(|open| open.request.what.clone()) else {
+            let Some((what, by)) = self.desk.open.get(&id).map(|open| (open.request.what.clone(), open.request.by.clone())) else {
                 self.dequeue(server);
                 continue;
             };
-            match self.begin_request(now, key, &what) {
+            match self.begin_request(now, key, &what, by) {
                 Begun::Running => return true,
                 Begun::NotNow => return false,
                 Begun::Over(result) => self.close_target(id, key, result),
@@ -250,7 +252,7 @@ impl Controller {
         false
     }
 
-    fn begin_request(&mut self, now: Now, key: TargetKey, what: &What) -> Begun {
+    fn begin_request(&mut self, now: Now, key: TargetKey, what: &What, by: Option<Box<str>>) -> Begun {
         if let Some(problem) = self.barrier(now, key) {
             return Begun::Over(Some(self.refused(key, problem)));
         }
@@ -258,13 +260,14 @@ impl Controller {
         self.desk.note_run(key, self.next_run);
         match (due, what) {
             (_, What::Look) | (None, What::Run { due: true }) => return Begun::Over(None),
-            (Some(slot), What::Run { .. }) => self.start_slot(now, key, slot, Trigger::Command),
+            (Some(slot), What::Run { .. }) => self.start_slot(now, key, slot, Cause { trigger: Trigger::Command, by }),
             (None, What::Run { due: false }) => {
                 let Some(state) = self.targets.get(&key) else { return Begun::Over(None) };
                 let policy = state.policy.clone();
                 let slot = self.free_moment(key, now.wall);
                 let mark = self.mark(Self::slot_origin(&policy, slot), None);
-                self.start(now, Errand { key, trigger: Trigger::Command, mark, label: String::new(), deadline: None, by_hand: None });
+                let cause = Cause { trigger: Trigger::Command, by };
+                self.start(now, Errand { key, cause, mark, label: String::new(), deadline: None, by_hand: None });
             }
             (_, What::Take { label, keep_for, make_room }) => {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
@@ -272,7 +275,8 @@ impl Controller {
                 let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);
                 let label = label.clone().unwrap_or(policy);
                 let by_hand = Some(ByHand { make_room: *make_room });
-                self.start(now, Errand { key, trigger: Trigger::Hand, mark, label, deadline: None, by_hand });
+                let cause = Cause { trigger: Trigger::Hand, by };
+                self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand });
             }
         }
         if self.runs.contains_key(&key.0) { Begun::Running } else { Begun::NotNow }

@@ -18,11 +18,25 @@ use crate::provider::{Deleted, ProviderError, Reply};
 use super::scheduling::deadline;
 use super::{Command, Controller, Mode};
 
+/// What sets a run off.
+#[derive(Debug)]
+pub(super) struct Cause {
+    pub trigger: Trigger,
+    /// The user who asks for it.
+    pub by: Option<Box<str>>,
+}
+
+impl From<Trigger> for Cause {
+    fn from(trigger: Trigger) -> Cause {
+        Cause { trigger, by: None }
+    }
+}
+
 /// What a run is to make, before it has a number.
 #[derive(Debug)]
 pub(super) struct Errand {
     pub key: TargetKey,
-    pub trigger: Trigger,
+    pub cause: Cause,
     pub mark: Mark,
     /// What stands in the middle of a name made by hand.
     pub label: String,
@@ -32,11 +46,11 @@ pub(super) struct Errand {
 
 impl Controller {
     /// Begins a run for a slot.
-    pub(super) fn start_slot(&mut self, now: Now, key: TargetKey, slot: Timestamp, trigger: Trigger) {
+    pub(super) fn start_slot(&mut self, now: Now, key: TargetKey, slot: Timestamp, cause: Cause) {
         let Some(state) = self.targets.get(&key) else { return };
         let deadline = deadline(&state.policy, slot, state.offset);
         let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
-        self.start(now, Errand { key, trigger, mark, label: String::new(), deadline, by_hand: None });
+        self.start(now, Errand { key, cause, mark, label: String::new(), deadline, by_hand: None });
     }
 
     pub(super) fn mark(&self, origin: Origin, until: Option<Timestamp>) -> Mark {
@@ -68,7 +82,8 @@ impl Controller {
         };
         let in_time = slot.and_then(|slot| self.targets.get(&key).and_then(|state| deadline(&state.policy, slot, state.offset)));
         let mark = self.mark(origin, None);
-        let errand = Errand { key, trigger: Trigger::Resumed, mark, label: String::new(), deadline: in_time.or(Some(now.wall)), by_hand };
+        let cause = Trigger::Resumed.into();
+        let errand = Errand { key, cause, mark, label: String::new(), deadline: in_time.or(Some(now.wall)), by_hand };
         let mut start = self.open_run(now, errand);
         if let Resume::CreateInDoubt(intent) = &resume {
             // What was sent then is what is looked for now, whatever the owner is called meanwhile.
@@ -94,14 +109,14 @@ impl Controller {
     }
 
     fn open_run(&mut self, now: Now, errand: Errand) -> Start {
-        let Errand { key, trigger, mark, label, deadline, by_hand } = errand;
+        let Errand { key, cause: Cause { trigger, by }, mark, label, deadline, by_hand } = errand;
         let id = self.next_run;
         self.next_run = RunId(id.0 + 1);
         let target = self.target(key);
         let slot = mark.slot();
         let order = Order { name: item_name(key.1, &mark, &label), description: mark.description(), slot };
         let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
-        self.append(Record::RunStarted(RunStart { run: id, subject, trigger, slot, at: now.wall }.into()));
+        self.append(Record::RunStarted(RunStart { run: id, subject, trigger, by, slot, at: now.wall }.into()));
         let scheduled = trigger == Trigger::Schedule;
         let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();
         let since = slot.filter(|_| scheduled).and_then(|slot| slot.checked_add(offset).ok());
@@ -216,13 +231,15 @@ impl Controller {
     fn carry_out(&mut self, now: Now, key: TargetKey, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Intend(op, record) => {
-                    if let Record::HooksBegun(begun) = &record {
-                        self.brackets.open(begun.clone());
+                Effect::Intend(op, records) => {
+                    for record in &records {
+                        if let Record::HooksBegun(begun) = record {
+                            self.brackets.open(begun.clone());
+                        }
+                        self.memory.apply(record);
                     }
                     self.ops.insert(op, key.0);
-                    self.memory.apply(&record);
-                    self.out.push(Command::Append(vec![record], Some(op)));
+                    self.out.push(Command::Append(records, Some(op)));
                 }
                 Effect::Record(record) => self.note_record(key, record),
                 Effect::SendCreate { op, order } => {

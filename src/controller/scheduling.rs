@@ -73,7 +73,7 @@ impl Controller {
         for kind in kinds {
             let key = (server, kind);
             if let Some(slot) = self.work(now, key) {
-                return self.start_slot(now, key, slot, Trigger::Schedule);
+                return self.start_slot(now, key, slot, Trigger::Schedule.into());
             }
         }
     }

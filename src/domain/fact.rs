@@ -91,6 +91,8 @@ pub enum Fact {
         op: u64,
         /// The item, where there is one.
         item: Option<ItemId>,
+        /// Its name, or its description where the kind has no names.
+        name: String,
         /// Success: the provider has taken the order. Unknown: given up without knowing.
         result: OpResult,
         /// Why it is no success.
@@ -130,6 +132,10 @@ pub enum Fact {
         op: u64,
         /// The item.
         item: ItemId,
+        /// Its name, or its description where the kind has no names.
+        name: String,
+        /// Why it goes.
+        why: String,
         /// Success: it is gone.
         result: OpResult,
         /// Why it is no success.

@@ -197,6 +197,8 @@ impl Memory {
             Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, begun.clone())),
             Record::HooksEnded { op, .. } => drop(self.hooks.remove(op)),
             Record::Ordered(order) => self.standing.apply(order),
+            // For those who ask later; nothing is decided by it.
+            Record::PolicyText(_) => {}
         }
     }
 

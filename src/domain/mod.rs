@@ -12,6 +12,7 @@ pub mod mark;
 pub mod memory;
 pub mod plan;
 pub mod policy;
+pub mod policy_text;
 pub mod problem;
 pub mod record;
 pub mod report;

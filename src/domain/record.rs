@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::policy::Hook;
+use super::policy_text::{PolicyText, TextDigest};
 use super::problem::{Problem, RunResult};
 use super::standing::StandingOrder;
 use super::words::words;
@@ -128,6 +129,8 @@ pub enum Record {
     },
     /// A person has ordered something that stands until its time.
     Ordered(StandingOrder),
+    /// The text of a policy that something is about to be done by. Each text is kept once, for as long as an intent names it.
+    PolicyText(Arc<PolicyText>),
 }
 
 /// Which server and kind, under which policy, by the names of that time.
@@ -164,6 +167,8 @@ pub struct CreateIntent {
     pub at: Timestamp,
     /// The digest of the configuration under which it was decided.
     pub config: Box<str>,
+    /// The digest of the policy's text ([`Record::PolicyText`]); none in what journals before version 3 hold.
+    pub policy_text: Option<TextDigest>,
 }
 
 /// A delete that is about to be sent.
@@ -191,6 +196,8 @@ pub struct DeleteIntent {
     pub at: Timestamp,
     /// The digest of the configuration under which it was decided.
     pub config: Box<str>,
+    /// The digest of the policy's text ([`Record::PolicyText`]); none in what journals before version 3 hold.
+    pub policy_text: Option<TextDigest>,
 }
 
 /// A run that begins.
@@ -202,6 +209,8 @@ pub struct RunStart {
     pub subject: Subject,
     /// What set it off.
     pub trigger: Trigger,
+    /// The user who asked for it, as the command told; none where nobody did, and in what journals before version 3 hold.
+    pub by: Option<Box<str>>,
     /// The slot it is for; none for a run without a schedule.
     pub slot: Option<Timestamp>,
     /// When.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::JournalError;
 use super::rows::{CreateRow, CreateState, DeleteRow, DeleteState, Ended, Gone, HooksRow, OrderRow, RunEnd, RunRow, TargetRow};
 use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::policy_text::PolicyText;
 use crate::domain::record::{CreateIntent, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed};
 use crate::domain::standing::StandingOrder;
 
@@ -42,6 +43,8 @@ pub(super) trait Store {
     fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError>;
     /// Keeps the first of a server and kind.
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError>;
+    /// Keeps a text once.
+    fn add_text(&mut self, text: &Arc<PolicyText>) -> Result<(), JournalError>;
     /// Keeps the first of a server, kind and slot.
     fn add_missed(&mut self, missed: &SlotsMissed, seq: u64) -> Result<(), JournalError>;
 }
@@ -71,6 +74,7 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
         Record::HooksBegun(begun) => begin_hooks(store, counters, begun, seq)?,
         Record::HooksEnded { op, error, at } => end_hooks(store, *op, Ended { seq, at: *at, error: error.clone() })?,
         Record::Ordered(order) => begin_order(store, counters, order, seq)?,
+        Record::PolicyText(text) => store.add_text(text)?,
     }
     counters.next_seq += 1;
     Ok(())

@@ -17,6 +17,7 @@ use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{Memory, TargetMemory};
 use crate::domain::policy::Hook;
+use crate::domain::policy_text::PolicyText;
 use crate::domain::problem::{Problem, Reason, RunResult};
 use crate::domain::standing::{Asked, HeldItem, Selection, Standing, StandingOrder};
 
@@ -153,7 +154,7 @@ struct Author {
 impl Author {
     /// The next record. None where there is nothing to go on with.
     fn write(&mut self, bytes: &mut Bytes<'_>) -> Option<Record> {
-        let what = bytes.byte() % 10;
+        let what = bytes.byte() % 11;
         let subject = Subject { server: ServerId(u64::from(bytes.byte() % 2)), ..bytes.subject() };
         // Time runs on as it is written.
         self.written += 1;
@@ -197,6 +198,7 @@ impl Author {
                 let ends = matches!(order.what, Standing::Resume(_) | Standing::Release(_) | Standing::Deletes { .. });
                 Record::Ordered(StandingOrder { until: if ends { until.max(self.longest) } else { until }, ..self.note_end(order) })
             }
+            9 => Record::PolicyText(bytes.policy().into()),
             _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }),
         })
     }
@@ -246,7 +248,7 @@ impl Author {
                 self.running.insert(key, run);
                 let trigger = bytes.pick(Trigger::ALL);
                 let slot = (trigger == Trigger::Schedule).then_some(at);
-                Record::RunStarted(RunStart { run, subject, trigger, slot, at }.into())
+                Record::RunStarted(RunStart { run, subject, trigger, by: bytes.error(), slot, at }.into())
             }
         }
     }
@@ -256,7 +258,7 @@ impl Author {
 fn any_record(bytes: &mut Bytes<'_>) -> Record {
     let (op, run, item) = (OpId(bytes.number()), RunId(bytes.number()), ItemId(bytes.number()));
     let at = bytes.time();
-    match bytes.byte() % 14 {
+    match bytes.byte() % 15 {
         0 => Record::CreateIntent(CreateIntent { op, run, at, ..bytes.create() }.into()),
         1 => Record::DeleteIntent(DeleteIntent { op, run, item, at, ..bytes.delete() }.into()),
         2 => Record::CreateAccepted { op, item, at },
@@ -266,7 +268,9 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         6 => Record::ItemGone { kind: bytes.pick(&Kind::ALL), item, ours: bytes.byte().is_multiple_of(2), at },
         7 => {
             let slot = Some(bytes.time()).filter(|slot| *slot < at);
-            Record::RunStarted(RunStart { run, subject: bytes.subject(), trigger: bytes.pick(Trigger::ALL), slot, at }.into())
+            Record::RunStarted(
+                RunStart { run, subject: bytes.subject(), trigger: bytes.pick(Trigger::ALL), by: bytes.error(), slot, at }.into(),
+            )
         }
         8 => Record::RunEnded { run, result: bytes.pick(RunResult::ALL), problems: bytes.problems(), error: bytes.error(), at },
         9 => Record::TargetSeen { server: ServerId(bytes.number()), kind: bytes.pick(&Kind::ALL), at },
@@ -276,6 +280,7 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
             let server = ServerId(bytes.number());
             Record::Ordered(StandingOrder { op, at, until: bytes.time(), ..bytes.order(server) })
         }
+        13 => Record::PolicyText(bytes.policy().into()),
         _ => Record::SlotsMissed(SlotsMissed { subject: bytes.subject(), slot: bytes.time(), count: bytes.number(), at }),
     }
 }
@@ -358,7 +363,13 @@ impl Bytes<'_> {
             attempt: u32::from(self.byte()) << (self.byte() % 32),
             at: self.time(),
             config: self.text(),
+            policy_text: (self.byte() % 2 == 1).then(|| self.policy().digest()),
         }
+    }
+
+    /// One of so few texts that several name the same.
+    fn policy(&mut self) -> PolicyText {
+        PolicyText::new("policies: {}\n".repeat(usize::from(self.byte() % 4)))
     }
 
     fn hooks(&mut self) -> HooksBegun {
@@ -412,6 +423,7 @@ impl Bytes<'_> {
             reason: self.text(),
             at: self.time(),
             config: self.text(),
+            policy_text: (self.byte() % 2 == 1).then(|| self.policy().digest()),
         }
     }
 }

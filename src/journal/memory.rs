@@ -12,6 +12,7 @@ use super::rows::{
 use super::{Journal, JournalError, Recall};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
+use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::RunResult;
 use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed, Trigger};
 
@@ -59,6 +60,7 @@ struct Rows {
     orders: BTreeMap<OpId, OrderRow>,
     targets: BTreeMap<(ServerId, Kind), TargetRow>,
     missed: BTreeMap<(ServerId, Kind, Timestamp), (u64, SlotsMissed)>,
+    texts: BTreeMap<TextDigest, Arc<PolicyText>>,
 }
 
 impl Default for Rows {
@@ -73,6 +75,7 @@ impl Default for Rows {
             orders: BTreeMap::new(),
             targets: BTreeMap::new(),
             missed: BTreeMap::new(),
+            texts: BTreeMap::new(),
         }
     }
 }
@@ -222,24 +225,30 @@ impl Rows {
     }
 
     fn history(&self, filter: &HistoryFilter) -> HistoryRows {
-        let creates = self.creates.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at));
+        let creates = self.creates.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at) && filter.admits_item(row.item));
         let deletes = self.deletes.values().filter(|row| filter.admits(&row.intent.subject, row.intent.at));
-        let runs = self.runs.values().filter(|row| filter.admits(&row.start.subject, row.start.at));
-        let missed = self.missed.values().filter(|(_, row)| filter.admits(&row.subject, row.at));
+        let deletes = deletes.filter(|row| filter.admits_item(Some(row.intent.item)));
+        let missed = self.missed.values().filter(|(_, row)| filter.admits_item(None) && filter.admits(&row.subject, row.at));
         let orders = self.orders.values().filter(|row| filter.admits_order(&row.order));
-        HistoryRows {
+        let mut rows = HistoryRows {
             creates: newest_first(creates, |row| row.seq, filter.rows_max),
             deletes: newest_first(deletes, |row| row.seq, filter.rows_max),
-            runs: newest_first(runs, |row| row.seq, filter.rows_max),
             missed: newest_first(missed, |row| row.0, filter.rows_max).into_iter().map(|row| row.1).collect(),
             orders: newest_first(orders, |row| row.seq, filter.rows_max),
-        }
+            ..HistoryRows::default()
+        };
+        let acting = rows.acting();
+        let runs = self.runs.values().filter(|row| filter.admits(&row.start.subject, row.start.at));
+        rows.runs = newest_first(runs.filter(|row| filter.admits_run(row.start.run, &acting)), |row| row.seq, filter.rows_max);
+        rows.texts = rows.digests().iter().filter_map(|digest| self.texts.get(digest)).cloned().collect();
+        rows
     }
 
     fn prune(&mut self, before: Timestamp) -> u64 {
         let (creates, deletes, runs) = (self.creates_that_matter(before), self.deletes_that_matter(before), self.runs_that_matter());
         let count = |rows: &Rows| {
-            rows.creates.len() + rows.deletes.len() + rows.runs.len() + rows.missed.len() + rows.hooks.len() + rows.orders.len()
+            let acts = rows.creates.len() + rows.deletes.len() + rows.runs.len();
+            acts + rows.missed.len() + rows.hooks.len() + rows.orders.len() + rows.texts.len()
         };
         let rows_before = count(self);
         self.creates.retain(|op, _| creates.contains(op));
@@ -250,6 +259,9 @@ impl Rows {
         self.orders.retain(|_, row| row.order.until >= before || row.order.at >= before);
         let newest: BTreeSet<_> = self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)).collect();
         self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
+        let named = self.creates.values().map(|row| row.intent.policy_text).chain(self.deletes.values().map(|row| row.intent.policy_text));
+        let named: BTreeSet<TextDigest> = named.flatten().collect();
+        self.texts.retain(|digest, _| named.contains(digest));
         (rows_before - count(self)) as u64
     }
 
@@ -398,6 +410,11 @@ impl Store for Rows {
 
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError> {
         self.targets.entry((row.server, row.kind)).or_insert(*row);
+        Ok(())
+    }
+
+    fn add_text(&mut self, text: &Arc<PolicyText>) -> Result<(), JournalError> {
+        self.texts.entry(text.digest()).or_insert_with(|| Arc::clone(text));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What the journal gives back.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::policy::Globs;
+use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::{Problem, RunResult};
 use crate::domain::record::{
     CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject,
@@ -309,6 +311,21 @@ pub struct HistoryRows {
     pub missed: Vec<SlotsMissed>,
     /// What people have ordered.
     pub orders: Vec<OrderRow>,
+    /// The texts that the creates and deletes name, by digest. Those of what an older version wrote are not there.
+    pub texts: Vec<Arc<PolicyText>>,
+}
+
+impl HistoryRows {
+    /// The runs of the creates and deletes.
+    pub(super) fn acting(&self) -> BTreeSet<RunId> {
+        self.creates.iter().map(|row| row.intent.run).chain(self.deletes.iter().map(|row| row.intent.run)).collect()
+    }
+
+    /// The digests that the creates and deletes name.
+    pub(super) fn digests(&self) -> BTreeSet<TextDigest> {
+        let named = self.creates.iter().map(|row| row.intent.policy_text);
+        named.chain(self.deletes.iter().map(|row| row.intent.policy_text)).flatten().collect()
+    }
 }
 
 /// Which part of the history is wanted. What is left empty does not restrict.
@@ -324,6 +341,8 @@ pub struct HistoryFilter {
     pub policies: Vec<Box<str>>,
     /// Of one of these kinds.
     pub kinds: Vec<Kind>,
+    /// About one of these items, of either kind: creates, deletes and holds, and the runs that those belong to.
+    pub items: Vec<ItemId>,
     /// At most so many rows in each list, the newest.
     pub rows_max: usize,
 }
@@ -332,7 +351,15 @@ impl HistoryFilter {
     /// The newest rows of everything.
     #[must_use]
     pub fn all(rows_max: usize) -> HistoryFilter {
-        HistoryFilter { since: None, servers: Vec::new(), server_names: Globs::none(), policies: Vec::new(), kinds: Vec::new(), rows_max }
+        HistoryFilter {
+            since: None,
+            servers: Vec::new(),
+            server_names: Globs::none(),
+            policies: Vec::new(),
+            kinds: Vec::new(),
+            items: Vec::new(),
+            rows_max,
+        }
     }
 
     /// Whether a row of this subject, begun at `at`, is wanted.
@@ -345,6 +372,17 @@ impl HistoryFilter {
             && (self.kinds.is_empty() || self.kinds.contains(&subject.kind))
     }
 
+    /// Whether what is about this item, or about none that is known, is wanted.
+    #[must_use]
+    pub fn admits_item(&self, item: Option<ItemId>) -> bool {
+        self.items.is_empty() || item.is_some_and(|item| self.items.contains(&item))
+    }
+
+    /// Whether a run of this number is wanted, of whose creates and deletes those that are wanted belong to `acting`.
+    pub(super) fn admits_run(&self, run: RunId, acting: &BTreeSet<RunId>) -> bool {
+        self.items.is_empty() || acting.contains(&run)
+    }
+
     /// Whether an order is wanted. A pause is, unless it names only what is not asked for: whom a pattern means is not known here.
     #[must_use]
     pub fn admits_order(&self, order: &StandingOrder) -> bool {
@@ -352,13 +390,14 @@ impl HistoryFilter {
         let server = |id: ServerId, name: &str| any_server || self.servers.contains(&id) || self.server_names.is_match(name);
         self.since.is_none_or(|since| order.at >= since)
             && match &order.what {
-                Standing::Pause(selection) | Standing::Resume(selection) => self.may_mean(selection),
+                Standing::Pause(selection) | Standing::Resume(selection) => self.admits_item(None) && self.may_mean(selection),
                 // What is held, or not deleted, is so whatever the policy is called.
                 Standing::Hold(held) | Standing::Release(held) => {
-                    server(held.server, &held.server_name) && (self.kinds.is_empty() || self.kinds.contains(&held.kind))
+                    let item = self.admits_item(Some(held.item));
+                    item && server(held.server, &held.server_name) && (self.kinds.is_empty() || self.kinds.contains(&held.kind))
                 }
-                Standing::NoDeletes { server: id, server_name } => server(*id, server_name),
-                Standing::Deletes { server: id } => any_server || self.servers.contains(id),
+                Standing::NoDeletes { server: id, server_name } => self.admits_item(None) && server(*id, server_name),
+                Standing::Deletes { server: id } => self.admits_item(None) && (any_server || self.servers.contains(id)),
             }
     }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::policy::Hook;
+use crate::domain::policy_text::PolicyText;
 use crate::domain::problem::{Problem, Reason, RunResult};
 use crate::domain::standing::{HeldItem, Selection, Standing, StandingOrder};
 
@@ -31,6 +32,7 @@ pub(super) fn create(op: u64, server: u64, seconds: i64) -> Record {
             attempt: 1,
             at: at(seconds),
             config: "c0ffee".into(),
+            policy_text: Some(policy(op).digest()),
         }
         .into(),
     )
@@ -50,9 +52,19 @@ pub(super) fn delete(op: u64, server: u64, item: u64, when: DeleteWhen, seconds:
             reason: "no rule keeps it".into(),
             at: at(seconds),
             config: "c0ffee".into(),
+            policy_text: Some(policy(op).digest()),
         }
         .into(),
     )
+}
+
+/// The text of the policy that an operation is decided by; several have the same.
+pub(super) fn policy(op: u64) -> PolicyText {
+    PolicyText::new(format!("policies:\n  web: {{keep: {}, \"ä\"}}\n", op % 5))
+}
+
+pub(super) fn policy_text(op: u64) -> Record {
+    Record::PolicyText(policy(op).into())
 }
 
 pub(super) fn accepted(op: u64, item: u64, seconds: i64) -> Record {
@@ -77,7 +89,8 @@ pub(super) fn gone(item: u64, ours: bool, seconds: i64) -> Record {
 
 pub(super) fn run_started(run: u64, server: u64, seconds: i64) -> Record {
     let slot = Some(at(seconds));
-    Record::RunStarted(RunStart { run: RunId(run), subject: subject(server), trigger: Trigger::Schedule, slot, at: at(seconds) }.into())
+    let by = run.is_multiple_of(2).then(|| "änne".into());
+    Record::RunStarted(RunStart { run: RunId(run), subject: subject(server), trigger: Trigger::Schedule, by, slot, at: at(seconds) }.into())
 }
 
 pub(super) fn run_ended(run: u64, result: RunResult, seconds: i64) -> Record {
@@ -163,6 +176,7 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
         3 => (numbers.clone(), prop::sample::select(RunResult::ALL)).prop_map(|((op, .., seconds), result)| run_ended(op, result, seconds)),
         1 => (numbers.clone(), kind)
             .prop_map(|((_, _, server, seconds), kind)| Record::TargetSeen { server: ServerId(server), kind, at: at(seconds) }),
+        3 => (1..12_u64).prop_map(policy_text),
         2 => numbers.clone().prop_map(|(op, _, server, seconds)| hooks_begun(op, server, seconds)),
         2 => numbers.clone().prop_map(|(op, _, _, seconds)| hooks_ended(op, seconds)),
         3 => (numbers.clone(), any_standing(), 1..500_i64)

@@ -275,6 +275,52 @@ fn history_is_newest_first_and_filtered() {
 }
 
 #[test]
+fn history_of_an_item_is_what_was_done_to_it_and_by_which_text() {
+    both(|journal| {
+        let run = |number, seconds| [run_started(number, 1, seconds), run_ended(number, RunResult::Success, seconds + 2)];
+        journal.append(&run(1, 0)).unwrap();
+        journal.append(&[policy_text(1), create(1, 1, 0), accepted(1, 10, 1)]).unwrap();
+        journal.append(&run(2, 10)).unwrap();
+        journal.append(&[policy_text(2), create(2, 1, 10), accepted(2, 20, 11)]).unwrap();
+        journal.append(&run(3, 20)).unwrap();
+        journal.append(&[policy_text(3), delete(3, 1, 10, DeleteWhen::AfterCreate, 20), hold(4, 10, 1, 21), hold(5, 20, 1, 21)]).unwrap();
+        journal.append(&[missed(1, 0, 5), ordered(6, Standing::Pause(Selection::default()), 22, 50)]).unwrap();
+        let told = journal.history(&HistoryFilter { items: vec![ItemId(10)], ..HistoryFilter::all(9) }).unwrap();
+        assert_eq!(told.creates.iter().map(|row| row.intent.op.0).collect::<Vec<_>>(), [1]);
+        assert_eq!(told.deletes.iter().map(|row| row.intent.op.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(told.runs.iter().map(|row| row.start.run.0).collect::<Vec<_>>(), [3, 1], "those that made and deleted it");
+        assert_eq!(told.orders.iter().map(|row| row.order.op.0).collect::<Vec<_>>(), [4]);
+        assert!(told.missed.is_empty());
+        let mut texts = [policy(1), policy(3)].map(std::sync::Arc::new).to_vec();
+        texts.sort_by_key(|text| text.digest());
+        assert_eq!(told.texts, texts);
+    });
+}
+
+#[test]
+fn a_text_is_kept_once_and_for_as_long_as_something_names_it() {
+    both(|journal| {
+        let texts = |journal: &mut dyn Journal| -> Vec<String> {
+            let told = journal.history(&HistoryFilter::all(9)).unwrap();
+            told.texts.iter().map(|text| text.text().to_owned()).collect()
+        };
+        // 1 and 6 are decided by one text, 2 by another; that of 3 never came.
+        journal.append(&[policy_text(1), create(1, 1, 0), create_ended(1, CreateEnd::Refused, 1)]).unwrap();
+        journal.append(&[policy_text(6), create(6, 1, 100), create_ended(6, CreateEnd::Refused, 101)]).unwrap();
+        journal.append(&[policy_text(2), delete(2, 1, 9, DeleteWhen::AfterCreate, 0), delete_ended(2, DeleteEnd::Refused, 1)]).unwrap();
+        journal.append(&[create(3, 1, 100), create_ended(3, CreateEnd::Refused, 101)]).unwrap();
+        let (first, second) = (policy(1).text().to_owned(), policy(2).text().to_owned());
+        let mut both = [first.clone(), second];
+        both.sort_by_key(|text| crate::domain::policy_text::PolicyText::new(text.as_str()).digest());
+        assert_eq!(texts(journal), both);
+        assert_eq!(journal.prune(at(50)).unwrap(), 3, "a create, a delete, and the text that only the latter named");
+        assert_eq!(texts(journal), [first]);
+        assert_eq!(journal.prune(at(500)).unwrap(), 3);
+        assert!(texts(journal).is_empty());
+    });
+}
+
+#[test]
 fn memory_can_lose_tear_and_fail() {
     let journal = MemoryJournal::new();
     let mut same = journal.clone();

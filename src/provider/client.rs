@@ -48,16 +48,16 @@ pub struct HttpSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// The base URL is not one.
-    #[error("`provider.url` is not a URL: {0}")]
+    #[error("use `provider.url`: it is not a URL: {0}")]
     Url(String),
     /// The token would travel in the open.
-    #[error("`provider.url` must begin with https:// (http:// is only for a loopback address)")]
+    #[error("use `provider.url`: it must begin with https:// (http:// is only for a loopback address)")]
     NotPrivate,
     /// The base URL has parts that a base cannot have.
-    #[error("`provider.url` must not have a user, a password, a query or a fragment")]
+    #[error("use `provider.url`: it must not have a user, a password, a query or a fragment")]
     NotABase,
     /// The HTTP client cannot be made, e.g. because the machine has no CA certificates.
-    #[error("the HTTP client cannot be made: {0}")]
+    #[error("make the HTTP client: {0}")]
     Client(String),
 }
 

@@ -18,7 +18,7 @@ use crate::domain::inventory::Kind;
 use crate::domain::report::Leader;
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
-use crate::telemetry::{Metrics, printable};
+use crate::telemetry::{Metrics, log_orders, printable};
 
 use super::manager::Manager;
 use super::{Health, ReportRequest, ReportRequests};
@@ -200,7 +200,10 @@ impl<P: Provider> Daemon<P> {
                     let (controller, now) = (self.parts.driver.controller(), self.parts.driver.now());
                     self.parts.clients.finished(report, controller.faults(), || Metrics::render_gauges(&controller.report(now)));
                 }
-                Notice::Ordered(report) => self.parts.clients.ordered(report),
+                Notice::Ordered(report) => {
+                    log_orders(&report.result);
+                    self.parts.clients.ordered(report);
+                }
                 Notice::Stopped => ending = Some(Ending::Drained),
             }
         }

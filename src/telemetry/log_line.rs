@@ -6,6 +6,7 @@ use tracing::Level;
 use super::printable;
 use crate::domain::fact::{Fact, Target};
 use crate::domain::problem::{OpResult, RunResult};
+use crate::domain::standing::{Standing, StandingOrder};
 
 /// By this target the lines of facts can be told from others.
 pub(super) const TARGET: &str = module_path!();
@@ -85,10 +86,20 @@ fn log_create(fact: &Fact) {
         Fact::CreateInDoubt { target, run, op, error } => {
             target_line!(Level::WARN, target, run, op, error = &*printable(error), "create in doubt");
         }
-        Fact::CreateDecided { target, run, op, item, result, error } => {
-            let error = error.as_deref().map(printable);
+        Fact::CreateDecided { target, run, op, item, name, result, error } => {
+            let (name, error) = (printable(name), error.as_deref().map(printable));
             let (item, result_word) = (item.map(|item| item.0), result.as_str());
-            target_line!(level_of_op(*result), target, run, op, item, result = result_word, error = error.as_deref(), "create decided");
+            target_line!(
+                level_of_op(*result),
+                target,
+                run,
+                op,
+                item,
+                name = &*name,
+                result = result_word,
+                error = error.as_deref(),
+                "create decided"
+            );
         }
         Fact::Completed { target, run, item } => target_line!(Level::INFO, target, run, item = item.0, "item completed"),
         _ => {}
@@ -101,10 +112,20 @@ fn log_delete(fact: &Fact) {
             let (name, why) = (printable(name), printable(why));
             target_line!(Level::DEBUG, target, run, op, item = item.0, name = &*name, why = &*why, "delete sent");
         }
-        Fact::DeleteDecided { target, run, op, item, result, error } => {
-            let error = error.as_deref().map(printable);
-            let (item, result_word) = (item.0, result.as_str());
-            target_line!(level_of_op(*result), target, run, op, item, result = result_word, error = error.as_deref(), "delete decided");
+        Fact::DeleteDecided { target, run, op, item, name, why, result, error } => {
+            let (name, why, error) = (printable(name), printable(why), error.as_deref().map(printable));
+            target_line!(
+                level_of_op(*result),
+                target,
+                run,
+                op,
+                item = item.0,
+                name = &*name,
+                why = &*why,
+                result = result.as_str(),
+                error = error.as_deref(),
+                "delete decided"
+            );
         }
         Fact::Lost { target, item, name } => {
             target_line!(Level::ERROR, target, item = item.0, name = &*printable(name), "an item under our care has vanished");
@@ -142,6 +163,46 @@ fn log_state(fact: &Fact) {
         Fact::Note { target: None, text } => tracing::info!(text = &*printable(text), "note"),
         _ => {}
     }
+}
+
+/// Logs what a person has ordered and what stands from now on, or why it does not; a line for each entry of the journal.
+pub fn log_orders(result: &Result<Vec<StandingOrder>, String>) {
+    match result {
+        Ok(orders) => orders.iter().for_each(log_order),
+        Err(why) => tracing::warn!(text = &*printable(why), "an order is refused"),
+    }
+}
+
+fn log_order(order: &StandingOrder) {
+    let held = match &order.what {
+        Standing::Hold(held) | Standing::Release(held) => Some(held),
+        _ => None,
+    };
+    let (server_id, server) = match &order.what {
+        Standing::NoDeletes { server, server_name } => (Some(server.0), Some(printable(server_name))),
+        Standing::Deletes { server } => (Some(server.0), None),
+        _ => (held.map(|held| held.server.0), held.map(|held| printable(&held.server_name))),
+    };
+    let (servers, policies) = match &order.what {
+        Standing::Pause(selection) | Standing::Resume(selection) => (selection.servers.join(", "), selection.policies.join(", ")),
+        _ => (String::new(), String::new()),
+    };
+    let some = |text: String| Some(printable(&text).into_owned()).filter(|text| !text.is_empty());
+    let (servers, policies) = (some(servers), some(policies));
+    tracing::info!(
+        order = order.what.as_str(),
+        op = order.op.0,
+        server = server.as_deref(),
+        server_id,
+        kind = held.map(|held| held.kind.as_str()),
+        item = held.map(|held| held.item.0),
+        servers = servers.as_deref(),
+        policies = policies.as_deref(),
+        until = tracing::field::display(order.until),
+        by = &*printable(&order.by),
+        text = &*printable(&order.reason),
+        "an order stands"
+    );
 }
 
 fn level_of_run(result: RunResult) -> Level {

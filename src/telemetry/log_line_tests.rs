@@ -8,8 +8,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 use crate::domain::hook::HookSide;
-use crate::domain::inventory::ItemId;
+use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::problem::{AccountReason, Problem, Reason};
+use crate::domain::record::OpId;
+use crate::domain::standing::{HeldItem, Selection};
 use crate::telemetry::{logging, samples};
 
 /// Keeps what is written.
@@ -28,10 +30,14 @@ impl Write for Page {
 }
 
 fn written(format: logging::LogFormat, facts: &[Fact]) -> String {
+    written_by(format, || facts.iter().for_each(log))
+}
+
+fn written_by(format: logging::LogFormat, write: impl FnOnce()) -> String {
     let page = Page::default();
     let writer = page.clone();
     let layer = logging::file_layer(format, move || writer.clone());
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || facts.iter().for_each(log));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), write);
     String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
 }
 
@@ -57,8 +63,8 @@ fn all_facts() -> Vec<(Fact, &'static str)> {
         deleted: vec![],
         error: None,
     };
-    let created = |result| Fact::CreateDecided { target: target(), run, op, item: Some(item), result, error: None };
-    let deleted = |result| Fact::DeleteDecided { target: target(), run, op, item, result, error: None };
+    let created = |result| Fact::CreateDecided { target: target(), run, op, item: Some(item), name: text(), result, error: None };
+    let deleted = |result| Fact::DeleteDecided { target: target(), run, op, item, name: text(), why: text(), result, error: None };
     let problem = || Problem { reason: Reason::Stuck, detail: text() };
     vec![
         (Fact::RunStarted { target: target(), run, slot: Some(slot), lateness: None }, "DEBUG"),
@@ -139,6 +145,67 @@ fn fields_have_their_documented_names() {
     let line = json(Fact::RunStarted { target: samples::fact_target("web"), run: 5, slot: Some(slot), lateness: Some(Duration::ZERO) });
     assert_eq!((&line["slot"], &line["lateness_ms"]), (&"2026-11-21T03:30:00Z".into(), &0.into()));
     assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
+}
+
+/// With the numbers by which the journal knows them, as for creates and deletes.
+#[test]
+fn orders_of_people_are_a_line_each() {
+    let until = samples::time("2026-12-01T00:00:00Z");
+    let held = HeldItem { kind: Kind::Snapshot, item: ItemId(801), name: None, server: ServerId(7), server_name: "web\n01".into() };
+    let selection = Selection { servers: vec!["web-*".into(), "7".into()], policies: vec!["db".into()], kinds: vec![] };
+    let what = [
+        Standing::Pause(selection.clone()),
+        Standing::Resume(selection),
+        Standing::Hold(held.clone()),
+        Standing::Release(held),
+        Standing::NoDeletes { server: ServerId(7), server_name: "web".into() },
+        Standing::Deletes { server: ServerId(7) },
+    ];
+    let order =
+        |(index, what)| StandingOrder { op: OpId(index), what, until, reason: "moving\u{202e}".into(), by: "ann".into(), at: until };
+    let orders: Vec<StandingOrder> = (1..).zip(what).map(order).collect();
+    let text = written_by(logging::LogFormat::Json, || log_orders(&Ok(orders.clone())));
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), orders.len());
+    for (line, order) in lines.iter().zip(&orders) {
+        assert_eq!((&line["level"], &line["message"]), (&"INFO".into(), &"an order stands".into()));
+        assert_eq!((&line["order"], &line["op"], &line["by"]), (&order.what.as_str().into(), &order.op.0.into(), &"ann".into()));
+        assert_eq!((&line["until"], &line["text"]), (&until.to_string().into(), &"moving\\u{202e}".into()));
+    }
+    assert_eq!(
+        (&lines[0]["servers"], &lines[0]["policies"], &lines[0]["item"]),
+        (&"web-*, 7".into(), &"db".into(), &serde_json::Value::Null)
+    );
+    assert_eq!((&lines[2]["server"], &lines[2]["server_id"], &lines[2]["item"]), (&"web\\u{a}01".into(), &7.into(), &801.into()));
+    let refused = written_by(logging::LogFormat::Json, || log_orders(&Err("no such item".to_owned())));
+    assert!(refused.contains("\"WARN\"") && refused.contains("an order is refused") && refused.contains("no such item"), "{refused}");
+    let page = include_str!("../../docs/logs.md");
+    let row = page.lines().find(|row| row.starts_with("| `an order stands`")).unwrap();
+    let documented = |field: &String| ["timestamp", "level", "message"].contains(&field.as_str()) || row.contains(&format!("`{field}`"));
+    assert!(lines.iter().flat_map(|line| line.as_object().unwrap().keys()).all(documented), "{row}");
+}
+
+/// At the level at which people read, a delete says why.
+#[test]
+fn a_delete_says_which_item_and_why() {
+    let fact = Fact::DeleteDecided {
+        target: samples::fact_target("web"),
+        run: 5,
+        op: 12,
+        item: ItemId(801),
+        name: "prod-web-20261101T033000Z".into(),
+        why: "older than the 4 newest".into(),
+        result: OpResult::Success,
+        error: None,
+    };
+    let line = json(fact.clone());
+    for (field, value) in
+        [("level", "INFO"), ("name", "prod-web-20261101T033000Z"), ("why", "older than the 4 newest"), ("result", "success")]
+    {
+        assert_eq!(line[field], value, "{line}");
+    }
+    let text = written(logging::LogFormat::Text, &[fact]);
+    assert!(text.contains("item=801 name=\"prod-web-20261101T033000Z\" why=\"older than the 4 newest\""), "{text}");
 }
 
 #[test]

@@ -40,6 +40,7 @@ use crate::domain::fact::Fact;
 
 pub use command::CommandRun;
 pub use daemon_metrics::DaemonMetrics;
+pub use log_line::log_orders;
 pub use logging::{LogFormat, LogOptions, LogRotation, Logging, LoggingError};
 pub use metrics::Metrics;
 pub use printable::printable;

@@ -253,7 +253,7 @@ async fn a_daemon_without_a_socket_is_told_and_works() {
 async fn garbage_strangers_and_the_silent_do_not_stop_the_daemon() {
     let stage = three(Duration::from_millis(300)).await;
     let daemon = stage.serve().await;
-    let answer = answer_to(&stage, b"{\"snapwarden\":3,\"order\":{\"dance\":{}}}\n");
+    let answer = answer_to(&stage, b"{\"snapwarden\":4,\"order\":{\"dance\":{}}}\n");
     assert!(answer.contains("refused") && answer.contains("version 3"), "{answer}");
     for garbage in [&b"\n"[..], b"GET / HTTP/1.1\r\n\r\n", b"\xff\xfe\n", b"{\"snapwarden\":1,\"order\":{\"dance\":{}}}\n", b"[[[[\n"] {
         let answer = answer_to(&stage, garbage);
@@ -264,7 +264,8 @@ async fn garbage_strangers_and_the_silent_do_not_stop_the_daemon() {
     // Silent ones, and one that gives an order and reads nothing.
     let silent: Vec<UnixStream> = (0..20).map(|_| connect(&stage)).collect();
     let mut deaf = connect(&stage);
-    let order = "{\"snapwarden\":2,\"order\":{\"run\":{\"select\":{\"servers\":[{\"id\":2}],\"policies\":[],\"kinds\":[]},\"due\":false,\"gauges\":false}}}\n";
+    let order = "{\"snapwarden\":3,\"order\":{\"run\":{\"select\":{\"servers\":[{\"id\":2}],\"policies\":[],\"kinds\":[]},\
+                 \"due\":false,\"gauges\":false,\"by\":\"ann\"}}}\n";
     deaf.write_all(order.as_bytes()).unwrap();
     stage.ledger_until("the deaf one's item is made", |ledger| ledger.creates().len() == 1).await;
     let outcome: Outcome = stage.command_ends(&["run", "--server", "web-01"]).await.exits(0);

@@ -67,6 +67,7 @@ async fn the_first_hour_goes_as_the_page_says() {
         (stage.path("token").display().to_string(), "/etc/snapwarden/token"),
         (stage.state().display().to_string(), "/var/lib/snapwarden"),
         (stage.emulator.url(), "https://admin.vps.org/api/v1"),
+        (format!("of uid {}", rustix::process::getuid().as_raw()), "of ann"),
     ];
     let mut blessed = page.clone();
     for block in blocks(&page, "console") {

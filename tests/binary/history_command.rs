@@ -41,19 +41,51 @@ async fn it_tells_who_deleted_an_item_when_why_and_by_which_text() {
     );
     for (delete, id) in of(&entries, "delete").iter().zip(&ours) {
         assert_eq!((&delete["item"]["id"], &delete["result"], &delete["error"]), (&json!(id.0), &json!("gone"), &Value::Null));
+        assert!(delete["op"].as_u64() > create["op"].as_u64(), "{delete:#}");
         assert_eq!((&delete["run"], &delete["trigger"], &delete["when"]), (&run["run"], &json!("command"), &json!("after_create")));
         assert_eq!((&delete["policy"], &delete["server"]), (&json!("web"), &json!({"id": 1, "name": "web-01"})));
         assert!(!delete["reason"].as_str().unwrap().is_empty() && delete["ended_at"].is_string(), "{delete:#}");
     }
-    assert_eq!(delete["config"], create["config"]);
-    let digest = delete["config"].as_str().unwrap();
-    assert!(digest.len() == 32 && text.contains(digest), "{digest} in {text}");
+    assert_eq!((&delete["config"], &delete["policy_text"]), (&create["config"], &create["policy_text"]));
+    let config = delete["config"].as_str().unwrap();
+    assert!(config.len() == 32 && text.contains(config), "{config} in {text}");
+    let digest = delete["policy_text"].as_str().unwrap();
     let shown = stage.command_ends(&["history"]).await.exits(0).stdout;
     let line = shown.lines().find(|line| line.contains("delete") && line.contains(&ours[0].to_string())).unwrap();
-    for part in ["web-01 (1)", "snapshot", "gone", delete["reason"].as_str().unwrap(), "command, policy web", &digest[..8]] {
+    for part in
+        ["web-01 (1)", "snapshot", "gone", delete["reason"].as_str().unwrap(), "command of ", ", policy web, policy text ", &digest[..8]]
+    {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[tokio::test]
+async fn of_one_item_it_tells_all_and_the_policy_as_it_was_then() {
+    let (stage, ours) = Stage::holding(4).await;
+    stage.configure_due("keep: {last: 3}\n      hooks: {before: {run: [/bin/true, --password, hunter2]}, after_on: accepted}");
+    stage.run_due().await.exits(0);
+    let (gone, stays) = (ours[0].to_string(), ours[3].to_string());
+    stage.reconfigure("last: 3", "last: 2");
+    let outcome = stage.command_ends(&["history", "--json", "--item", &gone]).await.exits(0);
+    let (json, entries) = (outcome.json(), entries(&outcome));
+    assert_eq!(entries.iter().map(|entry| entry["do"].as_str().unwrap()).collect::<Vec<_>>(), ["run", "delete"]);
+    let delete = &entries[1];
+    assert_eq!((&delete["item"]["id"], &delete["by"]), (&json!(ours[0].0), &entries[0]["by"]));
+    assert!(delete["by"].is_string(), "{delete:#}");
+    let text = json["policy_texts"][delete["policy_text"].as_str().unwrap()].as_str().unwrap();
+    for part in ["policies:\n  web:\n    snapshots:\n", "keep: {last: 3}\n", "run: [\"/bin/true\", \"***\", \"***\"]", "min_keep: 1\n"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!outcome.stdout.contains("hunter2"), "{}", outcome.stdout);
+    let shown = stage.command_ends(&["history", "--item", &gone]).await.exits(0).stdout;
+    assert!(
+        shown.contains(&format!("policy text {}", &delete["policy_text"].as_str().unwrap()[..8]))
+            && shown.contains("      keep: {last: 3}\n"),
+        "{shown}"
+    );
+    let nothing = stage.command_ends(&["history", "--item", &stays]).await.exits(0).stdout;
+    assert!(nothing.starts_with("nothing was done since 1970-01-01"), "{nothing}");
 }
 
 #[tokio::test]

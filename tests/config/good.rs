@@ -6,6 +6,7 @@ use std::time::Duration;
 use snapwarden::config::{Config, LogFormat, Rotate, Surroundings, TokenSource};
 use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
 use snapwarden::domain::policy::{AfterOn, AtCap, KindPolicy, OnFailure, Selector};
+use snapwarden::domain::policy_text::PolicyText;
 
 use super::{load, load_text, repository, whole, yaml_files};
 
@@ -50,6 +51,33 @@ fn the_packages_configuration_is_refused_until_it_is_filled_in() {
         .collect();
     let config = load_text(&filled).unwrap_or_else(|told| panic!("{told}"));
     assert_eq!((config.warnings, config.wanted.entries.len()), (Vec::<String>::new(), 1));
+}
+
+/// What the journal keeps of a policy is a configuration, and one that means the same.
+#[test]
+fn the_text_of_a_policy_means_that_policy() {
+    let hostile = "owner: prod\nprovider: {token_file: token}\npolicies:\n  web:\n    snapshots:\n      schedule: ['0 4 * * *', '@weekly']\n      \
+                   timezone: Africa/Casablanca\n      catch_up: 365d 5ms\n      keep: {hourly: 1, yearly: 2}\n      \
+                   adopt: [\"a\\\"b\\\\\\n*\", 'é: {x}', \"\\U0001F600\", '\u{202e}# no remark']\n      at_cap: refuse\n      \
+                   hooks: {after: {run: [/bin/true], timeout: 90s}, after_on: completed, max_hold: 1h, on_failure: continue}\n\
+                   servers: [{id: 1, policy: web}]\n";
+    let contract = std::fs::read_to_string(repository("tests/config/good/contract.yaml")).unwrap();
+    for source in [contract.as_str(), hostile] {
+        let config = load_text(source).unwrap_or_else(|told| panic!("{told}"));
+        for policy in &config.wanted.policies {
+            let text = PolicyText::of(policy);
+            let alone =
+                format!("owner: prod\nprovider: {{token_file: token}}\n{}servers: [{{id: 1, policy: {}}}]\n", text.text(), policy.policy);
+            let again = load_text(&alone).unwrap_or_else(|told| panic!("{told}\n{alone}"));
+            let read = again.wanted.entries[0].assignment.get(policy.kind).unwrap();
+            assert_eq!(PolicyText::of(read), text);
+            let told = |policy: &KindPolicy| {
+                format!("{:?} {:?} {:?} {:?}", policy.keep, policy.schedule, policy.adopt.texts(), policy.protect.texts())
+            };
+            assert_eq!(told(read), told(policy));
+            assert_eq!((read.catch_up, read.stuck_after, read.splay), (policy.catch_up, policy.stuck_after, policy.splay));
+        }
+    }
 }
 
 #[test]

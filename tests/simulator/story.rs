@@ -311,7 +311,7 @@ impl Story {
         let servers = vec![ServerPattern::Id(ServerId(1 + self.chance.below(SERVERS)))];
         let select = Select { servers, kinds: vec![Kind::Snapshot], ..Select::default() };
         self.world.note(|| format!("asked for: {what:?} {select:?}"));
-        self.world.hand_to(0, Input::Request(Request { id: self.requests, select, what }));
+        self.world.hand_to(0, Input::Request(Request { id: self.requests, select, what, by: None }));
     }
 
     /// An item comes to an end that nobody has planned.

@@ -38,7 +38,7 @@ fn another_account_is_not_touched_and_asked_for_again() {
     assert!(problems(&world).is_empty());
     let mut world = World::of(&verified(), 3, Mode::Command);
     world.twin.email = "somebody@example.org".to_owned();
-    let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false } });
+    let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false }, by: None });
     assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
 }
 
@@ -131,7 +131,7 @@ fn an_account_that_cannot_be_confirmed_is_not_worked_on() {
     for error in [Trouble::status(404), Trouble::status(403), Trouble::status(500), ProviderError::Timeout] {
         let mut world = World::of(&verified(), 3, Mode::Command);
         world.always(On::Account, Trouble::Refused(error));
-        let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false } });
+        let report = world.ask(Request { id: 1, select: Select::default(), what: What::Run { due: false }, by: None });
         assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
         assert_eq!(world.calls("list") + world.calls("create"), 0);
     }

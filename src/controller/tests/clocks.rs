@@ -47,7 +47,7 @@ fn what_passed_in_a_long_downtime_is_counted_once() {
 
 /// Asks for a run, and lets its end become durable.
 fn ask(world: &mut World, what: What) {
-    let report = world.ask(Request { id: 1, select: Select::default(), what });
+    let report = world.ask(Request { id: 1, select: Select::default(), what, by: None });
     assert_eq!(report.targets[0].result, RunResult::Success, "{report:?}");
     world.run_for(MINUTE);
 }

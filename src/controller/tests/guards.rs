@@ -339,7 +339,7 @@ fn one_server_with_a_breach_holds_up_no_other() {
 fn a_command_in_place_of_the_daemon_gets_over_a_breach_too() {
     let mut world = World::of(&one("keep: {last: 5}, leave_free: 0"), 1, Mode::Command);
     let run = |world: &mut World| {
-        world.ask(Request { id: 7, select: Select::default(), what: What::Run { due: false } });
+        world.ask(Request { id: 7, select: Select::default(), what: What::Run { due: false }, by: None });
         world.restart(DAY);
     };
     for _ in 0..6 {

@@ -147,9 +147,9 @@ fn what_cannot_be_written_down_is_not_begun() {
 fn what_a_person_takes_has_no_hooks() {
     let mut world = World::of(&accepted(), 1, Mode::Command);
     let take = What::Take { label: None, keep_for: None, make_room: false };
-    let report = world.ask(Request { id: 1, select: Select::default(), what: take });
+    let report = world.ask(Request { id: 1, select: Select::default(), what: take, by: None });
     assert_eq!((report.targets[0].result, befores_and_afters(&world)), (RunResult::Success, (0, 0)));
-    let report = world.ask(Request { id: 2, select: Select::default(), what: What::Run { due: false } });
+    let report = world.ask(Request { id: 2, select: Select::default(), what: What::Run { due: false }, by: None });
     assert_eq!((report.targets[0].result, befores_and_afters(&world)), (RunResult::Success, (1, 1)));
 }
 

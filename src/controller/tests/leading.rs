@@ -162,7 +162,7 @@ fn one_that_stands_by_looks_and_tells_and_does_nothing_that_is_asked() {
     assert_eq!(report.targets[0].seen.unwrap().restore_points, 4);
     assert!(report.observed && report.leader.is_some_and(|leader| !leader.leads && leader.holder.as_deref() == Some("replica-0")));
     assert_eq!(world.hosts[1].controller.obstacle(), None, "it is ready");
-    world.hand_to(1, Input::Request(Request { id: 7, select: Select::default(), what: What::Run { due: false } }));
+    world.hand_to(1, Input::Request(Request { id: 7, select: Select::default(), what: What::Run { due: false }, by: None }));
     let fatal = world.hosts[1].reports.pop().unwrap().fatal;
     assert!(matches!(&fatal, Some(Fatal::Standby(why)) if why.contains("replica-0 does")), "{fatal:?}");
     let pause = Order { what: Ask::Pause(Selection::default(), HOUR), reason: "why".into(), by: "me".into() };

@@ -151,7 +151,7 @@ fn a_server_that_is_being_restored_is_left_alone() {
     world.run_for(DAY * 2);
     assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
     assert_eq!(problems(&world), [Reason::Restoring]);
-    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false } };
+    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false }, by: None };
     assert_eq!(world.ask(request).targets[0].result, RunResult::Blocked);
     let now = world.true_now();
     world.twin.account.add_server(Server::active(1, "web-1"), now);

@@ -13,7 +13,7 @@ use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
 fn request(what: What) -> Request {
-    Request { id: 7, select: Select::default(), what }
+    Request { id: 7, select: Select::default(), what, by: None }
 }
 
 fn run(due: bool) -> Request {

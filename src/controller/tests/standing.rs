@@ -167,7 +167,7 @@ fn a_pause_stops_new_runs_and_ends_by_itself() {
     assert_eq!(world.report().targets[0].next_run_at.unwrap().to_string()[..17], until[..17], "the slot at 3 can be made up for then");
     world.run_until("2026-03-05T03:59:00Z");
     assert_eq!(world.calls("create"), 2);
-    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false } };
+    let request = Request { id: 1, select: Select::default(), what: What::Run { due: false }, by: None };
     assert_eq!(world.ask(request).targets[0].result, RunResult::Skipped);
     world.run_until("2026-03-05T04:01:30Z");
     assert_eq!(world.calls("create"), 3, "at the end of the pause, not at the next look");

@@ -212,6 +212,7 @@ fn undecided_create(mark: &Mark) -> BTreeMap<OpId, Undecided> {
         attempt: 1,
         at: now(),
         config: "".into(),
+        policy_text: None,
     };
     BTreeMap::from([(OpId(1), Undecided::Create(intent.into()))])
 }
@@ -230,6 +231,7 @@ fn i4_and_i7_nothing_undecided() {
         reason: "".into(),
         at: now(),
         config: "".into(),
+        policy_text: None,
     };
     let delete = BTreeMap::from([(OpId(1), Undecided::Delete(intent.into()))]);
     let (same, other) = (undecided_create(&slot_mark(now())), undecided_create(&slot_mark(ago(1))));

@@ -23,6 +23,7 @@ fn create(op: u64, slot: Timestamp) -> Record {
             attempt: 1,
             at: now(),
             config: "".into(),
+            policy_text: None,
         }
         .into(),
     )
@@ -42,6 +43,7 @@ fn delete(op: u64, item: u64, when: DeleteWhen, extra: bool, at: Timestamp) -> R
             reason: "".into(),
             at,
             config: "".into(),
+            policy_text: None,
         }
         .into(),
     )
@@ -64,7 +66,9 @@ fn deleted(op: u64, how: DeleteEnd) -> Record {
 }
 
 fn started(run: u64, slot: Timestamp) -> Record {
-    Record::RunStarted(RunStart { run: RunId(run), subject: subject(), trigger: Trigger::Schedule, slot: Some(slot), at: now() }.into())
+    Record::RunStarted(
+        RunStart { run: RunId(run), subject: subject(), trigger: Trigger::Schedule, by: None, slot: Some(slot), at: now() }.into(),
+    )
 }
 
 fn folded(records: &[Record]) -> Memory {

@@ -7,6 +7,7 @@ use crate::clock::Mono;
 use super::super::fact::Fact;
 use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::{Mark, Reading};
+use super::super::policy_text::PolicyText;
 use super::super::problem::{OpResult, Reason};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
@@ -34,6 +35,7 @@ impl Creating {
     /// Writes the intent of a create; it is sent once that is durable.
     pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>) -> Creating {
         let op = step.op();
+        let text = step.ctx.policy.map(PolicyText::of);
         let sent = run.slot().map_or(0, |slot| step.ctx.memory.slot(slot).creates);
         let intent = CreateIntent {
             op,
@@ -45,8 +47,9 @@ impl Creating {
             attempt: sent + 1,
             at: step.wall(),
             config: step.ctx.config.into(),
+            policy_text: text.as_ref().map(PolicyText::digest),
         };
-        step.out.push(Effect::Intend(op, Record::CreateIntent(intent.into())));
+        step.intend(op, text, Record::CreateIntent(intent.into()));
         Creating { op, stage: Stage::Recording }
     }
 
@@ -132,7 +135,8 @@ impl Run {
     }
 
     fn tell_decided(&self, step: &mut Step<'_, '_>, op: OpId, item: Option<ItemId>, result: OpResult, error: Option<String>) {
-        step.tell(Fact::CreateDecided { target: self.target.clone(), run: self.id.0, op: op.0, item, result, error });
+        let name = self.order.name.as_deref().unwrap_or(&self.order.description).to_owned();
+        step.tell(Fact::CreateDecided { target: self.target.clone(), run: self.id.0, op: op.0, item, name, result, error });
     }
 
     fn set_back(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, setback: Setback) {

@@ -9,6 +9,7 @@ use super::super::fact::Fact;
 use super::super::guard;
 use super::super::inventory::{Item, ItemId};
 use super::super::plan::{Deletion, When};
+use super::super::policy_text::PolicyText;
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
 use super::super::record::{DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record};
 use super::waiting::Proof;
@@ -51,6 +52,11 @@ pub(super) enum Deleted {
     NotRecorded(String),
 }
 
+/// Its name, or its description where the kind has no names.
+fn name_of(item: &Item) -> String {
+    item.name.as_deref().unwrap_or(&item.description).to_owned()
+}
+
 impl Stage {
     /// What one more complete listing says: `Some(true)`: the item is gone; `Some(false)`: it is not, and will not be by itself.
     fn settled(&mut self, is_shown: bool, begun: Mono) -> Option<bool> {
@@ -79,6 +85,7 @@ impl Deleting {
     /// Writes the intent of a delete; it is sent once that is durable.
     pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>, deletion: Deletion) -> Deleting {
         let op = step.op();
+        let text = step.ctx.policy.map(PolicyText::of);
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -94,8 +101,9 @@ impl Deleting {
             reason: sentence(&deletion.why).into(),
             at: step.wall(),
             config: step.ctx.config.into(),
+            policy_text: text.as_ref().map(PolicyText::digest),
         };
-        step.out.push(Effect::Intend(op, Record::DeleteIntent(intent.into())));
+        step.intend(op, text, Record::DeleteIntent(intent.into()));
         Deleting { op, deletion, stage: Stage::Recording, sent: 0, told: false }
     }
 
@@ -188,7 +196,7 @@ impl Run {
             run: self.id.0,
             op: deleting.op.0,
             item: item.id,
-            name: item.name.as_deref().unwrap_or(&item.description).to_owned(),
+            name: name_of(item),
             why: sentence(why),
         });
         step.out.push(Effect::SendDelete { op: deleting.op, item: item.id });
@@ -283,6 +291,8 @@ impl Run {
             run: self.id.0,
             op: deleting.op.0,
             item: deleting.item(),
+            name: name_of(&deleting.deletion.item),
+            why: sentence(&deleting.deletion.why),
             result,
             error,
         });

@@ -32,6 +32,7 @@ use super::fact::{Fact, Target};
 use super::inventory::ItemId;
 use super::mark::Origin;
 use super::plan::Order;
+use super::policy_text::PolicyText;
 use super::problem::{Problem, Reason, RunResult};
 use super::record::{OpId, Record, RunId, Subject, Trigger};
 
@@ -132,6 +133,12 @@ impl Step<'_, '_> {
 
     fn tell(&mut self, fact: Fact) {
         self.out.push(Effect::Tell(fact));
+    }
+
+    /// Asks for an intent to be made durable, with the text of the policy that it names.
+    fn intend(&mut self, op: OpId, text: Option<PolicyText>, intent: Record) {
+        let text = text.map(|text| Record::PolicyText(text.into()));
+        self.out.push(Effect::Intend(op, text.into_iter().chain([intent]).collect()));
     }
 
     fn wall(&self) -> Timestamp {

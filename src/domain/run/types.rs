@@ -146,8 +146,8 @@ pub enum SetbackKind {
 /// What a run asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Make this durable; [`Event::Recorded`] answers.
-    Intend(OpId, Record),
+    /// Make these durable, together; [`Event::Recorded`] answers.
+    Intend(OpId, Vec<Record>),
     /// Write this down.
     Record(Record),
     /// Send the create.

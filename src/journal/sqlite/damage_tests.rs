@@ -24,6 +24,8 @@ fn batch(number: u64) -> Vec<Record> {
     let (op, item) = (number * 2, number * 10);
     let mut batch = vec![
         run_started(number, number % 3, seconds),
+        policy_text(op),
+        policy_text(op + 1),
         create(op, number % 3, seconds),
         accepted(op, item, seconds),
         completed(op, seconds + 1),

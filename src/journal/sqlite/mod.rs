@@ -8,6 +8,7 @@ mod schema;
 mod select;
 mod store;
 mod tables;
+mod widen;
 
 #[cfg(test)]
 mod damage_tests;

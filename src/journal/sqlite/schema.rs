@@ -10,16 +10,20 @@ use super::super::fold::Counters;
 use super::super::rows::{CreateRow, DeleteRow, HooksRow, OrderRow, RunRow, TargetRow};
 use super::cells::{Cells, Stored, Table, Values, fetch, put, verify};
 use super::files::Files;
-use super::tables::MissedRow;
+use super::tables::{MissedRow, TextRow};
+use super::widen::{VERSION_3, Widened};
 
 /// Tells the file from other SQLite files: "SNPW".
 const APPLICATION_ID: u32 = 0x534E_5057;
 
 /// The schema that this program writes.
 pub(super) static CURRENT: Schema = Schema {
-    version: 2,
-    tables: concat!(include_str!("schema.sql"), include_str!("version2.sql")),
-    steps: &[Step { from: 1, change: |transaction| Ok(transaction.execute_batch(include_str!("version2.sql"))?) }],
+    version: 3,
+    tables: concat!(include_str!("schema.sql"), include_str!("version2.sql"), include_str!("version3.sql")),
+    steps: &[
+        Step { from: 1, widened: &[], change: |transaction| Ok(transaction.execute_batch(include_str!("version2.sql"))?) },
+        Step { from: 2, widened: VERSION_3, change: |transaction| Ok(transaction.execute_batch(include_str!("version3.sql"))?) },
+    ],
 };
 
 /// A version of the file and the way to it.
@@ -36,7 +40,9 @@ pub(super) struct Schema {
 #[derive(Debug)]
 pub(super) struct Step {
     pub from: u32,
-    /// Changes tables and rows; the rows have to carry the check sums of the new version afterwards.
+    /// The tables that get a column; their rows get their new check sums without more ado.
+    pub widened: &'static [Widened],
+    /// Changes tables and rows; all other rows have to carry the check sums of the new version afterwards.
     pub change: fn(&Transaction<'_>) -> Result<(), JournalError>,
 }
 
@@ -86,11 +92,21 @@ impl Schema {
         for version in found..self.version {
             let step = self.steps.iter().find(|step| step.from == version);
             let step = step.ok_or_else(|| JournalError::corrupt(format!("there never was a version {version}")))?;
-            (step.change)(&transaction).map_err(not_damage)?;
+            step.take(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", self.version)?;
         put_meta(&transaction, self.version, counters)?;
         Ok(transaction.commit()?)
+    }
+}
+
+impl Step {
+    /// A row that is not what was written is damage, and is found before anything is changed.
+    fn take(&self, transaction: &Transaction<'_>) -> Result<(), JournalError> {
+        let sums = self.widened.iter().map(|table| Ok((table, table.sums(transaction)?)));
+        let sums: Vec<_> = sums.collect::<Result<_, JournalError>>()?;
+        (self.change)(transaction).map_err(not_damage)?;
+        sums.iter().try_for_each(|(table, sums)| table.stamp(transaction, sums).map_err(not_damage))
     }
 }
 
@@ -130,7 +146,8 @@ fn check_rows(connection: &Connection) -> Result<(), JournalError> {
     verify::<TargetRow>(connection)?;
     verify::<HooksRow>(connection)?;
     verify::<OrderRow>(connection)?;
-    verify::<MissedRow>(connection)
+    verify::<MissedRow>(connection)?;
+    verify::<TextRow>(connection)
 }
 
 /// The version, from the two places where it stands. They must agree: a changed bit must not make a file look newer than it is.

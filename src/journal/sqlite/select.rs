@@ -8,7 +8,7 @@ use super::super::JournalError;
 use super::super::rows::{CreateRow, DeleteRow, HistoryFilter, HistoryRows, OrderRow, Recollection, RunRow};
 use super::cells::{Stored, fetch, for_each, time_text};
 use super::schema;
-use super::tables::MissedRow;
+use super::tables::{MissedRow, TextRow};
 use crate::domain::record::{OpId, RunId, SlotsMissed};
 
 /// The creates that matter, `?1` being "since".
@@ -34,6 +34,10 @@ const RUNS: &str = "ended_seq IS NULL
 /// For each target, the newest slot that was missed. Times are texts of one length, so they sort as they run.
 const NEWEST_MISSED: &str = "slot = (SELECT max(other.slot) FROM missed AS other
     WHERE other.server = missed.server AND other.kind = missed.kind)";
+
+/// Forgets the texts that nothing names any more.
+const UNNAMED_TEXTS: &str = "DELETE FROM policy_texts WHERE digest NOT IN (
+    SELECT policy_text FROM creates WHERE policy_text IS NOT NULL UNION SELECT policy_text FROM deletes WHERE policy_text IS NOT NULL)";
 
 /// What matters, all from one moment. `set_aside` is left open.
 pub(super) fn recollect(connection: &mut Connection, since: Timestamp) -> Result<Recollection, JournalError> {
@@ -75,20 +79,30 @@ pub(super) fn prune(transaction: &Transaction<'_>, before: Timestamp) -> Result<
     for statement in statements {
         count += transaction.execute(&statement, [&before])? as u64;
     }
-    Ok(count)
+    Ok(count + transaction.execute(UNNAMED_TEXTS, [])? as u64)
 }
 
 /// The newest rows that the filter admits, all from one moment.
 pub(super) fn history(connection: &mut Connection, filter: &HistoryFilter) -> Result<HistoryRows, JournalError> {
     let transaction = connection.transaction()?;
-    let missed: Vec<MissedRow> = newest(&transaction, filter, |row: &MissedRow| filter.admits(&row.missed.subject, row.missed.at))?;
-    let rows = HistoryRows {
-        creates: newest(&transaction, filter, |row: &CreateRow| filter.admits(&row.intent.subject, row.intent.at))?,
-        deletes: newest(&transaction, filter, |row: &DeleteRow| filter.admits(&row.intent.subject, row.intent.at))?,
-        runs: newest(&transaction, filter, |row: &RunRow| filter.admits(&row.start.subject, row.start.at))?,
+    let missed = |row: &MissedRow| filter.admits_item(None) && filter.admits(&row.missed.subject, row.missed.at);
+    let missed: Vec<MissedRow> = newest(&transaction, filter, missed)?;
+    let create = |row: &CreateRow| filter.admits_item(row.item) && filter.admits(&row.intent.subject, row.intent.at);
+    let delete = |row: &DeleteRow| filter.admits_item(Some(row.intent.item)) && filter.admits(&row.intent.subject, row.intent.at);
+    let mut rows = HistoryRows {
+        creates: newest(&transaction, filter, create)?,
+        deletes: newest(&transaction, filter, delete)?,
         missed: missed.into_iter().map(|row| row.missed).collect::<Vec<SlotsMissed>>(),
         orders: newest(&transaction, filter, |row: &OrderRow| filter.admits_order(&row.order))?,
+        ..HistoryRows::default()
     };
+    let acting = rows.acting();
+    let run = |row: &RunRow| filter.admits_run(row.start.run, &acting) && filter.admits(&row.start.subject, row.start.at);
+    rows.runs = newest(&transaction, filter, run)?;
+    for digest in rows.digests() {
+        let text: Vec<TextRow> = fetch(&transaction, "WHERE digest = ?1", [digest.to_string()])?;
+        rows.texts.extend(text.into_iter().map(|row| row.0));
+    }
     transaction.commit()?;
     Ok(rows)
 }

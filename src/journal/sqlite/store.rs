@@ -1,13 +1,16 @@
 //! The rows of a transaction, for `fold`.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, params};
 
 use super::super::JournalError;
 use super::super::fold::Store;
 use super::super::rows::{CreateRow, DeleteRow, HooksRow, OrderRow, RunRow, TargetRow};
 use super::cells::{Stored, fetch, put, put_first};
-use super::tables::MissedRow;
+use super::tables::{MissedRow, TextRow};
 use crate::domain::inventory::{ItemId, Kind};
+use crate::domain::policy_text::PolicyText;
 use crate::domain::record::{OpId, RunId, SlotsMissed};
 
 /// The rows as an open transaction of this connection sees them.
@@ -66,6 +69,10 @@ impl Store for Rows<'_> {
 
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError> {
         put_first(self.0, row)
+    }
+
+    fn add_text(&mut self, text: &Arc<PolicyText>) -> Result<(), JournalError> {
+        put_first(self.0, &TextRow(Arc::clone(text)))
     }
 
     fn add_missed(&mut self, missed: &SlotsMissed, seq: u64) -> Result<(), JournalError> {

@@ -1,5 +1,6 @@
 //! Which columns a row has. Nothing else knows them but the schema and the conditions of `select`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::JournalError;
@@ -8,6 +9,7 @@ use super::cells::{Cells, Stored, Table, Values};
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::policy::Hook;
+use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::{Problem, Reason, RunResult};
 use crate::domain::record::{CreateIntent, DeleteIntent, DeleteWhen, HooksBegun, OpId, RunId, RunStart, SlotsMissed, Subject, Trigger};
 use crate::domain::standing::{HeldItem, Selection, Standing, StandingOrder};
@@ -16,7 +18,7 @@ impl Stored for CreateRow {
     const TABLE: Table = Table {
         name: "creates",
         columns: "op, seq, run, server, server_name, kind, policy, slot_policy, slot, hand_at, name, description, attempt, at, config, \
-                  state, item, accepted_at, ended_seq, ended_at, error, gone_at, gone_by_us",
+                  state, item, accepted_at, ended_seq, ended_at, error, gone_at, gone_by_us, policy_text",
     };
 
     fn write(&self, cells: &mut Cells) {
@@ -37,12 +39,13 @@ impl Stored for CreateRow {
         write_ended(cells, self.ended.as_ref());
         cells.time_or_null(self.gone.map(|gone| gone.at));
         cells.flag_or_null(self.gone.map(|gone| gone.ours));
+        write_digest(cells, intent.policy_text);
     }
 
     fn read(values: &mut Values) -> Result<CreateRow, JournalError> {
         let op = OpId(values.number()?);
         let seq = values.number()?;
-        let intent = CreateIntent {
+        let mut intent = CreateIntent {
             op,
             run: RunId(values.number()?),
             subject: read_subject(values)?,
@@ -52,19 +55,14 @@ impl Stored for CreateRow {
             attempt: values.small_number()?,
             at: values.time()?,
             config: values.text()?,
+            policy_text: None,
         };
-        Ok(CreateRow {
-            intent: intent.into(),
-            seq,
-            state: values.word(CreateState::from_word)?,
-            item: values.number_or_null()?.map(ItemId),
-            accepted_at: values.time_or_null()?,
-            ended: read_ended(values)?,
-            gone: match (values.time_or_null()?, values.flag_or_null()?) {
-                (Some(at), Some(ours)) => Some(Gone { at, ours }),
-                _ => None,
-            },
-        })
+        let state = values.word(CreateState::from_word)?;
+        let (item, accepted_at) = (values.number_or_null()?.map(ItemId), values.time_or_null()?);
+        let ended = read_ended(values)?;
+        let gone = values.time_or_null()?.zip(values.flag_or_null()?).map(|(at, ours)| Gone { at, ours });
+        intent.policy_text = read_digest(values)?;
+        Ok(CreateRow { intent: intent.into(), seq, state, item, accepted_at, ended, gone })
     }
 }
 
@@ -72,7 +70,7 @@ impl Stored for DeleteRow {
     const TABLE: Table = Table {
         name: "deletes",
         columns: "op, seq, run, server, server_name, kind, policy, item, item_name, item_created_at, due, extra, reason, at, config, \
-                  state, ended_seq, ended_at, error",
+                  state, ended_seq, ended_at, error, policy_text",
     };
 
     fn write(&self, cells: &mut Cells) {
@@ -91,12 +89,13 @@ impl Stored for DeleteRow {
         cells.text(&intent.config);
         cells.text(self.state.as_str());
         write_ended(cells, self.ended.as_ref());
+        write_digest(cells, intent.policy_text);
     }
 
     fn read(values: &mut Values) -> Result<DeleteRow, JournalError> {
         let op = OpId(values.number()?);
         let seq = values.number()?;
-        let intent = DeleteIntent {
+        let mut intent = DeleteIntent {
             op,
             run: RunId(values.number()?),
             subject: read_subject(values)?,
@@ -108,15 +107,18 @@ impl Stored for DeleteRow {
             reason: values.text()?,
             at: values.time()?,
             config: values.text()?,
+            policy_text: None,
         };
-        Ok(DeleteRow { intent: intent.into(), seq, state: values.word(DeleteState::from_word)?, ended: read_ended(values)? })
+        let (state, ended) = (values.word(DeleteState::from_word)?, read_ended(values)?);
+        intent.policy_text = read_digest(values)?;
+        Ok(DeleteRow { intent: intent.into(), seq, state, ended })
     }
 }
 
 impl Stored for RunRow {
     const TABLE: Table = Table {
         name: "runs",
-        columns: "run, seq, server, server_name, kind, policy, cause, slot, at, ended_seq, ended_at, error, result, problems",
+        columns: "run, seq, server, server_name, kind, policy, cause, slot, at, ended_seq, ended_at, error, result, problems, asked_by",
     };
 
     fn write(&self, cells: &mut Cells) {
@@ -132,19 +134,18 @@ impl Stored for RunRow {
         cells.text_or_null(end.and_then(|end| end.error.as_deref()));
         cells.text_or_null(end.map(|end| end.result.as_str()));
         cells.text_or_null(end.map(|end| problems_text(&end.problems)).as_deref());
+        cells.text_or_null(self.start.by.as_deref());
     }
 
     fn read(values: &mut Values) -> Result<RunRow, JournalError> {
         let run = RunId(values.number()?);
         let seq = values.number()?;
-        let start = RunStart {
-            run,
-            subject: read_subject(values)?,
-            trigger: values.word(Trigger::from_word)?,
-            slot: values.time_or_null()?,
-            at: values.time()?,
-        };
-        Ok(RunRow { start: start.into(), seq, ended: read_run_end(values)? })
+        let subject = read_subject(values)?;
+        let trigger = values.word(Trigger::from_word)?;
+        let (slot, at) = (values.time_or_null()?, values.time()?);
+        let ended = read_run_end(values)?;
+        let start = RunStart { run, subject, trigger, by: values.text_or_null()?, slot, at };
+        Ok(RunRow { start: start.into(), seq, ended })
     }
 }
 
@@ -310,6 +311,32 @@ impl Stored for MissedRow {
         let missed = SlotsMissed { subject: read_subject(values)?, slot: values.time()?, count: values.number()?, at: values.time()? };
         Ok(MissedRow { seq, missed })
     }
+}
+
+/// A text of a policy with its digest.
+pub(super) struct TextRow(pub Arc<PolicyText>);
+
+impl Stored for TextRow {
+    const TABLE: Table = Table { name: "policy_texts", columns: "digest, text" };
+
+    fn write(&self, cells: &mut Cells) {
+        write_digest(cells, Some(self.0.digest()));
+        cells.text(self.0.text());
+    }
+
+    fn read(values: &mut Values) -> Result<TextRow, JournalError> {
+        let (digest, text) = (read_digest(values)?, PolicyText::new(values.text()?));
+        if digest == Some(text.digest()) { Ok(TextRow(text.into())) } else { Err(values.wrong("a digest is not that of its text")) }
+    }
+}
+
+fn write_digest(cells: &mut Cells, digest: Option<TextDigest>) {
+    cells.text_or_null(digest.map(|digest| digest.to_string()).as_deref());
+}
+
+fn read_digest(values: &mut Values) -> Result<Option<TextDigest>, JournalError> {
+    let text = values.text_or_null()?;
+    text.map(|text| TextDigest::parse(&text).ok_or_else(|| values.wrong(&format!("{text:?} is no digest")))).transpose()
 }
 
 fn write_subject(cells: &mut Cells, subject: &Subject) {

@@ -3,11 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use super::super::fold::Counters;
 use super::super::samples::*;
 use super::super::tests::open;
 use super::super::*;
+use super::cells::Stored;
 use super::*;
 use crate::clock::SystemClock;
+use crate::domain::problem::RunResult;
 
 fn creates(journal: &mut dyn Recall) -> Vec<u64> {
     journal.load(at(0)).unwrap().creates.iter().map(|row| row.intent.op.0).collect()
@@ -238,21 +241,29 @@ fn the_lock_is_held_as_long_as_the_journal_is_open() {
 
 /// A later version, as one will be.
 static LATER: Schema = Schema {
-    version: 4,
+    version: 5,
     tables: "",
     steps: &[
-        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
-        schema::Step { from: 3, change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
+        schema::Step {
+            from: 3,
+            widened: &[],
+            change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?),
+        },
+        schema::Step { from: 4, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
     ],
 };
 
 /// A later version whose last step is wrong.
 static FAILING: Schema = Schema {
-    version: 4,
+    version: 5,
     tables: "",
     steps: &[
-        schema::Step { from: 2, change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?) },
-        schema::Step { from: 3, change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
+        schema::Step {
+            from: 3,
+            widened: &[],
+            change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?),
+        },
+        schema::Step { from: 4, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
     ],
 };
 
@@ -276,7 +287,7 @@ fn an_older_file_is_brought_up_to_date_and_a_copy_kept() {
     assert_eq!(paused, 7);
     drop(journal);
 
-    let copy = folder.path().join("journal.v2.sqlite3");
+    let copy = folder.path().join("journal.v3.sqlite3");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(&copy, elsewhere.path().join(FILE_NAME)).unwrap();
@@ -293,13 +304,11 @@ fn a_file_of_version_1_is_brought_up_to_date() {
     files.prepare().unwrap();
     let mut connection = connect(files.main(), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     WITHOUT_HOOKS.make(&mut connection).unwrap();
-    let mut counters = schema::counters(&connection).unwrap();
-    let mut rows = Rows(&connection);
     let Record::CreateIntent(intent) = create(1, 1, 0) else { unreachable!() };
     let row = CreateRow { intent, seq: 1, state: CreateState::Intended, item: None, accepted_at: None, ended: None, gone: None };
-    super::super::fold::Store::put_create(&mut rows, &row).unwrap();
-    (counters.next_op, counters.next_seq) = (2, 2);
-    schema::put_counters(&connection, counters).unwrap();
+    cells::put_narrow(&connection, &row, widen::VERSION_3[0].before);
+    let counters = schema::counters(&connection).unwrap();
+    schema::put_counters(&connection, Counters { next_op: 2, next_seq: 2, ..counters }).unwrap();
     drop(connection);
 
     let mut journal = open(folder.path());
@@ -315,15 +324,80 @@ fn a_file_of_version_1_is_brought_up_to_date() {
     assert!(folder.path().join("journal.v1.sqlite3").is_file());
 }
 
+/// The journal before it knew the texts of policies.
+static WITHOUT_TEXTS: Schema = Schema { version: 2, tables: concat!(include_str!("schema.sql"), include_str!("version2.sql")), steps: &[] };
+
+/// A file of version 2 with a create, a delete and a run, as that version wrote them.
+fn file_of_version_2(folder: &Path) -> (CreateRow, DeleteRow, RunRow) {
+    let files = Files::new(folder);
+    files.prepare().unwrap();
+    let mut connection = connect(files.main(), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    WITHOUT_TEXTS.make(&mut connection).unwrap();
+    let mut memory = MemoryJournal::new();
+    memory.append(&[create(1, 1, 0), accepted(1, 10, 1), completed(1, 2), gone(10, true, 3)]).unwrap();
+    memory.append(&[delete(2, 1, 9, DeleteWhen::AfterCreate, 4), delete_ended(2, DeleteEnd::Gone, 5)]).unwrap();
+    memory.append(&[run_started(4, 1, 6), run_ended(4, RunResult::Success, 7)]).unwrap();
+    let HistoryRows { mut creates, mut deletes, mut runs, .. } = memory.history(&HistoryFilter::all(9)).unwrap();
+    let (mut create, mut delete, mut run) = (creates.remove(0), deletes.remove(0), runs.remove(0));
+    create.intent = CreateIntent { policy_text: None, ..(*create.intent).clone() }.into();
+    delete.intent = DeleteIntent { policy_text: None, ..(*delete.intent).clone() }.into();
+    run.start = RunStart { by: None, ..(*run.start).clone() }.into();
+    cells::put_narrow(&connection, &create, widen::VERSION_3[0].before);
+    cells::put_narrow(&connection, &delete, widen::VERSION_3[1].before);
+    cells::put_narrow(&connection, &run, widen::VERSION_3[2].before);
+    schema::put_counters(&connection, Counters { next_op: 3, next_run: 5, next_seq: 9 }).unwrap();
+    (create, delete, run)
+}
+
+#[test]
+fn a_file_of_version_2_is_brought_up_to_date_with_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (create_row, delete_row, run_row) = file_of_version_2(folder.path());
+    assert_eq!(JournalReader::open(folder.path()).err(), Some(JournalError::Older { found: 2, known: 3 }));
+    let mut journal = open(folder.path());
+    let told = journal.history(&HistoryFilter::all(9)).unwrap();
+    assert_eq!((told.creates, told.deletes, told.runs), (vec![create_row], vec![delete_row], vec![run_row]));
+    assert!(told.texts.is_empty() && journal.load(at(0)).unwrap().set_aside.is_none());
+    journal.append(&[policy_text(3), create(3, 1, 8), run_started(6, 1, 8)]).unwrap();
+    drop(journal);
+    let told = open(folder.path()).history(&HistoryFilter::all(9)).unwrap();
+    assert_eq!((told.creates.len(), told.runs[0].start.by.as_deref(), told.texts), (2, Some("änne"), vec![policy(3).into()]));
+    assert!(folder.path().join("journal.v2.sqlite3").is_file());
+}
+
+/// A new check sum must not make a damaged row a good one.
+#[test]
+fn a_damaged_row_of_an_older_file_is_found_before_it_is_brought_up_to_date() {
+    let changes = ["UPDATE creates SET attempt = 2", "UPDATE deletes SET reason = 'none'", "UPDATE runs SET result = 'failure'"];
+    for change in changes {
+        let folder = tempfile::tempdir().unwrap();
+        file_of_version_2(folder.path());
+        let connection = connect(&folder.path().join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+        connection.execute(change, []).unwrap();
+        drop(connection);
+        let anew = open(folder.path()).load(at(0)).unwrap();
+        assert!(anew.fresh && anew.set_aside.is_some(), "{change}");
+    }
+}
+
+#[test]
+fn a_table_is_as_wide_as_the_step_to_it_says() {
+    let tables = [CreateRow::TABLE, DeleteRow::TABLE, RunRow::TABLE];
+    for (table, step) in tables.iter().zip(widen::VERSION_3) {
+        let added = table.columns.strip_prefix(step.before).and_then(|rest| rest.strip_prefix(", "));
+        assert!(table.name == step.name && added.is_some_and(|added| !added.contains(',')), "{}", table.name);
+    }
+}
+
 #[test]
 fn a_newer_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     drop(open_as(folder.path(), &LATER).unwrap());
-    let newer = JournalError::Newer { found: 4, known: 2 };
+    let newer = JournalError::Newer { found: 5, known: 3 };
     assert_eq!(open_as(folder.path(), &schema::CURRENT).err(), Some(newer.clone()));
     assert_eq!(JournalReader::open(folder.path()).err(), Some(newer.clone()));
-    assert!(newer.to_string().contains("version 4"), "{newer}");
+    assert!(newer.to_string().contains("version 5"), "{newer}");
     drop(open_as(folder.path(), &LATER).unwrap());
 }
 
@@ -332,5 +406,5 @@ fn a_reader_refuses_an_older_file() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let connection = connect(&folder.path().join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 2, known: 4 }));
+    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 3, known: 5 }));
 }

@@ -65,7 +65,7 @@ impl Story {
     fn of(run: Run, keep: &str) -> Story {
         let mut memory = Memory::default();
         memory.apply(&Record::RunStarted(
-            RunStart { run: run.id, subject: run.subject(), trigger: run.trigger, slot: run.slot(), at: now() }.into(),
+            RunStart { run: run.id, subject: run.subject(), trigger: run.trigger, by: None, slot: run.slot(), at: now() }.into(),
         ));
         Story {
             run,
@@ -153,13 +153,16 @@ impl Story {
 
     fn carry_out(&mut self, effect: Effect) -> Option<String> {
         match effect {
-            Effect::Intend(op, record) => {
-                self.memory.apply(&record);
+            Effect::Intend(op, records) => {
+                records.iter().for_each(|record| self.memory.apply(record));
                 self.in_flight.push(op);
                 assert_eq!(self.in_flight.len(), 1, "one write at a time");
+                let [Record::PolicyText(text), record] = &records[..] else { panic!("no policy's text: {records:?}") };
                 Some(match record {
-                    Record::CreateIntent(intent) => format!("intend create {} of {}", intent.attempt, intent.name.as_deref().unwrap()),
-                    Record::DeleteIntent(intent) => {
+                    Record::CreateIntent(intent) if intent.policy_text == Some(text.digest()) => {
+                        format!("intend create {} of {}", intent.attempt, intent.name.as_deref().unwrap())
+                    }
+                    Record::DeleteIntent(intent) if intent.policy_text == Some(text.digest()) => {
                         format!("intend {} {}{}", intent.when, intent.item, if intent.extra { " extra" } else { "" })
                     }
                     _ => panic!("no intent: {record:?}"),
