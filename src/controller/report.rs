@@ -286,7 +286,7 @@ pub struct TargetPlan {
     /// Which.
     pub target: crate::domain::fact::Target,
     /// What.
-    pub plan: Plan,
+    pub plan: Plan<'static>,
     /// What stands already.
     pub problems: Vec<Problem>,
 }
