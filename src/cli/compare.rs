@@ -172,8 +172,8 @@ impl<'p> Pair<'p> {
     }
 
     /// The items whose verdict differs, with what they were under the present configuration and what they are under the other one.
-    fn items(&self) -> Vec<(&'p Line, Option<&'p Line>, Option<&'p Line>)> {
-        let lines = |planned: Option<&'p TargetPlan>| -> BTreeMap<ItemId, &'p Line> {
+    fn items(&self) -> Vec<(&'p Line<'static>, Option<&'p Line<'static>>, Option<&'p Line<'static>>)> {
+        let lines = |planned: Option<&'p TargetPlan>| -> BTreeMap<ItemId, &'p Line<'static>> {
             planned.iter().flat_map(|planned| &planned.plan.lines).map(|line| (line.item.id, line)).collect()
         };
         let (before, after) = (lines(self.before()), lines(self.after()));

@@ -1,5 +1,7 @@
 //! Golden texts of plans, at a fixed time.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::domain::assess::Belonging;
@@ -14,7 +16,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> Line {
+fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> Line<'static> {
     let item = Item {
         id: ItemId(id),
         server: ServerId(1),
@@ -27,7 +29,7 @@ fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> L
         size_mb: None,
         automatic: false,
     };
-    Line { item, belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
+    Line { item: Cow::Owned(item), belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
 }
 
 fn planned() -> TargetPlan {
@@ -36,8 +38,12 @@ fn planned() -> TargetPlan {
         line(801, "日本\u{1b}[2J", "2026-11-20T13:00:00Z", Verdict::Leave, "made by others"),
         line(802, "prod-web-3", "2026-11-21T11:58:00Z", Verdict::Keep, "the newest (last 1)"),
     ];
-    let deletion =
-        Deletion { item: lines[0].item.clone(), when: When::AfterCreate, extra: false, why: ["older than the 2 newest".into()].into() };
+    let deletion = Deletion {
+        item: lines[0].item.as_ref().clone(),
+        when: When::AfterCreate,
+        extra: false,
+        why: ["older than the 2 newest".into()].into(),
+    };
     let order = Order { name: Some("prod-web-4".to_owned()), description: "mark".to_owned(), slot: None };
     TargetPlan {
         target: Target { server: ServerId(1), server_name: "web-01".into(), kind: Kind::Snapshot, policy: "web".into() },

@@ -54,7 +54,10 @@ pub(super) struct AccountState {
     refused: Option<(AccountReason, String)>,
     unreachable: Option<String>,
     throttled_until: Option<Mono>,
+    /// What the provider's clock was ahead of ours by the newest answers, in seconds.
     skews: VecDeque<f64>,
+    /// The median of these, which is asked for at each step.
+    skew: Option<f64>,
     /// Why the journal cannot be written.
     pub journal: Option<String>,
     /// Where a damaged journal was put, and until when that is told.
@@ -81,6 +84,7 @@ impl AccountState {
             unreachable: None,
             throttled_until: None,
             skews: VecDeque::new(),
+            skew: None,
             journal: None,
             set_aside: None,
             told: BTreeSet::new(),
@@ -125,12 +129,17 @@ impl AccountState {
 
     /// The provider's clock minus ours, in seconds.
     pub fn skew(&self) -> Option<f64> {
-        let mut samples = [0.0; SKEW_SAMPLES];
-        let count = self.skews.len().min(SKEW_SAMPLES);
-        samples.iter_mut().zip(&self.skews).for_each(|(sample, skew)| *sample = *skew);
-        let sorted = &mut samples[..count];
+        self.skew
+    }
+
+    fn note_skew(&mut self, skew: f64) {
+        self.skews.push_back(skew);
+        if self.skews.len() > SKEW_SAMPLES {
+            self.skews.pop_front();
+        }
+        let mut sorted: Vec<f64> = self.skews.iter().copied().collect();
         sorted.sort_unstable_by(f64::total_cmp);
-        sorted.get(count / 2).copied()
+        self.skew = sorted.get(sorted.len() / 2).copied();
     }
 
     /// Why nothing may be deleted anywhere.
@@ -156,10 +165,7 @@ impl AccountState {
             return;
         }
         if let Some(date) = reply.date {
-            self.skews.push_back(date.duration_since(now.wall).as_secs_f64());
-            if self.skews.len() > SKEW_SAMPLES {
-                self.skews.pop_front();
-            }
+            self.note_skew(date.duration_since(now.wall).as_secs_f64());
         }
         match &reply.result {
             Err(error) if error.is_auth() => {

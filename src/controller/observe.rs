@@ -101,6 +101,8 @@ impl Controller {
                     }
                 };
                 self.targets.insert(key, state);
+                // Of each target something is remembered, be it nothing: nobody has to make sure of that again.
+                self.memory.entry(key);
                 if configured.is_some() && self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
                     self.append(Record::TargetSeen { server, kind: key.1, at: now.wall });
                 }
@@ -257,7 +259,6 @@ impl Controller {
         let Some(inventory) = self.inventories.get(&key.1) else { return };
         let view = inventory.of(key.0);
         let Some(state) = self.targets.get_mut(&key) else { return };
-        self.memory.entry(key);
         let Some(memory) = self.memory.get(key) else { return };
         let rows = {
             let protected = self.fleet.members.get(&key.0).map(|member| &member.protect_ids[..]).unwrap_or_default();

@@ -1,12 +1,14 @@
 //! The state of everything at one moment.
 
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::Now;
-use crate::domain::inventory::Kind;
+use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::mark::item_name;
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::plan::{Order, Plan};
@@ -148,9 +150,11 @@ impl Controller {
     /// Servers that a `match` once found and that are not there any more: their backups have stopped, perhaps without anybody's will.
     fn lost_targets(&self, now: Now) -> Vec<TargetReport> {
         let Some(servers) = self.servers.as_ref().filter(|seen| seen.whole && self.sources.servers.told) else { return Vec::new() };
+        // Hardly ever is there anybody to look for.
+        let there: LazyCell<BTreeSet<ServerId>, _> = LazyCell::new(|| servers.listing.servers.iter().map(|server| server.id).collect());
         let gone = self.memory.targets().filter(|(key, memory)| {
             let recent = memory.last_end.is_some_and(|end| now.wall.duration_since(end).unsigned_abs() < MISSED_FOR);
-            recent && !self.targets.contains_key(key) && !servers.listing.servers.iter().any(|server| server.id == key.0)
+            recent && !self.targets.contains_key(key) && !there.contains(&key.0)
         });
         gone.filter_map(|(key, memory)| {
             let entry = self.setup.wanted.entries.iter().find(|entry| entry.matches(&memory.last_name))?;
@@ -286,7 +290,7 @@ pub struct TargetPlan {
     /// Which.
     pub target: crate::domain::fact::Target,
     /// What.
-    pub plan: Plan,
+    pub plan: Plan<'static>,
     /// What stands already.
     pub problems: Vec<Problem>,
 }

@@ -136,7 +136,6 @@ impl Controller {
     pub(super) fn step(&mut self, now: Now, server: ServerId, event: Event) {
         let Some(mut run) = self.runs.remove(&server) else { return };
         let key = (server, run.target.kind);
-        self.memory.entry(key);
         let freeze = self.freeze_of(now, key);
         if let Some(state) = self.targets.get_mut(&key) {
             state.freeze = freeze;

@@ -81,13 +81,12 @@ impl Controller {
     /// Picks up what was left unfinished on a server, of either kind: it goes before anything new there, for there is one run at a time on a
     /// server, whoever begins it. Returns whether nothing else is to be begun now.
     fn pick_up(&mut self, now: Now, server: ServerId) -> bool {
-        let keys = Kind::ALL.map(|kind| (server, kind));
-        if keys.iter().any(|key| self.targets.contains_key(key) && !self.inventories.contains_key(&key.1)) {
+        let kinds = Kind::ALL.map(|kind| Some(kind).filter(|kind| self.targets.contains_key(&(server, *kind))));
+        if kinds.iter().flatten().any(|kind| !self.inventories.contains_key(kind)) {
             return true;
         }
-        for key in keys {
-            if self.targets.contains_key(&key)
-                && !self.is_barred(now, key)
+        for key in kinds.into_iter().flatten().map(|kind| (server, kind)) {
+            if !self.is_barred(now, key)
                 && let Some(resume) = self.interrupted(now, key)
             {
                 self.desk.note_run(key, self.next_run);
@@ -162,8 +161,8 @@ impl Controller {
     }
 
     /// What an earlier process, or another replica, has left unfinished there.
-    fn interrupted(&mut self, now: Now, key: TargetKey) -> Option<Resume> {
-        let memory = self.memory.entry(key);
+    fn interrupted(&self, now: Now, key: TargetKey) -> Option<Resume> {
+        let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
         let foreign = memory.undecided.iter().find(|(op, _)| self.ops.get(**op).is_none()).map(|(_, undecided)| undecided.clone());
         match foreign {
             Some(Undecided::Create(intent)) => return Some(Resume::CreateInDoubt(intent)),
@@ -184,7 +183,6 @@ impl Controller {
             }
             None => {}
         }
-        let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
         if memory.unfinished.is_empty() && state.summary.as_ref().is_none_or(|summary| summary.unfinished.is_empty()) {
             return None;
         }

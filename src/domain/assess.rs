@@ -13,7 +13,7 @@ use super::retention::{self, Candidate};
 
 mod why;
 
-pub use why::{Reasons, Why, sentence};
+pub use why::{Reasons, Why, makes_room, sentence};
 
 /// An item dated further ahead than this is left alone: one clock or the other is wrong.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -130,15 +130,15 @@ pub fn assess<'a>(
     now: Timestamp,
     coming: Option<Option<Timestamp>>,
 ) -> Vec<Row<'a>> {
-    judged(assess_belonging(items, wanted, policy, knowledge, now), policy, now, coming)
+    let mut rows = assess_belonging(items, wanted, policy, knowledge, now);
+    judge(&mut rows, policy, now, coming);
+    rows
 }
 
-/// The second half of [`assess`]: what retention makes of items whose belonging is known.
-#[must_use]
-pub fn judged<'a>(mut rows: Vec<Row<'a>>, policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) -> Vec<Row<'a>> {
-    judge(&mut rows, policy, now, coming);
-    judge_failed(&mut rows, coming.is_some());
-    rows
+/// The second half of [`assess`]: what retention makes of items whose belonging is known. Whatever it made of them before is forgotten.
+pub fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
+    judge_completed(rows, policy, now, coming);
+    judge_failed(rows, coming.is_some());
 }
 
 /// The first half of [`assess`]: whose the items are, without asking retention. Verdicts are not filled in.
@@ -231,18 +231,18 @@ fn hands_off(
     if knowledge.protected.contains(&item.id) {
         return Some(("protected by its number".into(), None));
     }
-    let held = knowledge.held.get(&item.id).copied().into_iter().chain(until).max();
+    let held = knowledge.held.get(&item.id).copied().max(until);
     if let Some(held) = held.filter(|held| *held > now) {
         return Some((format!("held until {held}").into(), Some(held)));
     }
-    if item.created_at.duration_since(now) > FUTURE_TOLERANCE {
+    if item.created_at > now && item.created_at.duration_since(now) > FUTURE_TOLERANCE {
         let why = format!("dated in the future, {}", item.created_at);
         return Some((why.into(), item.created_at.checked_sub(FUTURE_TOLERANCE).ok()));
     }
     None
 }
 
-fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
+fn judge_completed(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
     let mut candidates = Vec::with_capacity(rows.len() + 1);
     let judged = rows.iter().filter(|row| row.judged);
     candidates.extend(judged.map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() }));
@@ -252,9 +252,9 @@ fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Opti
         candidates.push(Candidate { id: ItemId(u64::MAX), time: newest, slot });
     }
     let rulings = retention::judge(&policy.keep, policy.schedule.zone(), &candidates);
-    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(&rulings) {
+    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(rulings) {
         row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
-        row.reasons = smallvec![Why::Ruled(*ruling)];
+        row.reasons = smallvec![Why::Ruled(ruling)];
     }
     if coming.is_none() {
         keep_the_newest(rows);

@@ -107,7 +107,7 @@ impl Approved {
 ///
 /// # Errors
 /// The first invariant that the plan would break.
-pub fn check(plan: &Plan, facts: &Facts<'_>) -> Result<Approved, Violation> {
+pub fn check(plan: &Plan<'_>, facts: &Facts<'_>) -> Result<Approved, Violation> {
     let order = plan.actions.iter().find_map(|action| if let Action::Create(order) = action { Some(order) } else { None });
     let due = if order.is_some() { When::BeforeCreate } else { When::AfterCreate };
     let deletions: Vec<&Deletion> = plan
@@ -207,10 +207,10 @@ struct WholeMark<'a> {
 
 /// Reads a mark in the guard's own way.
 fn whole_mark(description: &str) -> Option<WholeMark<'_>> {
-    let is_name = |text: &str| !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let (owner, rest) = description.strip_prefix(MARK)?.split_once(' ')?;
-    let (kind, rest) = rest.split_once(' ')?;
-    let (when, until) = match rest.split_once(' ') {
+    let is_name = |text: &str| (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let (owner, rest) = cut(description.strip_prefix(MARK)?)?;
+    let (kind, rest) = cut(rest)?;
+    let (when, until) = match cut(rest) {
         None => (rest, None),
         Some((when, until)) => (when, Some(time_of_mark(until.strip_prefix("until=")?)?)),
     };
@@ -220,6 +220,12 @@ fn whole_mark(description: &str) -> Option<WholeMark<'_>> {
         _ => return None,
     };
     is_name(owner).then_some(WholeMark { owner, slot, until })
+}
+
+/// What stands before the first space and after it. For texts as short as these it is found soonest byte by byte.
+fn cut(text: &str) -> Option<(&str, &str)> {
+    let space = text.bytes().position(|b| b == b' ')?;
+    Some((&text[..space], &text[space + 1..]))
 }
 
 /// Reads a time. One that is written in another way than ours was not written by us.

@@ -2,12 +2,13 @@
 //!
 //! A run has two plans, each made on a fresh listing: one before the create, one after its completion.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use smallvec::smallvec;
 
-use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judged, sentence};
+use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judge, makes_room};
 use super::inventory::{Item, ItemId, Status};
 use super::policy::{AtCap, KindPolicy, Wanted};
 use super::problem::{Problem, Reason};
@@ -106,9 +107,9 @@ pub enum Action {
 
 /// One item's line in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The item.
-    pub item: Item,
+pub struct Line<'a> {
+    /// The item, as the listing shows it.
+    pub item: Cow<'a, Item>,
     /// Whose it is.
     pub belonging: Belonging,
     /// What is to become of it.
@@ -119,7 +120,7 @@ pub struct Line {
 
 /// What to do, and what becomes of each item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// The provider's cap.
     pub cap: u32,
     /// Items that count against it, at the worst.
@@ -127,7 +128,7 @@ pub struct Plan {
     /// Those of them that are not under our care.
     pub others: u64,
     /// Every item that could be read, by time, then number.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Line<'a>>,
     /// What to do, in this order. Before a create, the deletes after it are a forecast.
     pub actions: Vec<Action>,
     /// What retention drops but may not go yet.
@@ -138,7 +139,28 @@ pub struct Plan {
     pub problems: Vec<Problem>,
 }
 
-impl Plan {
+impl Plan<'_> {
+    /// The same, so that it outlives the listing that it was made on.
+    #[must_use]
+    pub fn into_owned(self) -> Plan<'static> {
+        let owned = |line: Line<'_>| Line {
+            item: Cow::Owned(line.item.into_owned()),
+            belonging: line.belonging,
+            verdict: line.verdict,
+            reasons: line.reasons,
+        };
+        Plan {
+            cap: self.cap,
+            used: self.used,
+            others: self.others,
+            lines: self.lines.into_iter().map(owned).collect(),
+            actions: self.actions,
+            pending: self.pending,
+            blocked: self.blocked,
+            problems: self.problems,
+        }
+    }
+
     /// The deletes for a time, in their order.
     pub fn deletions(&self, when: When) -> impl Iterator<Item = &Deletion> {
         self.actions.iter().filter_map(move |action| match action {
@@ -159,23 +181,25 @@ impl Plan {
 
 /// Plans a create: straight away where a slot is visibly free, else after making room (contract §3.2–4).
 #[must_use]
-pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
-    let rows = assess_belonging(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now);
+pub fn before_create<'a>(ground: &Ground<'a>, order: &Order) -> Plan<'a> {
+    let mut rows = assess_belonging(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now);
     let cap = ground.wanted.limits.of(ground.policy.kind);
-    let now = (ground.view.used() >= u64::from(cap)).then(|| judged(rows.clone(), ground.policy, ground.now, None));
-    let next = judged(rows, ground.policy, ground.now, Some(order.slot));
-    let room = now.as_ref().map(|now| make_room(ground, now, &next, cap)).transpose();
+    let full = ground.view.used() >= u64::from(cap);
+    // Only where room is needed it matters what retention drops without the coming one.
+    let dropped_now = if full { dropped_of(&mut rows, ground) } else { None };
+    judge(&mut rows, ground.policy, ground.now, Some(order.slot));
+    let room = full.then(|| make_room(ground, &rows, dropped_now, cap)).transpose();
     match room {
         Err(blocked) => {
-            let now = now.unwrap_or_default();
-            let mut plan = bare(ground, now);
+            judge(&mut rows, ground.policy, ground.now, None);
+            let mut plan = bare(ground, rows);
             plan.problems.retain(|problem| problem.reason != blocked.reason);
             plan.problems.push(blocked.clone());
             plan.blocked = Some(blocked);
             plan
         }
         Ok(room) => {
-            let mut plan = bare(ground, next);
+            let mut plan = bare(ground, rows);
             let gone = room.as_ref().map(|deletion| deletion.item.id);
             let used = u32::from(room.as_ref().is_some_and(|deletion| deletion.extra));
             let left = Allowance {
@@ -196,7 +220,7 @@ pub fn before_create(ground: &Ground<'_>, order: &Order) -> Plan {
 
 /// Plans the pruning after a create has completed: what retention drops goes, the oldest first, as far as the fuse allows.
 #[must_use]
-pub fn after_create(ground: &Ground<'_>) -> Plan {
+pub fn after_create<'a>(ground: &Ground<'a>) -> Plan<'a> {
     let mut plan = bare(ground, assess_now(ground, None));
     add_drops(&mut plan, ground, ground.allowance, None);
     plan
@@ -204,7 +228,7 @@ pub fn after_create(ground: &Ground<'_>) -> Plan {
 
 /// What retention makes of the items now, with nothing to do: for reports.
 #[must_use]
-pub fn look(ground: &Ground<'_>) -> Plan {
+pub fn look<'a>(ground: &Ground<'a>) -> Plan<'a> {
     bare(ground, assess_now(ground, None))
 }
 
@@ -212,7 +236,7 @@ fn assess_now<'a>(ground: &Ground<'a>, coming: Option<Option<Timestamp>>) -> Vec
     assess(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, coming)
 }
 
-fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
+fn bare<'a>(ground: &Ground<'a>, rows: Vec<Row<'a>>) -> Plan<'a> {
     let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
     let unreadable = ground.view.unreadable.len() as u64 + ground.view.unseen;
     Plan {
@@ -221,7 +245,7 @@ fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
         others: others + unreadable,
         lines: rows
             .into_iter()
-            .map(|row| Line { item: row.item.clone(), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
+            .map(|row| Line { item: Cow::Borrowed(row.item), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
             .collect(),
         actions: Vec::new(),
         pending: Vec::new(),
@@ -230,7 +254,7 @@ fn bare(ground: &Ground<'_>, rows: Vec<Row<'_>>) -> Plan {
     }
 }
 
-fn show_room(plan: &mut Plan, deletion: &Deletion) {
+fn show_room(plan: &mut Plan<'_>, deletion: &Deletion) {
     if let Some(line) = plan.lines.iter_mut().find(|line| line.item.id == deletion.item.id) {
         line.verdict = Verdict::Delete;
         line.reasons = deletion.why.clone();
@@ -238,23 +262,18 @@ fn show_room(plan: &mut Plan, deletion: &Deletion) {
 }
 
 /// Adds the deletes after the create, and what must wait for another run.
-fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option<ItemId>) {
+fn add_drops(plan: &mut Plan<'_>, ground: &Ground<'_>, left: Allowance, gone: Option<ItemId>) {
     let allowed = if ground.freeze.is_some() { 0 } else { left.paid.saturating_add(left.extra()) } as usize;
-    let drops: Vec<Deletion> = plan
-        .lines
-        .iter()
-        .filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone)
-        .enumerate()
-        .map(|(index, line)| Deletion {
-            item: line.item.clone(),
-            when: When::AfterCreate,
-            extra: index >= left.paid as usize,
-            why: line.reasons.clone(),
-        })
-        .collect();
-    plan.pending.extend(drops.iter().skip(allowed).map(|deletion| deletion.item.id));
+    let mut drops = plan.lines.iter().filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone);
+    let deletions = drops.by_ref().take(allowed).enumerate().map(|(index, line)| Deletion {
+        item: line.item.as_ref().clone(),
+        when: When::AfterCreate,
+        extra: index >= left.paid as usize,
+        why: line.reasons.clone(),
+    });
+    plan.actions.extend(deletions.map(Action::Delete));
+    plan.pending.extend(drops.map(|line| line.item.id));
     let waiting = plan.pending.len();
-    plan.actions.extend(drops.into_iter().take(allowed).map(Action::Delete));
     if waiting > 0 && ground.freeze.is_none() {
         let detail = format!("{waiting} more to delete than the fuse allows now; the rest goes with later runs");
         plan.problems.push(Problem { reason: Reason::Fuse, detail });
@@ -262,8 +281,8 @@ fn add_drops(plan: &mut Plan, ground: &Ground<'_>, left: Allowance, gone: Option
 }
 
 /// Finds the one item that goes so that another can be made.
-fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -> Result<Deletion, Problem> {
-    let full = || format!("{} of {cap} slots are used ({})", ground.view.used(), tally(ground, now));
+fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>, cap: u32) -> Result<Deletion, Problem> {
+    let full = || format!("{} of {cap} slots are used ({})", ground.view.used(), tally(ground, next));
     let blocked = |why: String| Problem { reason: Reason::CapFull, detail: format!("{}; {why}", full()) };
     let unseen = ground.view.unseen.saturating_add(ground.view.unreadable.len() as u64);
     if ground.view.used().saturating_sub(unseen) < u64::from(cap) {
@@ -279,9 +298,9 @@ fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -
     if ground.view.used() > u64::from(cap) {
         return Err(blocked("one delete would not free a slot".to_owned()));
     }
-    let (index, why) = victim(ground, now, next).map_err(blocked)?;
-    let row = &now[index];
-    let newer = &now[index + 1..];
+    let (index, why) = victim(ground, next, dropped_now).map_err(blocked)?;
+    let row = &next[index];
+    let newer = &next[index + 1..];
     if let Some(unfinished) = newer.iter().find(|row| row.is_unfinished_ours()) {
         return Err(blocked(format!("no room is made while {} is unfinished", unfinished.item.id)));
     }
@@ -294,47 +313,54 @@ fn make_room(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>], cap: u32) -
     Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why: smallvec![why] })
 }
 
+/// What retention drops first: the place of the item, and why.
+type Dropped = (usize, Reasons);
+
+/// What retention drops first of the items that are there.
+fn dropped_of(rows: &mut [Row<'_>], ground: &Ground<'_>) -> Option<Dropped> {
+    judge(rows, ground.policy, ground.now, None);
+    dropped(rows)
+}
+
+/// What retention has dropped first; the newest restore point never counts.
+fn dropped(rows: &[Row<'_>]) -> Option<Dropped> {
+    let index = rows.iter().position(|row| row.judged && row.verdict == Verdict::Delete)?;
+    let is_newest = rows[index + 1..].iter().all(|row| !row.judged);
+    (!is_newest).then(|| (index, rows[index].reasons.clone()))
+}
+
 /// A failed item of ours, else the oldest that retention drops, else the oldest judged one (contract §3.3).
 ///
 /// What retention drops is asked first of the items that are there, then with the coming one among them: so it is never an item that the
 /// coming one would not have displaced as well, as long as there is such a one.
-fn victim(ground: &Ground<'_>, now: &[Row<'_>], next: &[Row<'_>]) -> Result<(usize, Why), String> {
-    if let Some(index) = now.iter().position(|row| row.failed) {
+fn victim(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>) -> Result<(usize, Why), String> {
+    if let Some(index) = next.iter().position(|row| row.failed) {
         return Ok((index, "makes room: it failed".into()));
     }
-    let judged = now.iter().filter(|row| row.judged).count();
-    let Some(newest) = now.iter().rposition(|row| row.judged) else {
+    let judged = next.iter().filter(|row| row.judged).count();
+    let Some(newest) = next.iter().rposition(|row| row.judged) else {
         return Err("none of them is under our care".to_owned());
     };
     if judged <= ground.policy.min_keep as usize {
         return Err(format!("`min_keep: {}` lets none go", ground.policy.min_keep));
     }
-    let dropped =
-        |rows: &[Row<'_>]| rows.iter().position(|row| row.judged && row.verdict == Verdict::Delete).filter(|found| *found != newest);
     // A hole that others have filled stays unpaid. What retention drops anyway may go all the same, as an extra one, as long as more are there than it
     // could ever keep: else one item too many would block every run to come.
     if ground.room_made && judged as u64 <= ground.policy.keep.sum() {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
-    if let Some(index) = dropped(now) {
-        return Ok((index, makes_room("makes room: ", &now[index].reasons)));
+    if let Some((index, reasons)) = dropped_now {
+        return Ok((index, makes_room(false, &reasons)));
     }
     if ground.room_made {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
-    if let Some(index) = dropped(next) {
-        return Ok((index, makes_room("makes room: with the new one, ", &next[index].reasons)));
+    if let Some((index, reasons)) = dropped(next) {
+        return Ok((index, makes_room(true, &reasons)));
     }
-    match now.iter().position(|row| row.judged).filter(|found| *found != newest) {
+    match next.iter().position(|row| row.judged).filter(|found| *found != newest) {
         Some(index) => Ok((index, "makes room: the oldest under our care".into())),
         None => Err("only the newest restore point is under our care".to_owned()),
-    }
-}
-
-fn makes_room(lead: &'static str, reasons: &[Why]) -> Why {
-    match reasons {
-        [Why::Ruled(ruling)] => Why::MakesRoom(lead, *ruling),
-        _ => format!("{lead}{}", sentence(reasons)).into(),
     }
 }
 

@@ -117,10 +117,11 @@ impl Shelf {
 
     /// The items of one server or of all, as of `view`, the highest number first.
     pub fn seen(&self, server: Option<ServerId>, view: View) -> Vec<Seen<'_>> {
-        let mut seen: Vec<Seen<'_>> = match server {
-            Some(server) => self.of_server(server).filter_map(|life| life.seen(view)).collect(),
-            None => self.lives.values().filter_map(|life| life.seen(view)).collect(),
-        };
+        let mut seen: Vec<Seen<'_>> = Vec::with_capacity(if server.is_none() { self.lives.len() } else { 0 });
+        match server {
+            Some(server) => seen.extend(self.of_server(server).filter_map(|life| life.seen(view))),
+            None => seen.extend(self.lives.values().filter_map(|life| life.seen(view))),
+        }
         if view != View::Present {
             let removed = self.removed.iter().filter(|life| server.is_none_or(|server| life.item.server == server));
             seen.extend(removed.filter_map(|life| life.seen(view)));

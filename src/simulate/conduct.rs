@@ -18,6 +18,7 @@ use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
 use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, Trigger};
+use crate::domain::text::Text;
 use crate::emulator::{Account, Progress};
 use crate::journal::{CreateState, DeleteRow, DeleteState, Recollection};
 use crate::provider::ProviderError;
@@ -134,7 +135,7 @@ pub(super) struct Conduct {
     written: BTreeMap<ServerId, Duration>,
     names: BTreeMap<ServerId, String>,
     /// The names in the newest listings, where the servers may not be told any more.
-    listed_names: BTreeMap<ServerId, String>,
+    listed_names: BTreeMap<ServerId, Text>,
     restoring: BTreeSet<ServerId>,
     /// Items that this machine knows as made by it, and not as gone.
     made: Made,
@@ -315,8 +316,8 @@ impl Conduct {
                 let unreadable = listing.opaque.iter().filter_map(|opaque| opaque.server).collect();
                 let ground = Ground { begun, whole, unreadable, shown, used: OnceCell::new(), lie };
                 for item in &listing.items {
-                    if self.listed_names.get(&item.server).is_none_or(|name| **name != *item.server_name) {
-                        self.listed_names.insert(item.server, item.server_name.to_string());
+                    if self.listed_names.get(&item.server).is_none_or(|name| *name != item.server_name) {
+                        self.listed_names.insert(item.server, item.server_name.clone());
                     }
                 }
                 self.grounds.insert(*kind, ground);
@@ -500,8 +501,10 @@ impl Conduct {
             Selector::Id { id, name } if *id == server => name.as_deref(),
             _ => None,
         });
-        let agrees = |names: &BTreeMap<ServerId, String>, expected: &str| names.get(&server).is_none_or(|name| name == expected);
-        expected.is_some_and(|expected| !agrees(&self.names, expected) && !agrees(&self.listed_names, expected))
+        expected.is_some_and(|expected| {
+            let told = self.names.get(&server).is_some_and(|name| name != expected);
+            told && self.listed_names.get(&server).is_some_and(|name| **name != *expected)
+        })
     }
 
     /// What was settled long ago is of no interest any more.

@@ -32,7 +32,7 @@ pub struct Twin {
 }
 
 /// The texts of an item.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Texts {
     server_name: Text,
     name: Option<Text>,
@@ -40,16 +40,14 @@ struct Texts {
 }
 
 impl Texts {
-    fn are_of(&self, item: &emulator::Item, server_name: &str) -> bool {
-        *self.server_name == *server_name && self.name.as_deref() == item.name.as_deref() && *self.description == *item.description
-    }
-
-    fn of_shown(item: &Item) -> Texts {
-        Texts { server_name: item.server_name.clone(), name: item.name.clone(), description: item.description.clone() }
-    }
-
     fn of(item: &emulator::Item, server_name: &str) -> Texts {
         Texts { server_name: server_name.into(), name: item.name.as_deref().map(Into::into), description: item.description.as_str().into() }
+    }
+
+    /// Of an item that was shown before: of its texts, only the name of its server ever changes.
+    fn of_shown(item: Item, server_name: &str) -> Texts {
+        let Item { server_name: before, name, description, .. } = item;
+        Texts { server_name: if *before == *server_name { before } else { server_name.into() }, name, description }
     }
 }
 
@@ -121,8 +119,10 @@ impl Twin {
             }
             _ => {}
         }
-        let made =
-            self.account.create(order, &fate, now).map(|item| shown(&item, &item.progress, Texts::of(&item, self.server_name(&item))));
+        let made = self
+            .account
+            .create(order, &fate, now)
+            .map(|item| shown(&item, &item.progress, Texts::of(&item, server_name(&self.account, &item))));
         match trouble {
             Some(Trouble::Lost(error)) => Err(error.clone()),
             Some(Trouble::Mixed) => Err(ProviderError::Mismatch { what: "simulated".to_owned() }),
@@ -161,25 +161,17 @@ impl Twin {
     }
 
     fn listing(&mut self, kind: Kind, view: View) -> Listing {
-        let version = self.account.version();
-        let known = self.listed.get(&kind).filter(|(of, _)| view == View::Present && *of == version);
-        let items = known.map_or_else(|| self.items(kind, view), |(_, items)| items.clone());
-        if view == View::Present && known.is_none() {
-            self.listed.insert(kind, (version, items.clone()));
-        }
-        Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
-    }
-
-    /// Both the account and what was listed last have the highest number first; most texts are the same again.
-    fn items(&self, kind: Kind, view: View) -> Vec<Item> {
-        let mut before = self.listed.get(&kind).map(|(_, items)| &items[..]).unwrap_or_default().iter().peekable();
-        let item = |Seen { item, progress, .. }: Seen<'_>| {
-            while before.next_if(|known| known.id > item.id).is_some() {}
-            let name = self.server_name(item);
-            let known = before.next_if(|known| known.id == item.id).map(Texts::of_shown).filter(|texts| texts.are_of(item, name));
-            shown(item, progress, known.unwrap_or_else(|| Texts::of(item, name)))
+        let (of, listed) = self.listed.entry(kind).or_default();
+        let items = if view != View::Present {
+            items(&self.account, kind, view, listed.clone())
+        } else if *of == self.account.version() {
+            listed.clone()
+        } else {
+            *of = self.account.version();
+            *listed = items(&self.account, kind, view, std::mem::take(listed));
+            listed.clone()
         };
-        self.account.list(kind, None, view).into_iter().map(item).collect()
+        Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
     }
 
     /// Two pages by offset. The defects are those that a client can notice: another `count`, and numbers that occur twice.
@@ -202,15 +194,27 @@ impl Twin {
         listing
     }
 
-    fn server_name(&self, item: &emulator::Item) -> &str {
-        self.account.server(item.server).map_or("", |server| &server.name)
-    }
-
     fn servers(&self) -> ServerListing {
         let server =
             |server: &emulator::Server| Server { id: server.id, name: server.name.as_str().into(), status: server.status.as_str().into() };
         ServerListing { servers: self.account.servers().map(server).collect(), defects: Vec::new() }
     }
+}
+
+fn server_name<'a>(account: &'a Account, item: &emulator::Item) -> &'a str {
+    account.server(item.server).map_or("", |server| &server.name)
+}
+
+/// What there is of a kind. Both the account and what was listed before have the highest number first; most texts are the same again.
+fn items(account: &Account, kind: Kind, view: View, before: Vec<Item>) -> Vec<Item> {
+    let mut before = before.into_iter().peekable();
+    let item = |Seen { item, progress, .. }: Seen<'_>| {
+        while before.next_if(|known| known.id > item.id).is_some() {}
+        let known = before.next_if(|known| known.id == item.id);
+        let name = server_name(account, item);
+        shown(item, progress, known.map_or_else(|| Texts::of(item, name), |known| Texts::of_shown(known, name)))
+    };
+    account.list(kind, None, view).into_iter().map(item).collect()
 }
 
 fn shown(item: &emulator::Item, progress: &Progress, texts: Texts) -> Item {

@@ -16,8 +16,13 @@ pub enum Why {
     Newest,
     /// So many stay, whatever retention says (`min_keep`).
     MinKeep(u32),
-    /// It makes room: with what stands before that, and what retention has ruled.
-    MakesRoom(&'static str, Ruling),
+    /// It makes room, for retention has ruled so.
+    MakesRoom {
+        /// With the coming one among the others.
+        with_new: bool,
+        /// How.
+        ruling: Ruling,
+    },
     /// Something else, in words.
     Told(Cow<'static, str>),
 }
@@ -34,7 +39,7 @@ impl Why {
             Why::Newest => "the newest, which always stays".to_owned(),
             Why::MinKeep(1) => "the newest, which `min_keep: 1` lets nothing take".to_owned(),
             Why::MinKeep(count) => format!("one of the {count} newest, which `min_keep: {count}` lets nothing take"),
-            Why::MakesRoom(..) => self.to_string(),
+            Why::MakesRoom { .. } => self.to_string(),
             Why::Told(words) => words.to_string(),
         }
     }
@@ -46,13 +51,26 @@ pub fn sentence(reasons: &[Why]) -> String {
     reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; ")
 }
 
+/// Why an item makes room that retention drops for these reasons, with the coming one among the others or without.
+#[must_use]
+pub fn makes_room(with_new: bool, reasons: &[Why]) -> Why {
+    match reasons {
+        [Why::Ruled(ruling)] => Why::MakesRoom { with_new, ruling: *ruling },
+        _ => format!("{}{}", room_lead(with_new), sentence(reasons)).into(),
+    }
+}
+
+fn room_lead(with_new: bool) -> &'static str {
+    if with_new { "makes room: with the new one, " } else { "makes room: " }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Ruled(ruling) => ruling.fmt(f),
             Why::Newest => f.write_str("the newest"),
             Why::MinKeep(count) => write!(f, "min_keep {count}"),
-            Why::MakesRoom(lead, ruling) => write!(f, "{lead}{}", ruling.sentence()),
+            Why::MakesRoom { with_new, ruling } => write!(f, "{}{}", room_lead(*with_new), ruling.sentence()),
             Why::Told(words) => f.write_str(words),
         }
     }

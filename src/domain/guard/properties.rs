@@ -82,8 +82,8 @@ fn any_scene() -> impl Strategy<Value = Scene> {
     )
 }
 
-fn plans(scene: &Scene) -> [Plan; 2] {
-    scene.with(|ground, _| [before_create(ground, &order()), after_create(ground)])
+fn plans(scene: &Scene) -> [Plan<'static>; 2] {
+    scene.with(|ground, _| [before_create(ground, &order()).into_owned(), after_create(ground).into_owned()])
 }
 
 proptest! {

@@ -41,7 +41,7 @@ fn broken_with<'a>(scene: &'a Scene, actions: Vec<Action>, change: impl FnOnce(&
     static NOTHING: BTreeMap<OpId, Undecided> = BTreeMap::new();
     // The facts may borrow what the change brings along, so the view has to live as long as the scene.
     let view: &'a View<'a> = Box::leak(Box::new(scene.inventory.of(SERVER)));
-    let plan = Plan { actions, ..scene.with(|ground, _| crate::domain::plan::look(ground)) };
+    let plan = Plan { actions, ..scene.with(|ground, _| crate::domain::plan::look(ground).into_owned()) };
     let mut facts = facts(scene, view, &NOTHING);
     change(&mut facts);
     check(&plan, &facts).err().map(|violation| violation.invariant)
@@ -95,7 +95,7 @@ fn a_plain_plan_passes() {
 fn what_passes_is_what_is_due() {
     let scene = Scene::new("last=4", five());
     let view = scene.inventory.of(SERVER);
-    let plan = scene.with(|ground, _| before_create(ground, &order()));
+    let plan = scene.with(|ground, _| before_create(ground, &order()).into_owned());
     let approved = check(&plan, &facts(&scene, &view, &BTreeMap::new())).unwrap();
     assert_eq!(approved.deletions().iter().map(|deletion| deletion.item.id.0).collect::<Vec<_>>(), [1]);
     assert_eq!(approved.order(), Some(&order()));

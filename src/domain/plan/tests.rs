@@ -1,6 +1,7 @@
 //! What is planned in each situation of contract §3.
 
 use super::*;
+use crate::domain::assess::sentence;
 use crate::domain::inventory::{Opaque, ServerId};
 use crate::domain::testing::*;
 
@@ -8,12 +9,12 @@ fn five() -> Vec<Item> {
     (1..=5).map(|id| ours(id, 100 - id as i64)).collect()
 }
 
-fn before(scene: &Scene) -> Plan {
-    scene.with(|ground, _| before_create(ground, &order()))
+fn before(scene: &Scene) -> Plan<'static> {
+    scene.with(|ground, _| before_create(ground, &order()).into_owned())
 }
 
-fn after(scene: &Scene) -> Plan {
-    scene.with(|ground, _| after_create(ground))
+fn after(scene: &Scene) -> Plan<'static> {
+    scene.with(|ground, _| after_create(ground).into_owned())
 }
 
 /// The actions in few words; `!`: an extra delete.
@@ -195,7 +196,7 @@ fn a_create_that_pays_for_an_earlier_room_pays_for_nothing_else() {
 
 #[test]
 fn to_look_is_to_do_nothing() {
-    let plan = Scene::new("last=1", five()).with(|ground, _| look(ground));
+    let plan = Scene::new("last=1", five()).with(|ground, _| look(ground).into_owned());
     assert!(plan.actions.is_empty() && plan.blocked.is_none());
     assert_eq!(plan.lines.iter().filter(|line| line.verdict == Verdict::Delete).count(), 4);
 }

@@ -40,15 +40,14 @@ type Few<T> = SmallVec<[T; 16]>;
 #[must_use]
 pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Vec<Ruling> {
     let mut rulings = vec![Ruling::Drop(DropReason::NoPlace { keep: *keep, used_up: RuleSet::default() }); candidates.len()];
-    let ranked = rank(candidates, &mut rulings);
-    let places = places(keep, zone, candidates, &ranked);
+    let ranked = rank(zone, candidates, &mut rulings);
     let coarsest = keep.rules().next_back().map(|(rule, _)| rule);
     for (rule, count) in keep.rules() {
-        let used = apply(rule, count, &ranked, &places, &mut rulings);
+        let used = apply(rule, count, &ranked, &mut rulings);
         if Some(rule) == coarsest
             && used < count
             && let Some(oldest) = ranked.last()
-            && let ruling @ Ruling::Drop(_) = &mut rulings[*oldest]
+            && let ruling @ Ruling::Drop(_) = &mut rulings[oldest.index]
         {
             *ruling = Ruling::Keep(KeepReason { rule, ordinal: used + 1, oldest: true });
         }
@@ -57,19 +56,18 @@ pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Vec<Ruling> 
 }
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
-fn rank(candidates: &[Candidate], rulings: &mut [Ruling]) -> Few<usize> {
-    let mut ranked: Few<usize> = (0..candidates.len()).rev().collect();
-    // They come with the oldest first, as a rule.
-    if !candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id)) {
-        ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
+fn rank(zone: &Zone, candidates: &[Candidate], rulings: &mut [Ruling]) -> Few<Place> {
+    let newest_first = (0..candidates.len()).rev();
+    // They come with the oldest first, as a rule, and slots rise along with times: then no two are equal.
+    let in_order = candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id));
+    if in_order && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer) {
+        return places(zone, candidates, newest_first);
     }
-    // As a rule slots fall along with times, and then no two are equal.
-    let slots = ranked.iter().filter_map(|index| candidates[*index].slot);
-    if !slots.is_sorted_by(|newer, older| newer > older) {
-        rule_on_seconds_of_slots(candidates, rulings);
-        ranked.retain(|index| !matches!(rulings[*index], Ruling::Drop(DropReason::SecondOfSlot { .. })));
-    }
-    ranked
+    let mut ranked: Few<usize> = newest_first.collect();
+    ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
+    rule_on_seconds_of_slots(candidates, rulings);
+    ranked.retain(|index| !matches!(rulings[*index], Ruling::Drop(DropReason::SecondOfSlot { .. })));
+    places(zone, candidates, ranked.into_iter())
 }
 
 fn rule_on_seconds_of_slots(candidates: &[Candidate], rulings: &mut [Ruling]) {
@@ -83,38 +81,44 @@ fn rule_on_seconds_of_slots(candidates: &[Candidate], rulings: &mut [Ruling]) {
     }
 }
 
-/// Where a candidate lies on the calendar.
+/// A candidate that counts, and where it lies on the calendar.
 #[derive(Clone, Copy)]
 struct Place {
+    /// Which candidate.
+    index: usize,
     /// The highest local second that the wall clock had shown.
     local: i64,
-    /// Months since year 0; 0 where no rule asks for it.
-    month: i64,
+    /// Days since 1970-01-01. Those of all of jiff's years are few enough, and narrow numbers are divided faster.
+    day: i32,
 }
 
-/// The places of the ranked candidates; they never rise along the ranking.
-fn places(keep: &Keep, zone: &Zone, candidates: &[Candidate], ranked: &[usize]) -> Few<Place> {
-    let with_month = keep.monthly > 0 || keep.yearly > 0;
+impl Place {
+    fn new(index: usize, local: i64) -> Place {
+        Place { index, local, day: local.div_euclid(86_400) as i32 }
+    }
+}
+
+/// The places of candidates that stand in their order, the newest first. So they never rise.
+fn places(zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
     let mut places = Few::with_capacity(ranked.len());
     let mut stretch: Option<Stretch> = None;
     for index in ranked {
-        let second = whole_second(candidates[*index].time);
+        let second = whole_second(candidates[index].time);
         let here = match &stretch {
             Some(known) if known.contains(second) => known,
             _ => stretch.insert(zone.stretch(second)),
         };
-        let local = here.reached(second);
-        places.push(Place { local, month: if with_month { month(local) } else { 0 } });
+        places.push(Place::new(index, here.reached(second)));
     }
     places
 }
 
-/// Months since year 0. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
-fn month(local: i64) -> i64 {
+/// Months since year 0, of a day since 1970-01-01. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
+fn month(day: i32) -> i32 {
     /// In 400 years.
-    const DAYS: i64 = 146_097;
+    const DAYS: i32 = 146_097;
     // From the first of March of year 0 to 1970 there are 719,468 days.
-    let day = local.div_euclid(86_400) + 719_468;
+    let day = day + 719_468;
     let (cycle, of_cycle) = (day.div_euclid(DAYS), day.rem_euclid(DAYS));
     let year = (of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / (DAYS - 1)) / 365;
     let of_year = of_cycle - (365 * year + year / 4 - year / 100);
@@ -123,24 +127,27 @@ fn month(local: i64) -> i64 {
 
 /// Lets one rule keep the newest item of each period until its count is used up, and returns how many it has kept. An item that a finer rule keeps ends
 /// its period without being counted.
-fn apply(rule: Rule, count: u32, ranked: &[usize], places: &[Place], rulings: &mut [Ruling]) -> u32 {
+fn apply(rule: Rule, count: u32, ranked: &[Place], rulings: &mut [Ruling]) -> u32 {
     let mut used = 0;
     let mut period_before = None;
-    for (rank, index) in ranked.iter().enumerate() {
-        let ruling = &mut rulings[*index];
-        if used == count {
-            if let Ruling::Drop(DropReason::NoPlace { used_up, .. }) = ruling {
-                used_up.insert(rule);
-            }
+    let mut ranks = ranked.iter().enumerate();
+    for (rank, place) in ranks.by_ref() {
+        let period = Some(period(rule, rank, *place));
+        if period == period_before {
             continue;
         }
-        let period = Some(period(rule, rank, places[rank]));
-        if period != period_before {
-            period_before = period;
-            if let Ruling::Drop(_) = ruling {
-                used += 1;
-                *ruling = Ruling::Keep(KeepReason { rule, ordinal: used, oldest: false });
+        period_before = period;
+        if let ruling @ Ruling::Drop(_) = &mut rulings[place.index] {
+            used += 1;
+            *ruling = Ruling::Keep(KeepReason { rule, ordinal: used, oldest: false });
+            if used == count {
+                break;
             }
+        }
+    }
+    for (_, place) in ranks {
+        if let Ruling::Drop(DropReason::NoPlace { used_up, .. }) = &mut rulings[place.index] {
+            used_up.insert(rule);
         }
     }
     used
@@ -151,11 +158,11 @@ fn period(rule: Rule, rank: usize, place: Place) -> i64 {
     match rule {
         Rule::Last => i64::try_from(rank).unwrap_or(i64::MAX),
         Rule::Hourly => place.local.div_euclid(3_600),
-        Rule::Daily => place.local.div_euclid(86_400),
+        Rule::Daily => i64::from(place.day),
         // 1970-01-01 was a Thursday, three days after the Monday on which its ISO week began.
-        Rule::Weekly => (place.local.div_euclid(86_400) + 3).div_euclid(7),
-        Rule::Monthly => place.month,
-        Rule::Yearly => place.month.div_euclid(12),
+        Rule::Weekly => i64::from((place.day + 3).div_euclid(7)),
+        Rule::Monthly => i64::from(month(place.day)),
+        Rule::Yearly => i64::from(month(place.day).div_euclid(12)),
     }
 }
 
@@ -256,7 +263,7 @@ mod tests {
         for day in -200_000..200_000i64 {
             let local = day * 86_400 + 86_399;
             let date = civil(local).unwrap().date();
-            let place = Place { local, month: month(local) };
+            let place = Place::new(0, local);
             let now = (period(Rule::Weekly, 0, place), period(Rule::Monthly, 0, place), period(Rule::Yearly, 0, place), date);
             if let Some((week, month, year, yesterday)) = before {
                 assert_eq!(now.0 - week, i64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");

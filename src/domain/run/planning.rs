@@ -103,11 +103,11 @@ impl Run {
 
     /// What planning now would come to, leave to make an item taken for granted. Nothing is begun; none where there is no listing.
     #[must_use]
-    pub fn preview(&self, ctx: &Context<'_>) -> Option<Plan> {
+    pub fn preview(&self, ctx: &Context<'_>) -> Option<Plan<'static>> {
         let policy = self.hand_policy(ctx.policy?);
         let view = self.view(ctx, Mono::default())?;
         let freeze = self.freeze(ctx, &view);
-        Some(plan::before_create(&self.ground(ctx, &policy, &view, freeze.as_ref()), &self.order))
+        Some(plan::before_create(&self.ground(ctx, &policy, &view, freeze.as_ref()), &self.order).into_owned())
     }
 
     /// A policy for an item made by hand gives an item at the cap only where that was asked for.
@@ -119,7 +119,7 @@ impl Run {
         policy
     }
 
-    fn begin(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, plan: &Plan) {
+    fn begin(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, plan: &Plan<'_>) {
         let approved = match guard::check(plan, &self.guard_facts(step.ctx, policy, view)) {
             Ok(approved) => approved,
             Err(violation) => return self.begin_without_deletes(step, policy, view, plan, &violation),

@@ -15,7 +15,7 @@ use super::{Context, Event, Phase, Run, Step, Want};
 /// The plan after the create, as far as it is still to be done.
 #[derive(Debug, Default)]
 pub(super) struct Pruning {
-    plan: Option<Plan>,
+    plan: Option<Plan<'static>>,
     deleting: Option<Box<Deleting>>,
     /// A delete did not reach the provider: a new plan is made then.
     not_before: Option<Mono>,
@@ -114,7 +114,7 @@ impl Run {
     }
 
     /// Carries out the first of the remaining deletes, if the guard passes them all on this very listing.
-    fn prune_by(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, mut plan: Plan) {
+    fn prune_by(&mut self, step: &mut Step<'_, '_>, policy: &KindPolicy, view: &View<'_>, mut plan: Plan<'_>) {
         let approved = match guard::check(&plan, &self.guard_facts(step.ctx, policy, view)) {
             Ok(approved) if approved.order().is_none() => approved,
             Ok(_) => return self.refuse(step, &Violation { invariant: "I7", detail: "pruning makes no item".to_owned() }),
@@ -126,7 +126,7 @@ impl Run {
         let deleting = Deleting::begin(self, step, first.clone());
         plan.actions.retain(|action| !matches!(action, Action::Delete(deletion) if deletion.item.id == first.item.id));
         self.looks = 0;
-        self.phase = Phase::Pruning(Pruning { plan: Some(plan), deleting: Some(Box::new(deleting)), ..Pruning::default() });
+        self.phase = Phase::Pruning(Pruning { plan: Some(plan.into_owned()), deleting: Some(Box::new(deleting)), ..Pruning::default() });
     }
 
     /// Goes on once that has come; without it only for a while: the item is made, and what is to be pruned can wait for another run.
@@ -140,7 +140,7 @@ impl Run {
 }
 
 /// Whether the next delete is an extra one, and other servers have used up what the day allows since it was planned.
-fn is_overdrawn(ctx: &Context<'_>, plan: &Plan) -> bool {
+fn is_overdrawn(ctx: &Context<'_>, plan: &Plan<'_>) -> bool {
     let next = plan.actions.iter().find_map(|action| if let Action::Delete(deletion) = action { Some(deletion) } else { None });
     next.is_some_and(|next| next.extra) && ctx.extras_last_day >= ctx.wanted.fuse.extra_per_day
 }

@@ -12,13 +12,13 @@ use super::{Context, Effect, Run, Step};
 impl Run {
     /// A plan as it came from the planner.
     #[cfg(not(test))]
-    pub(super) fn planned(_: &Context<'_>, plan: Plan) -> Plan {
+    pub(super) fn planned<'a>(_: &Context<'_>, plan: Plan<'a>) -> Plan<'a> {
         plan
     }
 
     /// A plan as it came from the planner, with the mistake that a test makes in it.
     #[cfg(test)]
-    pub(super) fn planned(ctx: &Context<'_>, mut plan: Plan) -> Plan {
+    pub(super) fn planned<'a>(ctx: &Context<'_>, mut plan: Plan<'a>) -> Plan<'a> {
         if let Some(mistake) = ctx.mistake {
             mistake(&mut plan);
         }
@@ -31,7 +31,7 @@ impl Run {
         step: &mut Step<'_, '_>,
         policy: &KindPolicy,
         view: &View<'_>,
-        plan: &Plan,
+        plan: &Plan<'_>,
         violation: &Violation,
     ) {
         let creates = plan.actions.iter().filter(|action| matches!(action, Action::Create(_))).cloned();
