@@ -264,7 +264,18 @@ impl Controller {
                 let policy = state.policy.clone();
                 let slot = self.free_moment(key, now.wall);
                 let mark = self.mark(Self::slot_origin(&policy, slot), None);
-                self.start(now, Errand { key, trigger: Trigger::Command, mark, label: String::new(), deadline: None, by_hand: None });
+                self.start(
+                    now,
+                    Errand {
+                        key,
+                        trigger: Trigger::Command,
+                        mark,
+                        label: String::new(),
+                        deadline: None,
+                        by_hand: None,
+                        passed_over: false,
+                    },
+                );
             }
             (_, What::Take { label, keep_for, make_room }) => {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
@@ -272,7 +283,7 @@ impl Controller {
                 let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);
                 let label = label.clone().unwrap_or(policy);
                 let by_hand = Some(ByHand { make_room: *make_room });
-                self.start(now, Errand { key, trigger: Trigger::Hand, mark, label, deadline: None, by_hand });
+                self.start(now, Errand { key, trigger: Trigger::Hand, mark, label, deadline: None, by_hand, passed_over: false });
             }
         }
         if self.runs.contains_key(&key.0) { Begun::Running } else { Begun::NotNow }
