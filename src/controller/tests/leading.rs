@@ -136,36 +136,6 @@ fn a_replica_may_lose_the_lease_at_any_moment_of_a_run() {
     }
 }
 
-/// What it had sent when it died was made, and deleted by the other one when its time had come: that is no reason to make it again, and no loss.
-#[test]
-fn what_others_have_deleted_meanwhile_is_neither_made_again_nor_lost() {
-    let yaml = HOURLY.replace("catch_up: 30m", "catch_up: 12h");
-    for moment in 0..40 {
-        let mut world = two(&yaml);
-        world.lead(Some(0));
-        world.run_for(HOUR * 5 - Duration::from_secs(1));
-        let end = world.elapsed() + HOUR;
-        for _ in 0..moment {
-            world.turn(end);
-        }
-        world.kill(0, false);
-        world.run_for(MINUTE * 2);
-        world.begin(0);
-        world.lead(Some(1));
-        world.run_for(HOUR * 6);
-        world.lead(None);
-        world.run_for(MINUTE);
-        world.lead(Some(0));
-        world.run_for(HOUR * 2);
-        let slots = world.slots();
-        assert!(slots.len() >= 13 && slots.values().all(|count| *count == 1), "moment {moment}: {slots:#?}");
-        for place in 0..2 {
-            assert_eq!(world.told_by(place, |fact| matches!(fact, Fact::Lost { .. })), 0, "moment {moment}");
-        }
-        assert!(world.report().targets.iter().all(|target| target.problems.is_empty()), "moment {moment}: {:#?}", world.report().targets);
-    }
-}
-
 #[test]
 fn what_is_not_let_out_is_tried_again_and_made_once() {
     let mut world = two(HOURLY);
