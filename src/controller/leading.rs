@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::{Mono, Now};
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::memory::TargetKey;
@@ -63,7 +65,7 @@ impl Controller {
         for op in self.brackets.all() {
             self.run_after(now, op);
         }
-        self.led_since = Some(now.mono);
+        self.led_since = Some(now);
         self.pass_over_slots(now);
         let kinds: Vec<Kind> = self.kinds().collect();
         for kind in kinds {
@@ -98,16 +100,22 @@ impl Controller {
         }
     }
 
+    /// Whether a newer slot had come when this replica began to act: then those before it were the others', who may have made what is not there any more.
+    pub(super) fn was_passed_over(&self, key: TargetKey, slot: Timestamp) -> bool {
+        let next = self.targets.get(&key).and_then(|state| state.policy.schedule.next_after(slot));
+        self.led_since.zip(next).is_some_and(|(since, next)| next.time <= since.wall)
+    }
+
     /// Whether what is known of a server was all seen since this replica acts.
     pub(super) fn has_own_ground(&self, server: ServerId) -> bool {
         let Some(since) = self.led_since else { return true };
         let kinds = Kind::ALL.into_iter().filter(|kind| self.targets.contains_key(&(server, *kind)));
-        kinds.into_iter().all(|kind| self.inventories.get(&kind).is_some_and(|inventory| inventory.begun >= since))
+        kinds.into_iter().all(|kind| self.inventories.get(&kind).is_some_and(|inventory| inventory.begun >= since.mono))
     }
 
     /// Whether a listing is the first one since this replica acts.
     pub(super) fn is_first_of_ours(&self, begun: Mono, before: Mono) -> bool {
-        self.led_since.is_some_and(|since| before < since && begun >= since)
+        self.led_since.is_some_and(|since| before < since.mono && begun >= since.mono)
     }
 
     /// What is missing when this replica begins to act was deleted by the one that acted before, as far as anybody knows.

@@ -196,7 +196,7 @@ pub struct Controller {
     /// Which of several replicas acts.
     leader: Option<Leader>,
     /// Since when this one does, where there are several.
-    led_since: Option<Mono>,
+    led_since: Option<Now>,
     stopping: bool,
     stopped: bool,
     out: Vec<Command>,

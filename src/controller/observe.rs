@@ -137,9 +137,14 @@ impl Controller {
                 if self.source(kind).doubts_empty(begun, empty) {
                     listing.defects.push(Defect::Empty);
                 }
+                let first = self.inventories.get(&kind).is_some_and(|before| self.is_first_of_ours(begun, before.begun));
+                if first {
+                    // What was missing before is missing for a second time now.
+                    self.forget_what_others_deleted(now, kind);
+                }
                 let before = self.inventories.insert(kind, Inventory::new(listing, begun));
                 self.observe(now, kind, before.as_ref());
-                if before.is_some_and(|before| self.is_first_of_ours(begun, before.begun)) {
+                if first {
                     self.forget_what_others_deleted(now, kind);
                 }
             }

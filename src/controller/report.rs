@@ -280,6 +280,7 @@ impl Controller {
             started: now,
             deadline: None,
             by_hand: None,
+            passed_over: false,
         })
     }
 }

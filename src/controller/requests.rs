@@ -267,7 +267,8 @@ impl Controller {
                 let slot = self.free_moment(key, now.wall);
                 let mark = self.mark(Self::slot_origin(&policy, slot), None);
                 let cause = Cause { trigger: Trigger::Command, by };
-                self.start(now, Errand { key, cause, mark, label: String::new(), deadline: None, by_hand: None });
+                let errand = Errand { key, cause, mark, label: String::new(), deadline: None, by_hand: None, passed_over: false };
+                self.start(now, errand);
             }
             (_, What::Take { label, keep_for, make_room }) => {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
@@ -276,7 +277,7 @@ impl Controller {
                 let label = label.clone().unwrap_or(policy);
                 let by_hand = Some(ByHand { make_room: *make_room });
                 let cause = Cause { trigger: Trigger::Hand, by };
-                self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand });
+                self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand, passed_over: false });
             }
         }
         if self.runs.contains_key(&key.0) { Begun::Running } else { Begun::NotNow }

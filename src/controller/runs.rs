@@ -42,6 +42,8 @@ pub(super) struct Errand {
     pub label: String,
     pub deadline: Option<Timestamp>,
     pub by_hand: Option<ByHand>,
+    /// Whether another replica may have acted since its slot.
+    pub passed_over: bool,
 }
 
 impl Controller {
@@ -50,7 +52,7 @@ impl Controller {
         let Some(state) = self.targets.get(&key) else { return };
         let deadline = deadline(&state.policy, slot, state.offset);
         let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
-        self.start(now, Errand { key, cause, mark, label: String::new(), deadline, by_hand: None });
+        self.start(now, Errand { key, cause, mark, label: String::new(), deadline, by_hand: None, passed_over: false });
     }
 
     pub(super) fn mark(&self, origin: Origin, until: Option<Timestamp>) -> Mark {
@@ -83,7 +85,8 @@ impl Controller {
         let in_time = slot.and_then(|slot| self.targets.get(&key).and_then(|state| deadline(&state.policy, slot, state.offset)));
         let mark = self.mark(origin, None);
         let cause = Trigger::Resumed.into();
-        let errand = Errand { key, cause, mark, label: String::new(), deadline: in_time.or(Some(now.wall)), by_hand };
+        let (deadline, passed_over) = (in_time.or(Some(now.wall)), slot.is_some_and(|slot| self.was_passed_over(key, slot)));
+        let errand = Errand { key, cause, mark, label: String::new(), deadline, by_hand, passed_over };
         let mut start = self.open_run(now, errand);
         if let Resume::CreateInDoubt(intent) = &resume {
             // What was sent then is what is looked for now, whatever the owner is called meanwhile.
@@ -109,7 +112,7 @@ impl Controller {
     }
 
     fn open_run(&mut self, now: Now, errand: Errand) -> Start {
-        let Errand { key, cause: Cause { trigger, by }, mark, label, deadline, by_hand } = errand;
+        let Errand { key, cause: Cause { trigger, by }, mark, label, deadline, by_hand, passed_over } = errand;
         let id = self.next_run;
         self.next_run = RunId(id.0 + 1);
         let target = self.target(key);
@@ -122,7 +125,7 @@ impl Controller {
         let since = slot.filter(|_| scheduled).and_then(|slot| slot.checked_add(offset).ok());
         let lateness = since.map(|since| now.wall.duration_since(since).unsigned_abs());
         self.tell(Fact::RunStarted { target: target.clone(), run: id.0, slot, lateness });
-        Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand }
+        Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand, passed_over }
     }
 
     /// Lets a run look again. Where nothing is begun any more it does not: a look is what something could begin with.

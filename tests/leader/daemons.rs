@@ -45,6 +45,29 @@ async fn one_that_was_stopped_for_longer_than_its_lease_sends_nothing_when_it_go
     scene.judge(&[&first, &second]);
 }
 
+/// Stopped right after a create had left, it finds nothing of it when it leads again: the other one has kept it for its time, and deleted it.
+#[tokio::test]
+async fn one_that_was_stopped_makes_and_loses_nothing_when_it_leads_again() {
+    let scene = Scene::new().await;
+    let first = scene.replica("first").await;
+    scene.until_leads(&first).await;
+    let mut second = scene.replica("second").await;
+    scene.until_made(2).await;
+    first.signal(Signal::STOP);
+    scene.until_leads(&second).await;
+    // More than are kept.
+    scene.until_made(5).await;
+    first.signal(Signal::CONT);
+    scene.stage.until("the first knows that it does not lead", || first.metric("leader") == Some(0.0)).await;
+    scene.until_made(1).await;
+    second.signal(Signal::TERM);
+    scene.stage.until("the second has ended", || second.is_over() == Some(0)).await;
+    scene.until_leads(&first).await;
+    scene.until_made(2).await;
+    scene.judge(&[&first, &second]);
+    assert_eq!(first.metric("lost_total{kind=\"snapshot\"}"), Some(0.0), "{}", scene.log(&first));
+}
+
 #[tokio::test]
 async fn one_that_ends_in_order_gives_the_lease_back() {
     let scene = Scene::new().await;

@@ -8,7 +8,7 @@ use super::super::fact::Fact;
 use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::{Mark, Reading};
 use super::super::policy_text::PolicyText;
-use super::super::problem::{OpResult, Reason};
+use super::super::problem::{OpResult, Reason, RunResult};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
 use super::waiting::{Proof, Waiting};
@@ -188,7 +188,8 @@ impl Run {
                 return self.accept(step, op, item);
             }
             if view.defect().is_none() && absence.note(view.begun()) {
-                let error = format!("it was not done ({error})");
+                let what = if self.passed_over { "it is not there, and another replica may have acted since" } else { "it was not done" };
+                let error = format!("{what} ({error})");
                 return self.absent(step, op, error);
             }
         }
@@ -220,6 +221,9 @@ impl Run {
     fn absent(&mut self, step: &mut Step<'_, '_>, op: OpId, error: String) {
         self.end_create(step, op, CreateEnd::Absent, &error);
         self.tell_decided(step, op, None, OpResult::Failure, Some(error.clone()));
+        if self.passed_over {
+            return self.end(step, RunResult::Skipped, Some(error));
+        }
         let sent = self.slot().map_or(CREATES_MAX, |slot| step.ctx.memory.slot(slot).creates);
         if sent >= CREATES_MAX || !self.in_time(step.wall()) || step.ctx.policy.is_none() {
             return self.fail(step, Reason::CreateFailed, error);

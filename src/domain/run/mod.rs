@@ -77,6 +77,8 @@ pub struct Run {
     pub deadline: Option<Timestamp>,
     /// Whether it may make room at the cap whatever the policy says, and prunes nothing afterwards (`take`).
     pub by_hand: Option<ByHand>,
+    /// Whether another replica may have acted since its slot: then a create that is not there is not sent again.
+    pub passed_over: bool,
     /// What it has made.
     pub created: Vec<ItemId>,
     /// What it has deleted.
@@ -165,6 +167,7 @@ impl Run {
             started: start.started,
             deadline: start.deadline,
             by_hand: start.by_hand,
+            passed_over: start.passed_over,
             created: Vec::new(),
             deleted: Vec::new(),
             want: Want { wake: Some(start.started.mono), ..Want::default() },

@@ -217,6 +217,8 @@ pub struct Start {
     pub deadline: Option<Timestamp>,
     /// For `take`.
     pub by_hand: Option<ByHand>,
+    /// Whether another replica may have acted since its slot: what is not there may have been made, and deleted since.
+    pub passed_over: bool,
 }
 
 /// Where an interrupted run is picked up.

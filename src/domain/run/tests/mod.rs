@@ -45,6 +45,7 @@ struct Story {
 
 fn start() -> Start {
     Start {
+        passed_over: false,
         id: RunId(1),
         target: Target { server: SERVER, server_name: "web-01".into(), kind: Kind::Snapshot, policy: "web".into() },
         trigger: Trigger::Schedule,
