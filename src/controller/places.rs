@@ -1,7 +1,7 @@
 //! Who may make an item now: so many servers at a time (`concurrent_creates`), those that have waited longest first.
 //!
-//! A server whose last item did not get ready in time is slow. It is likely to hold its place until `stuck_after` again, so the slow ones wait by themselves and
-//! have half of the places at most: however many they are, the others get on.
+//! A server whose last item did not get ready in time is slow. It is likely to hold its place until `stuck_after` again, so the slow ones wait by themselves
+//! and have half of the places at most: however many they are, the others get on.
 
 use std::collections::BTreeMap;
 
