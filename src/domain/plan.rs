@@ -92,7 +92,7 @@ pub struct Deletion {
     pub when: When,
     /// Whether no completed create pays for it.
     pub extra: bool,
-    /// Why; [`sentence`] puts it into words, where anybody is told.
+    /// Why; [`sentence`](super::assess::sentence) puts it into words, where anybody is told.
     pub why: Reasons,
 }
 
