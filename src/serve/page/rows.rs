@@ -9,8 +9,8 @@ use crate::domain::inventory::Kind;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::report::{Report, TargetReport};
 
-/// So many servers are on one page, which then has about 160 KB: a browser shows it at once (`benches/page.rs`), and people read no further.
-pub(super) const SERVERS_MAX: usize = 50;
+/// So many servers are on one page, which then has about 80 KB: a browser shows it at once (`benches/page.rs`), and people read no further.
+pub(super) const SERVERS_MAX: usize = 25;
 
 /// One server with its targets, at least one.
 pub(super) struct Row<'a> {
