@@ -11,7 +11,6 @@ use secrecy::SecretString;
 use crate::clock::{Clock, SystemClock};
 use crate::config::token::{self, TokenError, TokenPlaces};
 use crate::config::{self, Config, Surroundings};
-use crate::controller::Setup;
 use crate::domain::memory::TargetKey;
 use crate::domain::problem::RunResult;
 use crate::domain::record::Trigger;
@@ -164,11 +163,6 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let provider = HttpProvider::new(&settings, token, clock, observer).map_err(|error| Failure::of(Exit::Usage, &error))?;
         Ok(provider.with_leave(Arc::clone(&self.leave)))
-    }
-
-    /// What the controller needs of the configuration.
-    pub fn setup(&self) -> Setup {
-        self.config.setup()
     }
 
     /// Who is to be told.

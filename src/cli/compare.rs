@@ -79,7 +79,7 @@ pub(super) async fn compare(app: &App, common: &Common, file: &Path, select: Sel
     session.look(Select::default()).await?;
     // A second look brings what only the other one needs to know: it may be about a kind or servers that the present one does not have.
     let account = app.config.provider.account.clone();
-    session.reconfigure(crate::controller::Setup { account, ..other.setup() });
+    session.reconfigure(crate::controller::Setup { account, ..other.config.setup() });
     session.look(Select::default()).await?;
     let now = session.now();
     // A target that goes from one policy to another is meant if either is.
@@ -88,7 +88,7 @@ pub(super) async fn compare(app: &App, common: &Common, file: &Path, select: Sel
     for fault in session.controller().faults() {
         eprintln!("warning: {}: {fault}", file.display());
     }
-    session.reconfigure(app.setup());
+    session.reconfigure(app.config.setup());
     let before = session.controller().plans(now, &anywhere);
     session.close().await?;
     let pairs: Vec<Pair<'_>> = pairs(&before, &after).into_iter().filter(|pair| pair.is_meant(&select)).collect();

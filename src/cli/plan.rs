@@ -173,7 +173,7 @@ pub(super) fn heading(planned: &TargetPlan) -> String {
 /// What is to be done, in words.
 pub(super) fn action_text(action: &Action) -> String {
     match action {
-        Action::Create(order) => format!("create {}", printable(order.name.as_deref().unwrap_or(&order.description))),
+        Action::Create(order) => format!("create {}", printable(order.title())),
         Action::Delete(deletion) => format!("delete {}: {}", deletion.item.id, printable(&sentence(&deletion.why))),
     }
 }
@@ -189,7 +189,7 @@ pub(super) fn color_of(verdict: Verdict) -> Option<Color> {
 
 /// What is known of an item before what becomes of it: three cells, the first one indented.
 pub(super) fn item_cells(line: &Line, now: Timestamp) -> [String; 3] {
-    let name = line.item.name.as_deref().unwrap_or(&line.item.description);
+    let name = line.item.title();
     [format!("  {}", line.item.id), ago(line.item.created_at, now), name.to_owned()]
 }
 

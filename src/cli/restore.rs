@@ -159,10 +159,7 @@ fn intent(item: &Item, listing: &Listing, servers: Option<Vec<Server>>) -> Resul
     let of_server = || listing.items.iter().filter(|other| other.server == item.server);
     let mut newer: Vec<&Item> = of_server().filter(|other| (other.created_at, other.id) > (item.created_at, item.id)).collect();
     newer.sort_by_key(|other| std::cmp::Reverse((other.created_at, other.id)));
-    let newer = newer.iter().map(|other| {
-        let name = other.name.as_deref().unwrap_or(&other.description);
-        format!("{} of {}, {}: {name}", other.id, other.created_at, other.status.as_str())
-    });
+    let newer = newer.iter().map(|other| format!("{} of {}, {}: {}", other.id, other.created_at, other.status.as_str(), other.title()));
     let newer = newer.collect();
     let being_made = of_server().find(|other| other.status == Status::InProgress).map(|other| other.id);
     Ok(Intent { held, created_at: item.created_at, description: (*item.description).into(), server, newer, being_made })

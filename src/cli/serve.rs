@@ -139,7 +139,7 @@ impl Service {
             board.tell(fact);
             watch(fact);
         });
-        let controller = Controller::new(app.setup(), Mode::Daemon, &past, app.clock.now());
+        let controller = Controller::new(app.config.setup(), Mode::Daemon, &past, app.clock.now());
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);
         let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader };
@@ -236,5 +236,5 @@ fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloade
     let app = app.with_config(config);
     let provider = app.provider(metrics).map_err(|failure| failure.render(false))?;
     notices.configure(app.recipients());
-    Ok(Reloaded { setup: app.setup(), provider: Arc::new(provider), journal_keep, remarks })
+    Ok(Reloaded { setup: app.config.setup(), provider: Arc::new(provider), journal_keep, remarks })
 }

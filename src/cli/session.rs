@@ -48,7 +48,7 @@ impl<P: Provider> Session<P> {
     ) -> Session<P> {
         let (journal, past) = journal;
         let now = app.clock.now();
-        let controller = Controller::new(app.setup(), Mode::Command, &past, now);
+        let controller = Controller::new(app.config.setup(), Mode::Command, &past, now);
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
         let ports = Ports { provider, journal: journal.handle(), clock, tell };
         let (driver, inputs) = Driver::new(controller, ports);

@@ -207,7 +207,7 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
 
 /// Whether an item without a mark is given into our care; else why not.
 fn adoption(item: &Item, policy: &KindPolicy) -> Result<(), Cow<'static, str>> {
-    let name = item.name.as_deref().unwrap_or(&item.description);
+    let name = item.title();
     if let Some(glob) = policy.protect.first_match(name) {
         return Err(format!("protected by `{glob}`").into());
     }

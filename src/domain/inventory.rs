@@ -106,6 +106,14 @@ pub struct Item {
     pub automatic: bool,
 }
 
+impl Item {
+    /// Its name; its description where the kind has no names.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.description)
+    }
+}
+
 /// An entry of a listing that could not be read. It is counted and shown, and never deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opaque {

@@ -63,6 +63,14 @@ pub struct Order {
     pub slot: Option<Timestamp>,
 }
 
+impl Order {
+    /// The item's name; its description where the kind has no names.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.description)
+    }
+}
+
 /// When a delete is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum When {

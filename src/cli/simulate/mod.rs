@@ -57,7 +57,7 @@ pub(super) struct SimulateArgs {
 pub(super) fn simulate(common: &Common, args: &SimulateArgs) -> Result<Exit, Failure> {
     let app = App::load(common)?;
     let asked = Asked { policies: &args.policy, days: args.days, from: args.from.as_deref(), outage: args.outage, suggest: args.suggest };
-    let story = Story::play(&app.setup(), app.clock.now().wall, &asked)?;
+    let story = Story::play(&app.config.setup(), app.clock.now().wall, &asked)?;
     if let Some(path) = &args.svg {
         std::fs::write(path, svg::render(&story))
             .map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: failed to write the picture {}: {error}", path.display())))?;

@@ -85,7 +85,7 @@ impl Run {
                 self.fail(step, Reason::HookFailed, "`max_hold` passed before the create was sent".to_owned());
             }
             (Stage::Recording, Event::Recorded(recorded)) if recorded == op => {
-                let name = self.order.name.clone().unwrap_or_else(|| self.order.description.clone());
+                let name = self.order.title().to_owned();
                 let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);
                 step.tell(Fact::CreateSent { target: self.target.clone(), run: self.id.0, op: op.0, name, attempt });
                 step.out.push(Effect::SendCreate { op, order: self.order.clone() });
@@ -135,7 +135,7 @@ impl Run {
     }
 
     fn tell_decided(&self, step: &mut Step<'_, '_>, op: OpId, item: Option<ItemId>, result: OpResult, error: Option<String>) {
-        let name = self.order.name.as_deref().unwrap_or(&self.order.description).to_owned();
+        let name = self.order.title().to_owned();
         step.tell(Fact::CreateDecided { target: self.target.clone(), run: self.id.0, op: op.0, item, name, result, error });
     }
 

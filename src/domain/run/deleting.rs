@@ -52,11 +52,6 @@ pub(super) enum Deleted {
     NotRecorded(String),
 }
 
-/// Its name, or its description where the kind has no names.
-fn name_of(item: &Item) -> String {
-    item.name.as_deref().unwrap_or(&item.description).to_owned()
-}
-
 impl Stage {
     /// What one more complete listing says: `Some(true)`: the item is gone; `Some(false)`: it is not, and will not be by itself.
     fn settled(&mut self, is_shown: bool, begun: Mono) -> Option<bool> {
@@ -196,7 +191,7 @@ impl Run {
             run: self.id.0,
             op: deleting.op.0,
             item: item.id,
-            name: name_of(item),
+            name: item.title().to_owned(),
             why: sentence(why),
         });
         step.out.push(Effect::SendDelete { op: deleting.op, item: item.id });
@@ -291,7 +286,7 @@ impl Run {
             run: self.id.0,
             op: deleting.op.0,
             item: deleting.item(),
-            name: name_of(&deleting.deletion.item),
+            name: deleting.deletion.item.title().to_owned(),
             why: sentence(&deleting.deletion.why),
             result,
             error,

@@ -42,7 +42,7 @@ impl Run {
             run: self.id,
             subject: self.subject(),
             slot: self.slot(),
-            name: self.order.name.as_deref().unwrap_or(&self.order.description).into(),
+            name: self.order.title().into(),
             after: hooks.after.clone(),
             at: step.wall(),
         };
