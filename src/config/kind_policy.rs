@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::inventory::Kind;
-use crate::domain::policy::{AtCap, KindPolicy, Limits};
+use crate::domain::policy::{AtCap, KindPolicy, Limits, TextOnce};
 use crate::domain::retention::Keep;
 
 use super::diagnostics::quoted;
@@ -103,6 +103,7 @@ fn read(common: &mut Common<'_>, policy: &Arc<str>, kind: Kind, fields: Fields<'
         min_keep,
         stuck_after,
         hooks,
+        text: TextOnce::default(),
     };
     Some((policy, timing))
 }

@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::domain::fact::Target;
 use crate::domain::inventory::Kind;
 use crate::domain::memory::TargetKey;
-use crate::domain::policy::{AtCap, Globs, KindPolicy};
+use crate::domain::policy::{AtCap, Globs, KindPolicy, TextOnce};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::{Expression, Schedule};
 
@@ -76,6 +76,7 @@ impl Controller {
             min_keep: limit,
             stuck_after: STUCK_AFTER,
             hooks: None,
+            text: TextOnce::default(),
         }))
     }
 }

@@ -1,12 +1,13 @@
 //! What is wanted: policies, which servers they are for, and the limits of the whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 
 use super::inventory::{ItemId, Kind, ServerId};
+use super::policy_text::PolicyText;
 use super::retention::Keep;
 use super::schedule::Schedule;
 
@@ -141,6 +142,26 @@ pub struct KindPolicy {
     pub stuck_after: Duration,
     /// The commands around a create.
     pub hooks: Option<Hooks>,
+    /// All of this as text, once anybody has asked for that.
+    pub text: TextOnce,
+}
+
+impl KindPolicy {
+    /// The policy as text, with its digest. It is made when it is first asked for, so the policy must not be changed after.
+    #[must_use]
+    pub fn text(&self) -> &Arc<PolicyText> {
+        self.text.0.get_or_init(|| PolicyText::of(self).into())
+    }
+}
+
+/// Where a policy keeps its text. A clone keeps none yet, for it may be changed.
+#[derive(Debug, Default)]
+pub struct TextOnce(OnceLock<Arc<PolicyText>>);
+
+impl Clone for TextOnce {
+    fn clone(&self) -> TextOnce {
+        TextOnce::default()
+    }
 }
 
 /// The policies of one server, at most one for each kind.

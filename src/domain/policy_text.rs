@@ -213,6 +213,7 @@ mod tests {
 
     use jiff::tz::TimeZone;
 
+    use super::super::policy::TextOnce;
     use super::super::schedule::{Expression, Schedule};
     use super::*;
 
@@ -232,6 +233,7 @@ mod tests {
             min_keep: 1,
             stuck_after: Duration::from_secs(3600),
             hooks: None,
+            text: TextOnce::default(),
         }
     }
 
@@ -266,6 +268,15 @@ mod tests {
         assert_eq!(digest(&policy()), digest(&policy()));
         assert_ne!(digest(&policy()), digest(&KindPolicy { min_keep: 2, ..policy() }));
         assert_ne!(digest(&policy()), digest(&KindPolicy { kind: Kind::Backup, ..policy() }));
+    }
+
+    #[test]
+    fn a_policy_keeps_its_text_and_a_clone_of_it_makes_its_own() {
+        let policy = policy();
+        assert!(Arc::ptr_eq(policy.text(), policy.text()));
+        let other = KindPolicy { min_keep: 2, ..policy.clone() };
+        assert_eq!((&**policy.text(), &**other.text()), (&PolicyText::of(&policy), &PolicyText::of(&other)));
+        assert_ne!(policy.text(), other.text());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::assess::Knowledge;
 use super::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, Status};
 use super::mark::{Mark, Origin, item_name};
 use super::plan::{Allowance, Ground, Order};
-use super::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, Wanted};
+use super::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, TextOnce, Wanted};
 use super::problem::Problem;
 use super::retention::Keep;
 use super::schedule::{Expression, Schedule};
@@ -94,6 +94,7 @@ pub fn policy(keep: &str) -> KindPolicy {
         min_keep: 1,
         stuck_after: Duration::from_secs(3600),
         hooks: None,
+        text: TextOnce::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::domain::inventory::{ItemId, Kind};
-use crate::domain::policy::{AtCap, Globs, KindPolicy};
+use crate::domain::policy::{AtCap, Globs, KindPolicy, TextOnce};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::Schedule;
 
@@ -39,6 +39,7 @@ fn kind(lives: &[(i64, i64, i64)]) -> PlayedKind {
         min_keep: 1,
         stuck_after: Duration::ZERO,
         hooks: None,
+        text: TextOnce::default(),
     };
     PlayedKind {
         policy: Arc::new(policy),

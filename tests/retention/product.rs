@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use snapwarden::domain::assess::{Knowledge, Verdict, assess};
 use snapwarden::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
-use snapwarden::domain::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, Wanted};
+use snapwarden::domain::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, TextOnce, Wanted};
 use snapwarden::domain::retention::Keep;
 use snapwarden::domain::schedule::{Expression, Schedule};
 
@@ -51,6 +51,7 @@ impl Product {
             min_keep: policy.min_keep as u32,
             stuck_after: Duration::from_secs(3600),
             hooks: None,
+            text: TextOnce::default(),
         };
         let wanted = Wanted {
             owner: "prod".into(),

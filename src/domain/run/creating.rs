@@ -7,7 +7,7 @@ use crate::clock::Mono;
 use super::super::fact::Fact;
 use super::super::inventory::{Item, ItemId, Status};
 use super::super::mark::{Mark, Reading};
-use super::super::policy_text::PolicyText;
+use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Reason, RunResult};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
@@ -35,7 +35,7 @@ impl Creating {
     /// Writes the intent of a create; it is sent once that is durable.
     pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>) -> Creating {
         let op = step.op();
-        let text = step.ctx.policy.map(PolicyText::of);
+        let text = step.ctx.policy.map(KindPolicy::text);
         let sent = run.slot().map_or(0, |slot| step.ctx.memory.slot(slot).creates);
         let intent = CreateIntent {
             op,
@@ -47,7 +47,7 @@ impl Creating {
             attempt: sent + 1,
             at: step.wall(),
             config: step.ctx.config.into(),
-            policy_text: text.as_ref().map(PolicyText::digest),
+            policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::CreateIntent(intent.into()));
         Creating { op, stage: Stage::Recording }

@@ -9,7 +9,7 @@ use super::super::fact::Fact;
 use super::super::guard;
 use super::super::inventory::{Item, ItemId};
 use super::super::plan::{Deletion, When};
-use super::super::policy_text::PolicyText;
+use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
 use super::super::record::{DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record};
 use super::waiting::Proof;
@@ -80,7 +80,7 @@ impl Deleting {
     /// Writes the intent of a delete; it is sent once that is durable.
     pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>, deletion: Deletion) -> Deleting {
         let op = step.op();
-        let text = step.ctx.policy.map(PolicyText::of);
+        let text = step.ctx.policy.map(KindPolicy::text);
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -96,7 +96,7 @@ impl Deleting {
             reason: sentence(&deletion.why).into(),
             at: step.wall(),
             config: step.ctx.config.into(),
-            policy_text: text.as_ref().map(PolicyText::digest),
+            policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::DeleteIntent(intent.into()));
         Deleting { op, deletion, stage: Stage::Recording, sent: 0, told: false }

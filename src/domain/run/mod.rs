@@ -22,6 +22,7 @@ mod sight;
 mod types;
 mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -138,8 +139,8 @@ impl Step<'_, '_> {
     }
 
     /// Asks for an intent to be made durable, with the text of the policy that it names.
-    fn intend(&mut self, op: OpId, text: Option<PolicyText>, intent: Record) {
-        let text = text.map(|text| Record::PolicyText(text.into()));
+    fn intend(&mut self, op: OpId, text: Option<&Arc<PolicyText>>, intent: Record) {
+        let text = text.map(|text| Record::PolicyText(Arc::clone(text)));
         self.out.push(Effect::Intend(op, text.into_iter().chain([intent]).collect()));
     }
 

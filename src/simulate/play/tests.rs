@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::measure::{facts, points_at};
 use super::*;
-use crate::domain::policy::{AtCap, Fuse, Globs, Limits, Wanted};
+use crate::domain::policy::{AtCap, Fuse, Globs, Limits, TextOnce, Wanted};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::{Expression, Schedule};
 
@@ -29,6 +29,7 @@ fn policy(kind: Kind, expression: &str, keep: &str, leave_free: u32) -> KindPoli
         min_keep: 1,
         stuck_after: Duration::from_secs(3600),
         hooks: None,
+        text: TextOnce::default(),
     }
 }
 
