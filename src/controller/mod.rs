@@ -212,6 +212,8 @@ struct ServersSeen {
     /// Whether everything was shown.
     whole: bool,
     listing: ServerListing,
+    /// Those that a restore overwrites.
+    restoring: BTreeSet<ServerId>,
 }
 
 impl Controller {
@@ -401,7 +403,8 @@ impl Controller {
         }
         self.rebuild_targets(now);
         let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };
-        for fault in faults.iter().filter(|fault| !self.faults_told.contains(fault)) {
+        let told: BTreeSet<&String> = self.faults_told.iter().collect();
+        for fault in faults.iter().filter(|fault| !told.contains(fault)) {
             self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
         }
         self.faults_told = faults;

@@ -198,7 +198,8 @@ impl Controller {
                 self.sources.servers.succeeded();
                 let told_before = std::mem::replace(&mut self.sources.servers.told, true);
                 let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
-                self.servers = Some(ServersSeen { begun, whole, listing });
+                let restoring = listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id).collect();
+                self.servers = Some(ServersSeen { begun, whole, listing, restoring });
                 if changed {
                     self.resolve(now);
                 }
@@ -241,7 +242,7 @@ impl Controller {
     pub(super) fn restores(&self, now: Now, server: ServerId, member: Option<&Member>) -> bool {
         let told = member.is_some_and(|member| member.restoring);
         let seen = self.servers.as_ref().filter(|seen| !self.sources.servers.told && now.mono.since(seen.begun) < RESTORE_TAKES_MAX);
-        told || seen.is_some_and(|seen| seen.listing.servers.iter().any(|shown| shown.id == server && shown.is_restoring()))
+        told || seen.is_some_and(|seen| seen.restoring.contains(&server))
     }
 
     /// Whether the newest listing shows of a target what the one before it showed, and nothing else could make more of it. It is counted then.

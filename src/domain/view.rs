@@ -15,8 +15,10 @@ pub struct Inventory {
     items: Vec<Item>,
     /// Where the items of each server begin, by server.
     starts: Vec<(ServerId, usize)>,
+    /// By server, those without one first; those of one server stay in the order in which they came.
     opaque: Vec<Opaque>,
-    missing: u64,
+    /// Entries that did not arrive or do not name their server.
+    unseen: u64,
     /// Why the listing as a whole is not complete.
     defect: Option<String>,
 }
@@ -25,7 +27,7 @@ impl Inventory {
     /// Arranges a listing.
     #[must_use]
     pub fn new(listing: Listing, begun: Mono) -> Inventory {
-        let Listing { kind, mut items, opaque, missing, defects } = listing;
+        let Listing { kind, mut items, mut opaque, missing, defects } = listing;
         arrange(&mut items);
         let mut starts: Vec<(ServerId, usize)> = Vec::new();
         for (place, item) in items.iter().enumerate() {
@@ -33,13 +35,14 @@ impl Inventory {
                 starts.push((item.server, place));
             }
         }
-        let nameless = opaque.iter().filter(|entry| entry.server.is_none()).count();
+        opaque.sort_by_key(|entry| entry.server);
+        let nameless = opaque.partition_point(|entry| entry.server.is_none());
         let mut reasons: Vec<String> = defects.iter().map(ToString::to_string).collect();
         if nameless > 0 {
             reasons.push(format!("{nameless} entries cannot be read, not even their server"));
         }
         let defect = (!reasons.is_empty()).then(|| reasons.join("; "));
-        Inventory { kind, begun, items, starts, opaque, missing, defect }
+        Inventory { kind, begun, items, starts, opaque, unseen: missing.saturating_add(nameless as u64), defect }
     }
 
     /// Why the listing as a whole does not show everything; none: it does.
@@ -55,9 +58,10 @@ impl Inventory {
             Ok(place) => &self.items[self.starts[place].1..self.starts.get(place + 1).map_or(self.items.len(), |next| next.1)],
             Err(_) => &[],
         };
-        let unreadable: Vec<&Opaque> = self.opaque.iter().filter(|entry| entry.server == Some(server)).collect();
-        let nameless = self.opaque.iter().filter(|entry| entry.server.is_none()).count() as u64;
-        View { inventory: self, items, unreadable, unseen: self.missing.saturating_add(nameless) }
+        let first = self.opaque.partition_point(|entry| entry.server < Some(server));
+        let unreadable = &self.opaque[first..];
+        let unreadable = &unreadable[..unreadable.partition_point(|entry| entry.server == Some(server))];
+        View { inventory: self, items, unreadable, unseen: self.unseen }
     }
 
     /// All items that could be read, by server, then time, then number.
@@ -99,7 +103,7 @@ pub struct View<'a> {
     /// Its items, by time, then number.
     pub items: &'a [Item],
     /// Its entries that cannot be read.
-    pub unreadable: Vec<&'a Opaque>,
+    pub unreadable: &'a [Opaque],
     /// Entries that did not arrive or do not name their server: each may be this one's.
     pub unseen: u64,
 }

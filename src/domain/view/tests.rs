@@ -29,6 +29,16 @@ fn what_is_automatic_does_not_count_and_what_cannot_be_seen_does() {
 }
 
 #[test]
+fn each_server_sees_its_own_unreadable_entries_in_the_order_in_which_they_came() {
+    let of = |id, server| opaque(Some(id), Some(ServerId(server)));
+    let entries = vec![of(5, 8), of(4, 7), opaque(None, None), of(9, 8), of(1, 9), of(3, 8)];
+    let inventory = inventory(Listing { opaque: entries, ..listing(vec![]) }, 1);
+    let seen = |server| inventory.of(ServerId(server)).unreadable.iter().filter_map(|entry| Some(entry.id?.0)).collect::<Vec<_>>();
+    assert_eq!([6, 7, 8, 9, 10].map(seen), [vec![], vec![4], vec![5, 9, 3], vec![1], vec![]]);
+    assert!([6, 7, 8, 9, 10].iter().all(|server| inventory.of(ServerId(*server)).unseen == 1));
+}
+
+#[test]
 fn an_unreadable_entry_spoils_the_view_of_its_server_only() {
     let inventory = inventory(Listing { opaque: vec![opaque(Some(3), Some(SERVER))], ..listing(vec![]) }, 1);
     assert_eq!(inventory.of(SERVER).defect().unwrap(), "entry 3 cannot be read: `created_at` is missing");
