@@ -124,7 +124,7 @@ impl Controller {
         for key in keys {
             let missing = self.targets.get_mut(&key).map(|state| state.watching.give_up_missing()).unwrap_or_default();
             for item in missing {
-                self.append(Record::ItemGone { kind, item, ours: false, at: now.wall });
+                self.append(Record::ItemGone { server: key.0, kind, item, ours: false, at: now.wall });
             }
         }
     }

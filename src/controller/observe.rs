@@ -311,7 +311,7 @@ impl Controller {
                 Known::Seen(name) => (*name).into(),
                 Known::Made(origin) => self.mark(*origin, None).description(),
             };
-            self.append(Record::ItemGone { kind: key.1, item, ours: false, at: now.wall });
+            self.append(Record::ItemGone { server: key.0, kind: key.1, item, ours: false, at: now.wall });
             // Meanwhile another replica deletes what is to go.
             if self.is_in_charge() {
                 self.tell(Fact::Lost { target, item, name });

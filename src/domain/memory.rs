@@ -181,9 +181,8 @@ impl Memory {
             Record::CreateCompleted { op, .. } => self.completed(*op),
             Record::CreateEnded { op, how, .. } => self.create_ended(*op, *how),
             Record::DeleteEnded { op, how, .. } => self.delete_ended(*op, *how),
-            Record::ItemGone { kind, item, .. } => {
-                let of_kind = self.targets.iter_mut().filter(|((_, target_kind), _)| target_kind == kind);
-                of_kind.for_each(|(_, target)| target.forget(*item));
+            Record::ItemGone { server, kind, item, .. } => {
+                self.targets.get_mut(&(*server, *kind)).into_iter().for_each(|target| target.forget(*item));
             }
             Record::RunStarted(start) => self.run_started(start),
             Record::RunEnded { run, result, problems, at, .. } => self.run_ended(*run, *result, problems, *at),

@@ -81,6 +81,8 @@ pub enum Record {
     },
     /// An item no longer exists. Of an item that the journal did not make, nothing is kept.
     ItemGone {
+        /// The server it was of.
+        server: ServerId,
         /// Snapshot or backup.
         kind: Kind,
         /// Which.

@@ -63,7 +63,7 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
         Record::DeleteEnded { op, how, error, at } => {
             end_delete(store, *op, (*how).into(), Ended { seq, at: *at, error: error.clone() })?;
         }
-        Record::ItemGone { kind, item, ours, at } => mark_gone(store, *kind, *item, Gone { at: *at, ours: *ours })?,
+        Record::ItemGone { kind, item, ours, at, .. } => mark_gone(store, *kind, *item, Gone { at: *at, ours: *ours })?,
         Record::RunStarted(start) => begin_run(store, counters, start, seq)?,
         Record::RunEnded { run, result, problems, error, at } => {
             let end = RunEnd { seq, at: *at, result: *result, problems: problems.clone(), error: error.clone() };

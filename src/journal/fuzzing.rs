@@ -177,8 +177,8 @@ impl Author {
                 Record::DeleteEnded { op, how: bytes.pick(DeleteEnd::ALL), error: bytes.error(), at }
             }
             4 => {
-                let ((_, kind), item) = *bytes.one_of(&self.made)?;
-                Record::ItemGone { kind, item, ours: bytes.byte().is_multiple_of(2), at }
+                let ((server, kind), item) = *bytes.one_of(&self.made)?;
+                Record::ItemGone { server, kind, item, ours: bytes.byte().is_multiple_of(2), at }
             }
             5 => self.begin_or_end_run(bytes, subject, at),
             6 => Record::TargetSeen { server: subject.server, kind: subject.kind, at },
@@ -265,7 +265,9 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         3 => Record::CreateCompleted { op, at },
         4 => Record::CreateEnded { op, how: bytes.pick(CreateEnd::ALL), error: bytes.error(), at },
         5 => Record::DeleteEnded { op, how: bytes.pick(DeleteEnd::ALL), error: bytes.error(), at },
-        6 => Record::ItemGone { kind: bytes.pick(&Kind::ALL), item, ours: bytes.byte().is_multiple_of(2), at },
+        6 => {
+            Record::ItemGone { server: ServerId(item.0 % 2), kind: bytes.pick(&Kind::ALL), item, ours: bytes.byte().is_multiple_of(2), at }
+        }
         7 => {
             let slot = Some(bytes.time()).filter(|slot| *slot < at);
             Record::RunStarted(

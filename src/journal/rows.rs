@@ -123,7 +123,7 @@ impl CreateRow {
         }
         if let (Some(item), Some(Gone { at, ours })) = (self.item, self.gone) {
             let seq = self.ended.as_ref().map_or(self.seq, |ended| ended.seq);
-            steps.push((seq, Record::ItemGone { kind: self.intent.subject.kind, item, ours, at }));
+            steps.push((seq, Record::ItemGone { server: self.intent.subject.server, kind: self.intent.subject.kind, item, ours, at }));
         }
     }
 }

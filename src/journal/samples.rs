@@ -84,7 +84,7 @@ pub(super) fn delete_ended(op: u64, how: DeleteEnd, seconds: i64) -> Record {
 }
 
 pub(super) fn gone(item: u64, ours: bool, seconds: i64) -> Record {
-    Record::ItemGone { kind: Kind::Snapshot, item: ItemId(item), ours, at: at(seconds) }
+    Record::ItemGone { server: ServerId(1), kind: Kind::Snapshot, item: ItemId(item), ours, at: at(seconds) }
 }
 
 pub(super) fn run_started(run: u64, server: u64, seconds: i64) -> Record {
@@ -171,7 +171,13 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
         1 => (numbers.clone(), prop::sample::select(CreateEnd::ALL)).prop_map(|((op, .., seconds), how)| create_ended(op, how, seconds)),
         3 => (numbers.clone(), prop::sample::select(DeleteEnd::ALL)).prop_map(|((op, .., seconds), how)| delete_ended(op, how, seconds)),
         2 => (numbers.clone(), any::<bool>(), kind.clone())
-            .prop_map(|((_, item, _, seconds), ours, kind)| Record::ItemGone { kind, item: ItemId(item), ours, at: at(seconds) }),
+            .prop_map(|((_, item, server, seconds), ours, kind)| Record::ItemGone {
+                server: ServerId(server),
+                kind,
+                item: ItemId(item),
+                ours,
+                at: at(seconds),
+            }),
         3 => numbers.clone().prop_map(|(op, _, server, seconds)| run_started(op, server, seconds)),
         3 => (numbers.clone(), prop::sample::select(RunResult::ALL)).prop_map(|((op, .., seconds), result)| run_ended(op, result, seconds)),
         1 => (numbers.clone(), kind)

@@ -92,8 +92,16 @@ fn a_create_is_undecided_then_unfinished_then_made() {
     memory.apply(&completed(1));
     let target = memory.get(KEY).unwrap();
     assert!(target.unfinished.is_empty() && target.made.contains_key(&ItemId(801)));
-    memory.apply(&Record::ItemGone { kind: Kind::Snapshot, item: ItemId(801), ours: false, at: now() });
+    memory.apply(&Record::ItemGone { server: KEY.0, kind: Kind::Snapshot, item: ItemId(801), ours: false, at: now() });
     assert!(memory.get(KEY).unwrap().made.is_empty() && memory.get(KEY).unwrap().slot(ago(1)).done);
+}
+
+#[test]
+fn what_is_gone_of_one_server_is_not_gone_of_another() {
+    let other = ServerId(SERVER.0 + 1);
+    let mut memory = folded(&[create(1, ago(1)), accepted(1, 801), completed(1)]);
+    memory.apply(&Record::ItemGone { server: other, kind: Kind::Snapshot, item: ItemId(801), ours: false, at: now() });
+    assert!(memory.get(KEY).unwrap().made.contains_key(&ItemId(801)) && memory.get((other, Kind::Snapshot)).is_none());
 }
 
 #[test]

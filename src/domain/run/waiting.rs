@@ -142,7 +142,7 @@ impl Run {
     fn vanished(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
         let at = step.wall();
         if step.ctx.memory.made.contains_key(&waiting.item) {
-            step.record(Record::ItemGone { kind: self.target.kind, item: waiting.item, ours: false, at });
+            step.record(Record::ItemGone { server: self.target.server, kind: self.target.kind, item: waiting.item, ours: false, at });
         }
         self.lose(step, waiting, "vanished before it was complete");
     }

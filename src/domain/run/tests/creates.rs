@@ -238,7 +238,7 @@ fn what_is_there_for_the_slot_is_not_made_again() {
     // It was there, and somebody has deleted it.
     let mut earlier = Story::sent("last=4", &some(1));
     earlier.created(coming(Status::InProgress));
-    earlier.memory.apply(&Record::ItemGone { kind: Kind::Snapshot, item: ItemId(900), ours: false, at: now() });
+    earlier.memory.apply(&Record::ItemGone { server: SERVER, kind: Kind::Snapshot, item: ItemId(900), ours: false, at: now() });
     let mut story = Story { memory: earlier.memory, ..Story::new("last=4") };
     assert_eq!(story.show(&some(1)), ["end skipped"]);
 }
