@@ -32,15 +32,15 @@ impl Counters {
 pub(super) trait Store {
     fn create(&mut self, op: OpId) -> Result<Option<CreateRow>, JournalError>;
     fn creates_of(&mut self, kind: Kind, item: ItemId) -> Result<Vec<CreateRow>, JournalError>;
-    fn put_create(&mut self, row: &CreateRow) -> Result<(), JournalError>;
+    fn put_create(&mut self, row: CreateRow) -> Result<(), JournalError>;
     fn delete(&mut self, op: OpId) -> Result<Option<DeleteRow>, JournalError>;
-    fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError>;
+    fn put_delete(&mut self, row: DeleteRow) -> Result<(), JournalError>;
     fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError>;
-    fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError>;
+    fn put_run(&mut self, row: RunRow) -> Result<(), JournalError>;
     fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError>;
-    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError>;
+    fn put_hooks(&mut self, row: HooksRow) -> Result<(), JournalError>;
     fn order(&mut self, op: OpId) -> Result<Option<OrderRow>, JournalError>;
-    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError>;
+    fn put_order(&mut self, row: OrderRow) -> Result<(), JournalError>;
     /// Keeps the first of a server and kind.
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError>;
     /// Keeps a text once.
@@ -93,7 +93,7 @@ fn begin_order(store: &mut impl Store, counters: &mut Counters, order: &Standing
         _ => return Err(used_twice("operation", order.op.0)),
     }
     counters.next_op = counters.next_op.max(order.op.0.saturating_add(1));
-    store.put_order(&OrderRow { order: order.clone(), seq })
+    store.put_order(OrderRow { order: order.clone(), seq })
 }
 
 fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<CreateIntent>, seq: u64) -> Result<(), JournalError> {
@@ -104,7 +104,7 @@ fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<Cr
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
     let state = CreateState::Intended;
-    store.put_create(&CreateRow { intent: Arc::clone(intent), seq, state, item: None, accepted_at: None, ended: None, gone: None })
+    store.put_create(CreateRow { intent: Arc::clone(intent), seq, state, item: None, accepted_at: None, ended: None, gone: None })
 }
 
 fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<DeleteIntent>, seq: u64) -> Result<(), JournalError> {
@@ -114,7 +114,7 @@ fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<De
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
-    store.put_delete(&DeleteRow { intent: Arc::clone(intent), seq, state: DeleteState::Intended, ended: None })
+    store.put_delete(DeleteRow { intent: Arc::clone(intent), seq, state: DeleteState::Intended, ended: None })
 }
 
 fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBegun, seq: u64) -> Result<(), JournalError> {
@@ -124,7 +124,7 @@ fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBeg
         _ => return Err(used_twice("operation", begun.op.0)),
     }
     counters.next_op = counters.next_op.max(begun.op.0.saturating_add(1));
-    store.put_hooks(&HooksRow { begun: begun.clone(), seq, ended: None })
+    store.put_hooks(HooksRow { begun: begun.clone(), seq, ended: None })
 }
 
 fn end_hooks(store: &mut impl Store, op: OpId, ended: Ended) -> Result<(), JournalError> {
@@ -133,7 +133,7 @@ fn end_hooks(store: &mut impl Store, op: OpId, ended: Ended) -> Result<(), Journ
         return Ok(());
     }
     row.ended = Some(ended);
-    store.put_hooks(&row)
+    store.put_hooks(row)
 }
 
 fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &Arc<RunStart>, seq: u64) -> Result<(), JournalError> {
@@ -143,7 +143,7 @@ fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &Arc<RunSta
         None => {}
     }
     counters.next_run = counters.next_run.max(start.run.0.saturating_add(1));
-    store.put_run(&RunRow { start: Arc::clone(start), seq, ended: None })
+    store.put_run(RunRow { start: Arc::clone(start), seq, ended: None })
 }
 
 /// Reads a create, lets `change` say how it differs now, and writes it if it does.
@@ -154,7 +154,7 @@ fn change_create(
 ) -> Result<(), JournalError> {
     let before = store.create(op)?.ok_or_else(|| unknown("create", op.0))?;
     let after = change(before.clone())?;
-    if after == before { Ok(()) } else { store.put_create(&after) }
+    if after == before { Ok(()) } else { store.put_create(after) }
 }
 
 /// An item that turns up late takes back "refused" and "absent" (F03, F14), but never "completed" or "failed".
@@ -192,12 +192,12 @@ fn end_delete(store: &mut impl Store, op: OpId, state: DeleteState, ended: Ended
     if row.state == state {
         return Ok(());
     }
-    let gone = Gone { at: ended.at, ours: true };
+    let (gone, intent) = (Gone { at: ended.at, ours: true }, Arc::clone(&row.intent));
     row.state = state;
     row.ended = Some(ended);
-    store.put_delete(&row)?;
+    store.put_delete(row)?;
     if state == DeleteState::Gone {
-        mark_gone(store, row.intent.subject.kind, row.intent.item, gone)?;
+        mark_gone(store, intent.subject.kind, intent.item, gone)?;
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ fn mark_gone(store: &mut impl Store, kind: Kind, item: ItemId, gone: Gone) -> Re
     for mut row in store.creates_of(kind, item)? {
         if row.gone.is_none() {
             row.gone = Some(gone);
-            store.put_create(&row)?;
+            store.put_create(row)?;
         }
     }
     Ok(())
@@ -218,7 +218,7 @@ fn end_run(store: &mut impl Store, run: RunId, end: RunEnd) -> Result<(), Journa
         return Ok(());
     }
     row.ended = Some(end);
-    store.put_run(&row)
+    store.put_run(row)
 }
 
 fn used_twice(what: &str, number: u64) -> JournalError {

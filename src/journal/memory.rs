@@ -364,11 +364,11 @@ impl Store for Rows {
         Ok(ops.filter_map(|(.., op)| self.creates.get(op)).filter(|row| row.item == Some(item)).cloned().collect())
     }
 
-    fn put_create(&mut self, row: &CreateRow) -> Result<(), JournalError> {
+    fn put_create(&mut self, row: CreateRow) -> Result<(), JournalError> {
         if let Some(item) = row.item {
             self.creates_by_item.insert((row.intent.subject.kind, item, row.intent.op));
         }
-        self.creates.insert(row.intent.op, row.clone());
+        self.creates.insert(row.intent.op, row);
         Ok(())
     }
 
@@ -376,8 +376,8 @@ impl Store for Rows {
         Ok(self.deletes.get(&op).cloned())
     }
 
-    fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError> {
-        self.deletes.insert(row.intent.op, row.clone());
+    fn put_delete(&mut self, row: DeleteRow) -> Result<(), JournalError> {
+        self.deletes.insert(row.intent.op, row);
         Ok(())
     }
 
@@ -385,8 +385,8 @@ impl Store for Rows {
         Ok(self.runs.get(&run).cloned())
     }
 
-    fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError> {
-        self.runs.insert(row.start.run, row.clone());
+    fn put_run(&mut self, row: RunRow) -> Result<(), JournalError> {
+        self.runs.insert(row.start.run, row);
         Ok(())
     }
 
@@ -394,8 +394,8 @@ impl Store for Rows {
         Ok(self.hooks.get(&op).cloned())
     }
 
-    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
-        self.hooks.insert(row.begun.op, row.clone());
+    fn put_hooks(&mut self, row: HooksRow) -> Result<(), JournalError> {
+        self.hooks.insert(row.begun.op, row);
         Ok(())
     }
 
@@ -403,8 +403,8 @@ impl Store for Rows {
         Ok(self.orders.get(&op).cloned())
     }
 
-    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError> {
-        self.orders.insert(row.order.op, row.clone());
+    fn put_order(&mut self, row: OrderRow) -> Result<(), JournalError> {
+        self.orders.insert(row.order.op, row);
         Ok(())
     }
 

@@ -31,40 +31,40 @@ impl Store for Rows<'_> {
         fetch(self.0, "WHERE kind = ?1 AND item = ?2", params![kind.as_str(), item.0.cast_signed()])
     }
 
-    fn put_create(&mut self, row: &CreateRow) -> Result<(), JournalError> {
-        put(self.0, row)
+    fn put_create(&mut self, row: CreateRow) -> Result<(), JournalError> {
+        put(self.0, &row)
     }
 
     fn delete(&mut self, op: OpId) -> Result<Option<DeleteRow>, JournalError> {
         self.by_number("op", op.0)
     }
 
-    fn put_delete(&mut self, row: &DeleteRow) -> Result<(), JournalError> {
-        put(self.0, row)
+    fn put_delete(&mut self, row: DeleteRow) -> Result<(), JournalError> {
+        put(self.0, &row)
     }
 
     fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError> {
         self.by_number("run", run.0)
     }
 
-    fn put_run(&mut self, row: &RunRow) -> Result<(), JournalError> {
-        put(self.0, row)
+    fn put_run(&mut self, row: RunRow) -> Result<(), JournalError> {
+        put(self.0, &row)
     }
 
     fn hooks(&mut self, op: OpId) -> Result<Option<HooksRow>, JournalError> {
         self.by_number("op", op.0)
     }
 
-    fn put_hooks(&mut self, row: &HooksRow) -> Result<(), JournalError> {
-        put(self.0, row)
+    fn put_hooks(&mut self, row: HooksRow) -> Result<(), JournalError> {
+        put(self.0, &row)
     }
 
     fn order(&mut self, op: OpId) -> Result<Option<OrderRow>, JournalError> {
         self.by_number("op", op.0)
     }
 
-    fn put_order(&mut self, row: &OrderRow) -> Result<(), JournalError> {
-        put(self.0, row)
+    fn put_order(&mut self, row: OrderRow) -> Result<(), JournalError> {
+        put(self.0, &row)
     }
 
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError> {
