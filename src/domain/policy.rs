@@ -1,6 +1,7 @@
 //! What is wanted: policies, which servers they are for, and the limits of the whole.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
