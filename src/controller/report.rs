@@ -129,7 +129,7 @@ impl Controller {
     /// When the next success is due: the first slot after the last one, as late as it may be begun, and as long as it may take.
     fn overdue_after(&self, key: TargetKey, state: &TargetState, last_success: Option<Timestamp>) -> Option<Timestamp> {
         let since = last_success.or_else(|| self.memory.get(key).and_then(|memory| memory.first_seen))?;
-        let next = state.policy.schedule.next_after(since)?.time;
+        let next = self.timetables.next_after(state.timetable, since)?;
         let lateness = state.offset + state.policy.catch_up.max(ON_TIME) + state.policy.stuck_after;
         next.checked_add(lateness).ok()
     }

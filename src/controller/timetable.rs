@@ -137,6 +137,16 @@ impl Timetables {
         table.is_some_and(|table| table.newest == Some(slot) && table.before.is_some_and(|before| before <= known))
     }
 
+    /// The first slot after a time: mostly one of those that are known, so that a report of a fleet need not look each up in the calendar.
+    #[must_use]
+    pub fn next_after(&self, table: usize, time: Timestamp) -> Option<Timestamp> {
+        let table = self.tables.get(table)?;
+        let known = [(table.before, table.newest), (table.newest, table.next)];
+        let between =
+            |(from, to): (Option<Timestamp>, Option<Timestamp>)| to.filter(|to| from.is_some_and(|from| from <= time) && time < *to);
+        known.into_iter().find_map(between).or_else(|| table.schedule.next_after(time).map(|fire| fire.time))
+    }
+
     /// When a follower's next slot is due: the newest one if its offset has not passed yet.
     #[must_use]
     pub fn next_due(&self, table: usize, offset: Duration, now: Timestamp) -> Option<Timestamp> {
@@ -167,5 +177,35 @@ impl Timetables {
             self.agenda.extend(table.next.map(|next| Reverse((next, index))));
         }
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::inventory::{Kind, ServerId};
+    use crate::domain::schedule::Expression;
+
+    #[test]
+    fn the_slot_after_a_time_is_that_of_the_calendar() {
+        let expressions = ["30 2 * * *", "0 4 * * 1"].map(|text| Arc::new(Expression::parse(text).unwrap()));
+        let schedule = Arc::new(Schedule::new(expressions.into(), TimeZone::get("Europe/Oslo").unwrap()));
+        // The clock is set back on the 25th.
+        let begin: Timestamp = "2026-10-20T00:00:00Z".parse().unwrap();
+        let (mut tables, mut known) = (Timetables::default(), Vec::new());
+        let table = tables.follow(&mut known, &schedule, (ServerId(1), Kind::Snapshot), Duration::ZERO, begin);
+        let minutes = |count: i64| begin + SignedDuration::from_mins(count);
+        let mut slots = 0;
+        for now in (0..12 * 24 * 60).step_by(30) {
+            slots += tables.take_due(minutes(now)).len();
+            for time in (now - 3 * 24 * 60..now + 3 * 24 * 60).step_by(90) {
+                let expected = schedule.next_after(minutes(time)).map(|fire| fire.time);
+                assert_eq!(tables.next_after(table, minutes(time)), expected, "{} at {}", minutes(time), minutes(now));
+            }
+        }
+        assert_eq!((slots, tables.next_after(table + 1, begin)), (13, None));
     }
 }
