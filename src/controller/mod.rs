@@ -403,8 +403,8 @@ impl Controller {
         }
         self.rebuild_targets(now);
         let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };
-        let told: BTreeSet<&String> = self.faults_told.iter().collect();
-        for fault in faults.iter().filter(|fault| !told.contains(fault)) {
+        let told: BTreeSet<&str> = self.faults_told.iter().map(String::as_str).collect();
+        for fault in faults.iter().filter(|fault| !told.contains(fault.as_str())) {
             self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
         }
         self.faults_told = faults;

@@ -15,7 +15,7 @@ pub struct Inventory {
     items: Vec<Item>,
     /// Where the items of each server begin, by server.
     starts: Vec<(ServerId, usize)>,
-    /// By server, those without one first; those of one server stay in the order in which they came.
+    /// Those that name their server, by server; those of one server stay in the order in which they came.
     opaque: Vec<Opaque>,
     /// Entries that did not arrive or do not name their server.
     unseen: u64,
@@ -35,8 +35,10 @@ impl Inventory {
                 starts.push((item.server, place));
             }
         }
-        opaque.sort_by_key(|entry| entry.server);
-        let nameless = opaque.partition_point(|entry| entry.server.is_none());
+        let came = opaque.len();
+        opaque.retain(|entry| entry.server.is_some());
+        let nameless = came - opaque.len();
+        arrange_by_server(&mut opaque, |entry| entry.server.map_or(0, |server| server.0));
         let mut reasons: Vec<String> = defects.iter().map(ToString::to_string).collect();
         if nameless > 0 {
             reasons.push(format!("{nameless} entries cannot be read, not even their server"));
@@ -75,24 +77,29 @@ impl Inventory {
 /// first, so that the items of a server mostly need no more than to be turned round.
 fn arrange(items: &mut [Item]) {
     items.reverse();
+    arrange_by_server(items, |item| item.server.0);
+    for of_server in items.chunk_by_mut(|item, next| item.server == next.server) {
+        if !of_server.is_sorted_by(|item, next| (item.created_at, item.id) < (next.created_at, next.id)) {
+            of_server.reverse();
+            of_server.sort_by_key(|item| (item.created_at, item.id));
+        }
+    }
+}
+
+/// Brings entries into the order of their servers; those of one server stay in the order in which they came.
+fn arrange_by_server<T>(entries: &mut [T], server: impl Fn(&T) -> u64) {
     // Pairs of server and place, as one number each.
-    let mut order: Vec<u128> = items.iter().enumerate().map(|(place, item)| u128::from(item.server.0) << 64 | place as u128).collect();
+    let mut order: Vec<u128> = entries.iter().enumerate().map(|(place, entry)| u128::from(server(entry)) << 64 | place as u128).collect();
     order.sort_unstable();
     let mut order: Vec<usize> = order.into_iter().map(|pair| pair as u64 as usize).collect();
-    // Each place is filled from where its item is by then: those before it have been exchanged already.
+    // Each place is filled from where its entry is by then: those before it have been exchanged already.
     for place in 0..order.len() {
         let mut from = order[place];
         while from < place {
             from = order[from];
         }
         order[place] = from;
-        items.swap(place, from);
-    }
-    for of_server in items.chunk_by_mut(|item, next| item.server == next.server) {
-        if !of_server.is_sorted_by(|item, next| (item.created_at, item.id) < (next.created_at, next.id)) {
-            of_server.reverse();
-            of_server.sort_by_key(|item| (item.created_at, item.id));
-        }
+        entries.swap(place, from);
     }
 }
 

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let jobs = arguments.first().copied().unwrap_or(1_000);
     let channel = arguments.get(1).copied().unwrap_or(200);
     LazyLock::force(&BEGUN);
-    let mut scheduler = JobScheduler::new_with_channel_size(channel).await?;
+    let scheduler = JobScheduler::new_with_channel_size(channel).await?;
     let (came, first, last) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicU64::new(0)));
     // Far enough ahead to add them all, and to wait.
     let lead = 20 + jobs as u64 / 500;
