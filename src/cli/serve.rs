@@ -140,7 +140,7 @@ impl Service {
             watch(fact);
         });
         let controller = Controller::new(app.config.setup(), Mode::Daemon, &past, app.clock.now());
-        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, tell };
+        let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, state: app.state(), tell };
         let (driver, inputs) = Driver::new(controller, ports);
         let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader };
         Ok(Service { app: Arc::new(app), parts, journal, endpoints, control, notices, leading })

@@ -50,7 +50,7 @@ impl<P: Provider> Session<P> {
         let now = app.clock.now();
         let controller = Controller::new(app.config.setup(), Mode::Command, &past, now);
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
-        let ports = Ports { provider, journal: journal.handle(), clock, tell };
+        let ports = Ports { provider, journal: journal.handle(), clock, state: app.state(), tell };
         let (driver, inputs) = Driver::new(controller, ports);
         Session { driver, inputs, signals, journal, at_once: false }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Ports<P> {
     pub journal: JournalHandle,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The state folder: by it hooks that an earlier process has left running are known.
+    pub state: PathBuf,
     /// Who is told what happens.
     pub tell: Box<dyn Fn(&Fact) + Send>,
 }
@@ -122,11 +125,11 @@ impl<P: Provider> Driver<P> {
     }
 
     fn run_hook(&mut self, call: HookCall) {
-        let (op, side, inputs) = (call.around.op, call.side, self.inputs.clone());
+        let (op, side, state, inputs) = (call.around.op, call.side, self.ports.state.clone(), self.inputs.clone());
         let (stop, stopped) = oneshot::channel();
         self.hooks.insert(op, stop);
         tokio::spawn(async move {
-            let (end, output) = runner::run(call, stopped).await;
+            let (end, output) = runner::run(call, &state, stopped).await;
             drop(inputs.send(Input::HookEnded(op, side, end, output)));
         });
     }

@@ -4,17 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::{KILL_GRACE, LOOK_EVERY};
-use crate::domain::hook::HookCall;
+use super::{Environment, KILL_GRACE, LOOK_EVERY};
 
-/// Ends all processes that have the environment of this hook: first politely, then the other way.
-pub(super) async fn end(call: &HookCall) {
-    let marks: BTreeSet<Vec<u8>> = call.environment().into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect();
+/// Ends all processes that have this environment of a hook: first politely, then the other way.
+pub(super) async fn end(environment: &Environment) {
+    let marks = marks(environment);
     let looks = KILL_GRACE.as_millis() / LOOK_EVERY.as_millis();
     for look in 0..=looks {
         let marks = marks.clone();
@@ -29,6 +29,11 @@ pub(super) async fn end(call: &HookCall) {
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// The entries of an environment, as the system shows them.
+pub(super) fn marks(environment: &Environment) -> BTreeSet<Vec<u8>> {
+    environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }
 
 /// Processes with all of these in their environment, as far as the system tells; not this one. A zombie has none.

@@ -8,6 +8,7 @@ mod output;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -30,11 +31,14 @@ const PASSED_ON: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG"
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs a hook to its end, which comes at the latest at its timeout, or when `stop` says so. Returns also the end of what it printed.
-pub async fn run(call: HookCall, stop: oneshot::Receiver<()>) -> (HookEnd, String) {
+///
+/// `state` is the state folder, which a process at a time works on: what an earlier one has left running of the same hook is ended first.
+pub async fn run(call: HookCall, state: &Path, stop: oneshot::Receiver<()>) -> (HookEnd, String) {
+    let environment = environment(&call, state);
     if call.inherited {
-        leftovers::end(&call).await;
+        leftovers::end(&environment).await;
     }
-    let (mut child, output) = match start(&call) {
+    let (mut child, output) = match start(&call, environment) {
         Ok(started) => started,
         Err(error) => return (HookEnd::Failed(format!("cannot be started: {error}")), String::new()),
     };
@@ -61,11 +65,23 @@ pub async fn run(call: HookCall, stop: oneshot::Receiver<()>) -> (HookEnd, Strin
     }
 }
 
-fn start(call: &HookCall) -> io::Result<(Child, Tail)> {
+/// What a hook finds in its environment about the create and about us. Two programs beside each other, for two accounts or on trial, may do the same at the
+/// same time: it is the state folder that tells their hooks apart.
+fn environment(call: &HookCall, state: &Path) -> Environment {
+    // The folder was made by its lock. A path that leads there by another way next time would hide what was left running.
+    let state = std::fs::canonicalize(state).unwrap_or_else(|_| state.to_owned());
+    let of_create = call.environment().into_iter().map(|(name, value)| (name, value.into()));
+    of_create.chain([("SNAPWARDEN_STATE", state.into_os_string())]).collect()
+}
+
+/// Names and values.
+type Environment = Vec<(&'static str, OsString)>;
+
+fn start(call: &HookCall, environment: Environment) -> io::Result<(Child, Tail)> {
     let (program, arguments) = call.hook.run.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(passed_on()).envs(call.environment()).current_dir("/").process_group(0);
+    command.args(arguments).env_clear().envs(passed_on()).envs(environment).current_dir("/").process_group(0);
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let child = command.spawn()?;
     // It still holds an end of the pipe, which would otherwise never be at its end.
@@ -73,9 +89,9 @@ fn start(call: &HookCall) -> io::Result<(Child, Tail)> {
     Ok((child, Tail::of(reader)?))
 }
 
-fn passed_on() -> Vec<(&'static str, OsString)> {
+fn passed_on() -> Environment {
     let ours = |name| Some((name, std::env::var_os(name)?));
-    let mut passed: Vec<_> = PASSED_ON.into_iter().filter_map(ours).collect();
+    let mut passed: Environment = PASSED_ON.into_iter().filter_map(ours).collect();
     if passed.iter().all(|(name, _)| *name != "PATH") {
         passed.push(("PATH", PATH_DEFAULT.into()));
     }

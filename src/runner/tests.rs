@@ -9,7 +9,7 @@ use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::policy::Hook;
 use crate::domain::record::{HooksBegun, OpId, RunId, Subject};
 
-/// A shell script as a hook, with `$1` as the test's folder. The item's name is the folder's, so that no other test's hook looks like it.
+/// A shell script as a hook, with `$1` as the test's folder. That is the state folder too.
 fn call(folder: &Path, script: &str, timeout: Duration) -> HookCall {
     let run = ["/bin/sh", "-c", script, "sh", folder.to_str().unwrap()].map(str::to_owned).to_vec();
     let subject = Subject { server: ServerId(7), server_name: "web 01\0".into(), kind: Kind::Snapshot, policy: "web".into() };
@@ -18,7 +18,7 @@ fn call(folder: &Path, script: &str, timeout: Duration) -> HookCall {
         run: RunId(1),
         subject,
         slot: Some("2026-11-21T03:30:00Z".parse().unwrap()),
-        name: folder.to_str().unwrap().into(),
+        name: "prod-web-20261121T033000Z".into(),
         after: None,
         at: "2026-11-21T03:30:00Z".parse().unwrap(),
     };
@@ -30,7 +30,7 @@ const LONG: Duration = Duration::from_secs(60);
 async fn runs(folder: &Path, script: &str, timeout: Duration) -> (HookEnd, String) {
     // The sender lives as long as the hook runs: nobody ends it.
     let (_sender, stop) = oneshot::channel();
-    run(call(folder, script, timeout), stop).await
+    run(call(folder, script, timeout), folder, stop).await
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn ends_are_told_apart() {
     let mut missing = call(folder, "", LONG);
     missing.hook.run = vec![folder.join("missing").to_str().unwrap().to_owned()];
     let (_sender, stop) = oneshot::channel();
-    assert!(matches!(run(missing, stop).await.0, HookEnd::Failed(error) if error.starts_with("cannot be started: No such file")));
+    assert!(matches!(run(missing, folder, stop).await.0, HookEnd::Failed(error) if error.starts_with("cannot be started: No such file")));
 }
 
 #[tokio::test]
@@ -56,7 +56,9 @@ async fn the_environment_is_ours_and_nothing_else() {
         assert!(lines.contains(&wanted), "{output}");
     }
     assert!(lines.contains(&"SNAPWARDEN_SLOT=2026-11-21T03:30:00Z"), "{output}");
-    assert!(lines.contains(&format!("SNAPWARDEN_NAME={}", folder.path().display()).as_str()), "{output}");
+    assert!(lines.contains(&"SNAPWARDEN_NAME=prod-web-20261121T033000Z"), "{output}");
+    let state = fs::canonicalize(folder.path()).unwrap();
+    assert!(lines.contains(&format!("SNAPWARDEN_STATE={}", state.display()).as_str()), "{output}");
     // The shell adds these by itself.
     let known =
         |name: &str| PASSED_ON.contains(&name) || name.starts_with("SNAPWARDEN_") || ["PWD", "SHLVL", "_", "OLDPWD"].contains(&name);
@@ -88,7 +90,7 @@ async fn the_timeout_ends_the_whole_group() {
 
 /// How many processes have the environment of this test's hooks; those that are just ending are waited for.
 async fn still_running(folder: &Path) -> usize {
-    let marks = call(folder, "", LONG).environment().into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect();
+    let marks = leftovers::marks(&environment(&call(folder, "", LONG), folder));
     for _ in 0..200 {
         if leftovers::find(&marks).is_empty() {
             return 0;
@@ -107,7 +109,7 @@ async fn what_holds_the_pipe_open_holds_nobody_up() {
     let mut after = call(folder.path(), "true", LONG);
     after.inherited = true;
     let (_sender, stop) = oneshot::channel();
-    assert_eq!(run(after, stop).await.0, HookEnd::Done);
+    assert_eq!(run(after, folder.path(), stop).await.0, HookEnd::Done);
     assert_eq!(still_running(folder.path()).await, 0);
 }
 
@@ -115,11 +117,30 @@ async fn what_holds_the_pipe_open_holds_nobody_up() {
 async fn a_stop_ends_it() {
     let folder = tempfile::tempdir().unwrap();
     let (sender, stop) = oneshot::channel();
-    let running = tokio::spawn(run(call(folder.path(), r#"echo > "$1/there"; sleep 3600"#, LONG), stop));
+    let (called, state) = (call(folder.path(), r#"echo > "$1/there"; sleep 3600"#, LONG), folder.path().to_owned());
+    let running = tokio::spawn(async move { run(called, &state, stop).await });
     while !fs::exists(folder.path().join("there")).unwrap() {
         sleep(LOOK_EVERY).await;
     }
     sender.send(()).unwrap();
     assert_eq!(timeout(LONG, running).await.unwrap().unwrap().0, HookEnd::Stopped);
     assert_eq!(still_running(folder.path()).await, 0);
+}
+
+#[tokio::test]
+async fn the_hooks_of_another_state_folder_are_let_be() {
+    let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // The same create for all that the first six variables say.
+    let (called, state) =
+        (call(others.path(), r#"echo > "$1/there"; until [ -e "$1/end" ]; do sleep 0.05; done"#, LONG), others.path().to_owned());
+    let (_sender, never) = oneshot::channel();
+    let running = tokio::spawn(async move { run(called, &state, never).await });
+    while !fs::exists(others.path().join("there")).unwrap() {
+        sleep(LOOK_EVERY).await;
+    }
+    let inherited = HookCall { inherited: true, ..call(ours.path(), "true", LONG) };
+    let (_sender, stop) = oneshot::channel();
+    assert_eq!(run(inherited, ours.path(), stop).await.0, HookEnd::Done);
+    fs::write(others.path().join("end"), "").unwrap();
+    assert_eq!(timeout(LONG, running).await.unwrap().unwrap(), (HookEnd::Done, String::new()));
 }

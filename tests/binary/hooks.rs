@@ -139,6 +139,8 @@ async fn the_environment_has_what_is_promised_and_no_token() {
         for (key, value) in wanted {
             assert!(lines.contains(&&*format!("SNAPWARDEN_{key}={value}")), "{key}: {text}");
         }
+        let state = fs::canonicalize(stage.path("state")).unwrap();
+        assert!(lines.contains(&&*format!("SNAPWARDEN_STATE={}", state.display())), "{text}");
         assert!(lines.contains(&"LANG=C.UTF-8"), "{text}");
         assert!(!text.contains("TOKEN") && !text.contains("CREDENTIALS") && !text.contains("NOTIFY_SOCKET"), "{text}");
     }

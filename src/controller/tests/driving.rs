@@ -44,7 +44,7 @@ async fn what_was_said_last_is_written_before_the_journal_is_closed() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let config = "owner: prod\nservers:\n  - {id: 1, snapshots: {schedule: '@daily', keep: {last: 2}}}\n";
     let controller = Controller::new(setup(config), Mode::Command, &Recollection::empty(), clock.now());
-    let ports = Ports { provider: Arc::new(Silent), journal: thread.handle(), clock, tell: Box::new(|_| ()) };
+    let ports = Ports { provider: Arc::new(Silent), journal: thread.handle(), clock, state: "/".into(), tell: Box::new(|_| ()) };
     let (mut driver, _inputs) = Driver::new(controller, ports);
     driver.turn(Input::Tick);
     driver.close().await;
