@@ -68,7 +68,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that the core may use; `proptest` in its tests.
-const PURE_CRATES: &[&str] = &["croner", "globset", "humantime", "jiff", "proptest", "siphasher", "smallvec", "thiserror"];
+const PURE_CRATES: &[&str] = &["croner", "glob", "humantime", "jiff", "proptest", "siphasher", "smallvec", "thiserror"];
 /// The parts of the standard library that the core may use.
 const PURE_STD: &[&str] = &[
     "array",

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::controller::{Select, ServerPattern};
+use crate::domain::globs::Globs;
 use crate::domain::inventory::ItemId;
 use crate::domain::mark::Origin;
-use crate::domain::policy::Globs;
 use crate::domain::policy_text::PolicyText;
 use crate::domain::record::{RunId, RunStart, SlotsMissed, Subject};
 use crate::domain::standing::{Selection, Standing, StandingOrder};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::controller::{Select, ServerPattern};
+use crate::domain::globs::Globs;
 use crate::domain::inventory::{Kind, ServerId};
-use crate::domain::policy::Globs;
 
 /// Which targets are meant; without any of these, all.
 #[derive(Debug, Clone, clap::Args)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::domain::policy::Globs;
+use crate::domain::globs::Globs;
 
 use super::diagnostics::quoted;
 use super::duration;
@@ -283,9 +283,9 @@ impl Report {
         match Globs::new(&texts) {
             Ok(globs) => return Some(globs),
             Err(error) => {
-                let culprit = nodes.iter().find(|(text, _)| Some(*text) == error.glob()).or(nodes.first());
+                let culprit = nodes.iter().find(|(text, _)| *text == error.glob).or(nodes.first());
                 if let Some((text, node)) = culprit {
-                    self.error(node.span, format!("`{}`: {} is not a name pattern: {}", field.name, quoted(text), error.kind()));
+                    self.error(node.span, format!("`{}`: {} is not a name pattern: {}", field.name, quoted(text), error.why));
                 }
             }
         }

@@ -7,9 +7,9 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::fact::Target;
+use crate::domain::globs::Globs;
 use crate::domain::hook::HookSide;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
-use crate::domain::policy::Globs;
 use crate::domain::problem::{AccountReason, OpResult, Problem, Reason, RunResult};
 use crate::domain::record::OpId;
 

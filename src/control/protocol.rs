@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::controller::{Fatal, Input, Request, RequestReport, Select, ServerPattern, TargetResult, What};
 use crate::domain::fact::{Fact, Target};
+use crate::domain::globs::Globs;
 use crate::domain::hook::HookSide;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::is_word;
-use crate::domain::policy::Globs;
 use crate::domain::problem::{AccountReason, OpResult, Problem, Reason, RunResult};
 
 use crate::domain::standing::{self, StandingOrder};

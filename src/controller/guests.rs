@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Now;
 use crate::domain::fact::Target;
+use crate::domain::globs::Globs;
 use crate::domain::inventory::Kind;
 use crate::domain::memory::TargetKey;
-use crate::domain::policy::{AtCap, Globs, KindPolicy, TextOnce};
+use crate::domain::policy::{AtCap, KindPolicy, TextOnce};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::{Expression, Schedule};
 

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use crate::clock::Now;
 use crate::domain::fact::Target;
+use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::memory::TargetKey;
-use crate::domain::policy::{Globs, Selector};
+use crate::domain::policy::Selector;
 use crate::domain::problem::{Problem, Reason, RunResult};
 use crate::domain::record::{RunId, Trigger};
 use crate::domain::run::{ByHand, Outcome, Run};

@@ -5,6 +5,7 @@ pub mod assess;
 pub mod capacity;
 pub mod fact;
 pub mod fleet;
+pub mod globs;
 pub mod guard;
 pub mod hook;
 pub mod inventory;

@@ -4,64 +4,13 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 
+use super::globs::Globs;
 use super::inventory::{ItemId, Kind, ServerId};
 use super::policy_text::PolicyText;
 use super::retention::Keep;
 use super::schedule::Schedule;
-
-/// A list of name patterns (`*`, `?`, `[…]`, `{a,b}`).
-#[derive(Debug, Clone)]
-pub struct Globs {
-    set: GlobSet,
-    texts: Vec<String>,
-}
-
-impl Globs {
-    /// Compiles the patterns.
-    ///
-    /// # Errors
-    /// Names the first pattern that is not a glob, and why.
-    pub fn new<S: AsRef<str>>(texts: &[S]) -> Result<Globs, globset::Error> {
-        let mut builder = GlobSetBuilder::new();
-        for text in texts {
-            builder.add(Glob::new(text.as_ref())?);
-        }
-        Ok(Globs { set: builder.build()?, texts: texts.iter().map(|text| text.as_ref().to_owned()).collect() })
-    }
-
-    /// No pattern at all: matches nothing.
-    #[must_use]
-    pub fn none() -> Globs {
-        Globs { set: GlobSet::empty(), texts: Vec::new() }
-    }
-
-    /// Whether any of the patterns matches the whole of `text`.
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
-        !self.texts.is_empty() && self.set.is_match(text)
-    }
-
-    /// The first pattern that matches the whole of `text`, as it was written.
-    #[must_use]
-    pub fn first_match(&self, text: &str) -> Option<&str> {
-        self.set.matches(text).first().map(|index| self.texts[*index].as_str())
-    }
-
-    /// The patterns as they were written.
-    #[must_use]
-    pub fn texts(&self) -> &[String] {
-        &self.texts
-    }
-}
-
-impl PartialEq for Globs {
-    fn eq(&self, other: &Globs) -> bool {
-        self.texts == other.texts
-    }
-}
 
 /// What to do when no slot is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::globs::Globs;
 use super::inventory::Kind;
-use super::policy::{AfterOn, AtCap, Globs, Hook, Hooks, KindPolicy, OnFailure};
+use super::policy::{AfterOn, AtCap, Hook, Hooks, KindPolicy, OnFailure};
 use super::retention::Keep;
 
 /// What stands in the place of an argument.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::globs::Globs;
 use super::inventory::{ItemId, Kind, ServerId};
-use super::policy::Globs;
 use super::record::OpId;
 
 /// How long the source of a restore is held, and nothing is deleted on its server (contract §4).

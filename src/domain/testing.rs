@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::Mono;
 
 use super::assess::Knowledge;
+use super::globs::Globs;
 use super::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, Status};
 use super::mark::{Mark, Origin, item_name};
 use super::plan::{Allowance, Ground, Order};
-use super::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, TextOnce, Wanted};
+use super::policy::{AtCap, Fuse, KindPolicy, Limits, TextOnce, Wanted};
 use super::problem::Problem;
 use super::retention::Keep;
 use super::schedule::{Expression, Schedule};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
-use crate::domain::policy::Globs;
 use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::{Problem, RunResult};
 use crate::domain::record::{

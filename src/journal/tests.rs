@@ -265,7 +265,7 @@ fn history_is_newest_first_and_filtered() {
         assert_eq!(ops(&HistoryFilter::all(0), journal), [0_u64; 0]);
         assert_eq!(ops(&HistoryFilter { since: Some(at(5)), ..all.clone() }, journal), [6, 5]);
         assert_eq!(ops(&HistoryFilter { servers: vec![ServerId(1)], rows_max: 2, ..all.clone() }, journal), [5, 3]);
-        let names = crate::domain::policy::Globs::new(&["web-0", "db-*"]).unwrap();
+        let names = crate::domain::globs::Globs::new(&["web-0", "db-*"]).unwrap();
         assert_eq!(ops(&HistoryFilter { server_names: names.clone(), ..all.clone() }, journal), [6, 4, 2]);
         let either = HistoryFilter { server_names: names, servers: vec![ServerId(1)], rows_max: 3, ..all.clone() };
         assert_eq!(ops(&either, journal), [6, 5, 4]);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind};
-use crate::domain::policy::{AtCap, Globs, KindPolicy, TextOnce};
+use crate::domain::policy::{AtCap, KindPolicy, TextOnce};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::Schedule;
 

@@ -58,7 +58,7 @@ fn the_packages_configuration_is_refused_until_it_is_filled_in() {
 fn the_text_of_a_policy_means_that_policy() {
     let hostile = "owner: prod\nprovider: {token_file: token}\npolicies:\n  web:\n    snapshots:\n      schedule: ['0 4 * * *', '@weekly']\n      \
                    timezone: Africa/Casablanca\n      catch_up: 365d 5ms\n      keep: {hourly: 1, yearly: 2}\n      \
-                   adopt: [\"a\\\"b\\\\\\n*\", 'é: {x}', \"\\U0001F600\", '\u{202e}# no remark']\n      at_cap: refuse\n      \
+                   adopt: [\"a\\\"b[\\\\]\\n*\", 'é: [{]x[}]', \"\\U0001F600\", '\u{202e}# no remark']\n      at_cap: refuse\n      \
                    hooks: {after: {run: [/bin/true], timeout: 90s}, after_on: completed, max_hold: 1h, on_failure: continue}\n\
                    servers: [{id: 1, policy: web}]\n";
     let contract = std::fs::read_to_string(repository("tests/config/good/contract.yaml")).unwrap();

@@ -18,7 +18,9 @@ One file (`/etc/snapwarden/snapwarden.yaml`, else `--config` or `$SNAPWARDEN_CON
 adds `policies` and `servers`. Unknown and duplicate keys are errors. `snapwarden check` tells all errors at once, with their lines; it proves more than
 types: that `keep` fits the caps, that names are known, that schedules fire.
 
-A duration has a unit: `90s`, `20m`, `6h`, `7d`, `1h 30m`. Months and years are refused. A glob has `*` for any text and `?` for any character.
+A duration has a unit: `90s`, `20m`, `6h`, `7d`, `1h 30m`. Months and years are refused. A glob has `*` for any text,
+`?` for any character and `[…]` for one of several (`[a-z]`, `[!a]`, `[*]` for a star itself). `{a,b}`, `**` and `\\` are refused: they would not mean what
+they mean elsewhere, and a name that is not matched is not protected.
 ";
 
 /// A map of keys, with a heading of its own.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use snapwarden::domain::assess::{Knowledge, Verdict, assess};
+use snapwarden::domain::globs::Globs;
 use snapwarden::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
-use snapwarden::domain::policy::{AtCap, Fuse, Globs, KindPolicy, Limits, TextOnce, Wanted};
+use snapwarden::domain::policy::{AtCap, Fuse, KindPolicy, Limits, TextOnce, Wanted};
 use snapwarden::domain::retention::Keep;
 use snapwarden::domain::schedule::{Expression, Schedule};
 

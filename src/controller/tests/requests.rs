@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::globs::Globs;
 use crate::domain::inventory::{Kind, ServerId};
-use crate::domain::policy::Globs;
 use crate::domain::problem::{Reason, RunResult};
 use crate::emulator::Item;
 use crate::simulate::{On, Trouble};

@@ -1,7 +1,7 @@
 //! Entries resolved against servers.
 
 use super::*;
-use crate::domain::policy::Globs;
+use crate::domain::globs::Globs;
 use crate::domain::testing::{globs, policy};
 
 fn server(id: u64, name: &str, status: &str) -> Server {

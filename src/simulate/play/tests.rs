@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::super::measure::{facts, points_at};
 use super::*;
-use crate::domain::policy::{AtCap, Fuse, Globs, Limits, TextOnce, Wanted};
+use crate::domain::globs::Globs;
+use crate::domain::policy::{AtCap, Fuse, Limits, TextOnce, Wanted};
 use crate::domain::retention::Keep;
 use crate::domain::schedule::{Expression, Schedule};
 
