@@ -20,6 +20,7 @@ use snapwarden::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, Statu
 use snapwarden::domain::mark::{Mark, Origin, item_name};
 use snapwarden::domain::plan::{self, Allowance, Ground, Order, Plan};
 use snapwarden::domain::policy::{KindPolicy, Wanted};
+use snapwarden::domain::text::{Description, Text};
 use snapwarden::domain::view::{Inventory, View};
 
 const CONFIG: &str = r#"
@@ -72,28 +73,30 @@ fn days(kind: Kind) -> &'static [i64] {
 impl Fleet {
     fn new(servers: u64) -> Fleet {
         let (wanted, now) = (wanted(), NOW.parse::<Timestamp>().unwrap());
+        // Equal texts are one text, as in what the adapter reads from the provider.
+        let names: Vec<Text> = (0..=servers).map(|server| format!("web-{server}").into()).collect();
         let side = |kind| {
-            let item = |server: u64, place: usize, days: i64| {
+            let of_slot = |(place, days): (usize, &i64)| {
                 let slot = now - SignedDuration::from_hours(24 * days);
                 let mark = mark(&wanted, slot);
-                Item {
-                    id: ItemId(server * 100 + 50 - place as u64),
-                    server: ServerId(server),
-                    server_name: format!("web-{server}").into(),
-                    kind,
-                    name: item_name(kind, &mark, "").map(Into::into),
-                    description: mark.description().into(),
-                    status: Status::Completed,
-                    created_at: slot + SignedDuration::from_secs(server as i64 % 600),
-                    size_mb: Some(4_096),
-                    automatic: false,
-                }
+                let (name, description) = (item_name(kind, &mark, "").map(Text::from), Description::from(mark.description()));
+                (1..=servers).map(move |server| (server, place, slot, name.clone(), description.clone()))
             };
-            let of_server = |server| days(kind).iter().enumerate().map(move |(place, days)| item(server, place, *days));
-            let items = (1..=servers).flat_map(of_server).collect();
+            let item = |(server, place, slot, name, description): (u64, usize, Timestamp, Option<Text>, Description)| Item {
+                id: ItemId(server * 100 + 50 - place as u64),
+                server: ServerId(server),
+                server_name: names[server as usize].clone(),
+                kind,
+                name,
+                description,
+                status: Status::Completed,
+                created_at: slot + SignedDuration::from_secs(server as i64 % 600),
+                automatic: false,
+            };
+            let items = days(kind).iter().enumerate().flat_map(of_slot).map(item).collect();
             let listing = Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() };
             let mark = mark(&wanted, now);
-            let order = Order { name: item_name(kind, &mark, ""), description: mark.description(), slot: Some(now) };
+            let order = Order { name: item_name(kind, &mark, "").map(Into::into), description: mark.description().into(), slot: Some(now) };
             let policy = wanted.policies.iter().find(|policy| policy.kind == kind).unwrap();
             Side { policy: Arc::clone(policy), inventory: Inventory::new(listing, Mono::default()), order }
         };

@@ -26,7 +26,6 @@ fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> L
         description: "".into(),
         status: Status::Completed,
         created_at: time(at),
-        size_mb: None,
         automatic: false,
     };
     Line { item: Cow::Owned(item), belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }

@@ -176,7 +176,6 @@ impl Controller {
                     description: "".into(),
                     status: Status::Completed,
                     created_at: intent.item_created_at,
-                    size_mb: None,
                     automatic: false,
                 };
                 return Some(Resume::DeleteInDoubt(intent, Box::new(item)));

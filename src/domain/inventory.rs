@@ -65,7 +65,7 @@ pub enum Status {
     /// The provider says that it failed (`failed` or `error`).
     Failed,
     /// A word this program does not know. The item is left alone.
-    Unknown(Box<str>),
+    Unknown(Text),
 }
 
 impl Status {
@@ -100,8 +100,6 @@ pub struct Item {
     pub status: Status,
     /// When it was begun, by the provider's clock.
     pub created_at: Timestamp,
-    /// Its size in mebibytes, once the provider knows it.
-    pub size_mb: Option<u64>,
     /// Made by the provider's own plan (an automatic backup, or anything with an expiry): never touched, and not counted against the cap.
     pub automatic: bool,
 }

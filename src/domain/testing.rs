@@ -57,7 +57,6 @@ pub fn item(id: u64, hours: i64, description: &str) -> Item {
         description: description.into(),
         status: Status::Completed,
         created_at: ago(hours),
-        size_mb: Some(100),
         automatic: false,
     }
 }

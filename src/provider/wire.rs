@@ -36,8 +36,6 @@ struct RawItem<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     status: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    size_mb: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
     created_at: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     expires_at: Option<&'a RawValue>,
@@ -121,7 +119,6 @@ fn read_item(kind: Kind, fields: &RawItem, texts: &mut Texts) -> Result<Item, St
         description: texts.description(&read_description(fields.description)?),
         status: read_status(fields.status)?,
         created_at: text(fields.created_at, "created_at")?.parse().map_err(|_| "`created_at` is not a time with a zone".to_string())?,
-        size_mb: field(fields.size_mb, "size_mb").ok(),
         automatic: read_automatic(kind, fields)?,
     })
 }

@@ -57,7 +57,6 @@ fn the_documented_snapshot() {
         description: "Before major migration".into(),
         status: Status::Completed,
         created_at: "2025-01-15T18:30:00Z".parse().unwrap(),
-        size_mb: Some(5120),
         automatic: false,
     };
     assert_eq!(item(Kind::Snapshot, SNAPSHOT), expected);
@@ -89,7 +88,6 @@ fn what_may_be_missing() {
         assert_eq!(read.id, ItemId(801), "{from} -> {to}");
     }
     assert_eq!(&*item(Kind::Snapshot, &with(SNAPSHOT, "\"Before major migration\"", "null")).description, "");
-    assert_eq!(item(Kind::Snapshot, &with(SNAPSHOT, "5120", "1e3")).size_mb, None);
 }
 
 #[test]

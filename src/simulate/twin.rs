@@ -233,7 +233,6 @@ fn shown(item: &emulator::Item, progress: &Progress, texts: Texts) -> Item {
             Progress::Word(word) => Status::Unknown(word.as_str().into()),
         },
         created_at: item.created_at,
-        size_mb: item.size_mb,
         automatic: item.automatic,
     }
 }

@@ -111,7 +111,6 @@ fn item(thing: &Thing) -> Item {
             naive::Status::Unknown => Status::Unknown("archived".into()),
         },
         created_at: at(thing.time),
-        size_mb: None,
         automatic: thing.owner == Owner::Automatic,
     }
 }
