@@ -160,7 +160,9 @@ pub(super) fn action_json(action: &Action) -> ActionJson {
             reason: Some(sentence(&deletion.why)),
             ..nothing
         },
-        Action::Create(order) => ActionJson { name: order.name.clone(), description: Some(order.description.clone()), ..nothing },
+        Action::Create(order) => {
+            ActionJson { name: order.name.as_deref().map(str::to_owned), description: Some(order.description.to_string()), ..nothing }
+        }
     }
 }
 

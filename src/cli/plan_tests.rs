@@ -43,7 +43,7 @@ fn planned() -> TargetPlan {
         extra: false,
         why: ["older than the 2 newest".into()].into(),
     };
-    let order = Order { name: Some("prod-web-4".to_owned()), description: "mark".to_owned(), slot: None };
+    let order = Order { name: Some("prod-web-4".into()), description: "mark".into(), slot: None };
     TargetPlan {
         target: Target { server: ServerId(1), server_name: "web-01".into(), kind: Kind::Snapshot, policy: "web".into() },
         plan: Plan {

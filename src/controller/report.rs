@@ -269,7 +269,7 @@ impl Controller {
     /// A run for this slot, made by the same code as one that is begun.
     fn run_for(&self, now: Now, key: TargetKey, state: &TargetState, slot: Timestamp) -> Run {
         let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
-        let order = Order { name: item_name(key.1, &mark, ""), description: mark.description(), slot: Some(slot) };
+        let order = Order { name: item_name(key.1, &mark, "").map(Into::into), description: mark.description().into(), slot: Some(slot) };
         Run::new(Start {
             id: self.next_run,
             target: self.target(key),

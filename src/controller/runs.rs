@@ -1,6 +1,7 @@
 //! The runs that are on: beginning them, letting them look, carrying out what they ask for.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -90,8 +91,8 @@ impl Controller {
         let mut start = self.open_run(now, errand);
         if let Resume::CreateInDoubt(intent) = &resume {
             // What was sent then is what is looked for now, whatever the owner is called meanwhile.
-            start.order.name = intent.name.as_deref().map(str::to_owned);
-            start.order.description = (*intent.description).to_owned();
+            start.order.name = intent.name.clone();
+            start.order.description = Arc::clone(&intent.description);
         }
         let timeout = self.setup.request_timeout;
         match &resume {
@@ -117,7 +118,7 @@ impl Controller {
         self.next_run = RunId(id.0 + 1);
         let target = self.target(key);
         let slot = mark.slot();
-        let order = Order { name: item_name(key.1, &mark, &label), description: mark.description(), slot };
+        let order = Order { name: item_name(key.1, &mark, &label).map(Into::into), description: mark.description().into(), slot };
         let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
         self.append(Record::RunStarted(RunStart { run: id, subject, trigger, by, slot, at: now.wall }.into()));
         let scheduled = trigger == Trigger::Schedule;

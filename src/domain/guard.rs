@@ -361,13 +361,13 @@ fn check_slot(order: &Order, facts: &Facts<'_>) -> Result<(), Violation> {
     let same = |item: &&Item| {
         let mark = whole_mark(&item.description);
         let slot = mark.filter(|_| is_ours(item, mark, facts)).and_then(|mark| mark.slot);
-        *item.description == order.description || slot.is_some() && slot == order.slot
+        *item.description == *order.description || slot.is_some() && slot == order.slot
     };
     if let Some(twin) = facts.view.items.iter().filter(|item| item.status != Status::Failed).find(same) {
         return Err(Violation { invariant: "I12", detail: format!("{} is already there for it", twin.id) });
     }
     let undecided = facts.undecided.values().any(|undecided| match undecided {
-        Undecided::Create(intent) => *intent.description == order.description,
+        Undecided::Create(intent) => *intent.description == *order.description,
         Undecided::Delete(_) => false,
     });
     ensure(!undecided, "I7", || "an earlier create for it is undecided".to_owned())

@@ -3,6 +3,7 @@
 //! A run has two plans, each made on a fresh listing: one before the create, one after its completion.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -56,9 +57,9 @@ impl Allowance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Its name; backups have none.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// Its description, which is its mark.
-    pub description: String,
+    pub description: Arc<str>,
     /// The slot it is for; none for one made by hand.
     pub slot: Option<Timestamp>,
 }

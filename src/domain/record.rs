@@ -160,9 +160,9 @@ pub struct CreateIntent {
     /// For which slot, or by hand.
     pub origin: Origin,
     /// The name that is sent; backups have none.
-    pub name: Option<Box<str>>,
+    pub name: Option<Arc<str>>,
     /// The description that is sent, with the mark.
-    pub description: Box<str>,
+    pub description: Arc<str>,
     /// The how manieth create for this slot it is, from 1.
     pub attempt: u32,
     /// When.

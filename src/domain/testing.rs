@@ -74,7 +74,7 @@ pub fn named(item: Item, name: &str) -> Item {
 /// The order for the slot [`now`].
 pub fn order() -> Order {
     let mark = slot_mark(now());
-    Order { name: item_name(Kind::Snapshot, &mark, ""), description: mark.description(), slot: Some(now()) }
+    Order { name: item_name(Kind::Snapshot, &mark, "").map(Into::into), description: mark.description().into(), slot: Some(now()) }
 }
 
 /// A policy for snapshots that keeps so much, e.g. `last=4`.

@@ -30,6 +30,9 @@ const RESTORE_TAKES_MAX: Duration = Duration::from_secs(3600);
 /// So many creates may be sent for one slot (contract §1).
 const CREATES_MAX: u32 = 3;
 
+/// What is on its way: a delete, or a create with its description.
+type Sending = (Kind, Option<Arc<str>>);
+
 /// What was sent for one mark.
 #[derive(Debug)]
 struct Sent {
@@ -124,9 +127,9 @@ pub(super) struct Conduct {
     asked_for: BTreeSet<RunId>,
     /// Durable intents whose operation was not sent.
     unsent: BTreeSet<OpId>,
-    sent: BTreeMap<(ServerId, Kind, String), Sent>,
+    sent: BTreeMap<(ServerId, Kind, Arc<str>), Sent>,
     /// What was sent and not answered: of a create, its description.
-    in_flight: BTreeMap<(ServerId, OpId), (Kind, Option<String>)>,
+    in_flight: BTreeMap<(ServerId, OpId), Sending>,
     in_flight_on: BTreeMap<OpId, ServerId>,
     undecided_deletes: BTreeMap<(ServerId, Kind), ItemId>,
     grounds: BTreeMap<Kind, Ground>,
@@ -197,12 +200,12 @@ impl Conduct {
         let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
         let undecided: BTreeSet<&str> = open.map(|row| &*row.intent.description).collect();
         for ((.., description), sent) in &mut self.sent {
-            sent.undecided &= undecided.contains(description.as_str());
+            sent.undecided &= undecided.contains(&**description);
         }
     }
 
     /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
-    pub fn journal_lost(&mut self) -> Vec<String> {
+    pub fn journal_lost(&mut self) -> Vec<Arc<str>> {
         self.undecided_deletes.clear();
         self.made = Made::default();
         self.sequence.forget();
@@ -256,7 +259,7 @@ impl Conduct {
                     if !self.in_flight_on.contains_key(op) && self.doubtful_creates.remove(op) {
                         self.landmarks.insert(Landmark::CreateFoundByMark);
                     }
-                    let key = intent.map(|intent| (intent.subject.server, intent.subject.kind, intent.description.to_string()));
+                    let key = intent.map(|intent| (intent.subject.server, intent.subject.kind, Arc::clone(&intent.description)));
                     key.and_then(|key| self.sent.get_mut(&key)).into_iter().for_each(|sent| sent.undecided = false);
                 }
                 Record::ItemGone { item, .. } => self.made.remove(*item),
@@ -270,7 +273,7 @@ impl Conduct {
     /// A create in doubt counts as absent: two complete listings must have been begun long enough after the sending.
     fn proved_absent(&mut self, op: OpId, grace: Duration) -> Option<String> {
         let intent = self.creates.get(&op)?;
-        let key = (intent.subject.server, intent.subject.kind, intent.description.to_string());
+        let key = (intent.subject.server, intent.subject.kind, Arc::clone(&intent.description));
         let proven = self.whole_begun.get(&intent.subject.kind).and_then(|(before, _)| *before);
         let sent = self.sent.get_mut(&key).filter(|sent| sent.undecided && sent.op == op)?;
         sent.undecided = false;
@@ -339,18 +342,18 @@ impl Conduct {
         }
     }
 
-    fn send(&mut self, op: OpId, server: ServerId, what: (Kind, Option<String>)) {
+    fn send(&mut self, op: OpId, server: ServerId, what: Sending) {
         self.in_flight_on.insert(op, server);
         self.in_flight.insert((server, op), what);
     }
 
     /// It is answered: what it was.
-    fn land(&mut self, op: OpId) -> Option<(ServerId, Kind, Option<String>)> {
+    fn land(&mut self, op: OpId) -> Option<(ServerId, Kind, Option<Arc<str>>)> {
         let server = self.in_flight_on.remove(&op)?;
         self.in_flight.remove(&(server, op)).map(|(kind, create)| (server, kind, create))
     }
 
-    fn in_flight_to(&self, server: ServerId) -> impl Iterator<Item = &(Kind, Option<String>)> {
+    fn in_flight_to(&self, server: ServerId) -> impl Iterator<Item = &Sending> {
         self.in_flight.range((server, OpId(0))..=(server, OpId(u64::MAX))).map(|(_, what)| what)
     }
 
@@ -395,7 +398,7 @@ impl Conduct {
         let intent = self.creates.get(&op);
         match intent {
             None => wrong.push(format!("I6: create {op} has no durable intent")),
-            Some(intent) if *intent.description != order.description || intent.subject.server != server => {
+            Some(intent) if *intent.description != *order.description || intent.subject.server != server => {
                 wrong.push(format!("I6: create {op} is not what its intent says"));
             }
             Some(intent) if !self.asked_for.contains(&intent.run) => wrong.extend(too_late(scene, intent)),

@@ -1,6 +1,7 @@
 //! The provider as the controller sees it: the emulated account behind the port's replies, with troubles on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +26,7 @@ pub struct Twin {
     /// After this a client gives up waiting for an answer.
     pub request_timeout: Duration,
     /// The descriptions of creates that are, or were, carried out late.
-    pub late: BTreeSet<String>,
+    pub late: BTreeSet<Arc<str>>,
     faults: Faults,
     /// What there was of each kind when it was last listed, the highest number first, with the account's version then.
     listed: BTreeMap<Kind, (u64, Vec<Item>)>,
@@ -100,7 +101,12 @@ impl Twin {
                 Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date })
             }
             Call::Create { server, kind, order } => {
-                let order = Order { kind: *kind, server: *server, name: order.name.clone(), description: order.description.clone() };
+                let order = Order {
+                    kind: *kind,
+                    server: *server,
+                    name: order.name.as_deref().map(str::to_owned),
+                    description: order.description.to_string(),
+                };
                 Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date })
             }
             Call::Delete { kind, item } => Input::Deleted(op, Reply { result: self.delete(*kind, *item, trouble.as_ref(), now), date }),
@@ -113,7 +119,7 @@ impl Twin {
         match trouble {
             Some(Trouble::Refused(error)) => return Err(error.clone()),
             Some(Trouble::Late(after, error)) => {
-                self.late.insert(order.description.clone());
+                self.late.insert(order.description.as_str().into());
                 self.account.create_later(order.clone(), fate, later(now, *after));
                 return Err(error.clone());
             }

@@ -1,6 +1,7 @@
 //! What happened at the provider, judged by what is really there: I1 to I3, I5, I7, I10 and I12 of failure-modes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -57,9 +58,9 @@ pub struct Watch {
     /// What was refused.
     pub refusals: u64,
     pub(super) keeps: bool,
-    pub(super) late: BTreeSet<String>,
+    pub(super) late: BTreeSet<Arc<str>>,
     /// Those of them that a complete listing has not shown.
-    looked_for: BTreeSet<String>,
+    looked_for: BTreeSet<Arc<str>>,
     pub(super) landmarks: BTreeSet<Landmark>,
     there: BTreeMap<(ServerId, Kind, ItemId), Marked>,
     wanted: Option<Wanted>,
@@ -171,7 +172,7 @@ impl Watch {
     }
 
     fn created(&mut self, item: &Item, by: Maker) {
-        if by == Maker::Api && self.looked_for.remove(&item.description) {
+        if by == Maker::Api && self.looked_for.remove(&*item.description) {
             self.landmarks.insert(Landmark::CommitAfterWeLooked);
         }
         let marked = Marked::new(item);
@@ -181,7 +182,7 @@ impl Watch {
             let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.item.progress != Progress::Failed);
             if others.iter().any(good) {
                 // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
-                if self.daemons == 1 && !self.late.contains(&item.description) {
+                if self.daemons == 1 && !self.late.contains(&*item.description) {
                     self.breaches.push(format!("I12: {} was made twice", item.description));
                 }
             }

@@ -167,7 +167,7 @@ fn a_second_item_for_a_slot_is_refused() {
     let again: Mistake = |plan| {
         for action in &mut plan.actions {
             if let (Action::Create(order), Some(line)) = (action, plan.lines.last()) {
-                order.description = (*line.item.description).to_owned();
+                order.description = (*line.item.description).into();
             }
         }
     };

@@ -1,5 +1,6 @@
 //! The create: intent, sending, doubt, and the wait for completion.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -42,8 +43,8 @@ impl Creating {
             run: run.id,
             subject: run.subject(),
             origin: run.origin.clone(),
-            name: run.order.name.clone().map(Into::into),
-            description: run.order.description.clone().into(),
+            name: run.order.name.clone(),
+            description: Arc::clone(&run.order.description),
             attempt: sent + 1,
             at: step.wall(),
             config: step.ctx.config.into(),

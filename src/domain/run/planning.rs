@@ -157,7 +157,7 @@ impl Run {
             (Undecided::Create(intent), Origin::Slot { slot, .. }) => {
                 matches!(&intent.origin, Origin::Slot { slot: earlier, .. } if earlier == slot)
             }
-            (Undecided::Create(intent), Origin::Hand { .. }) => *intent.description == self.order.description,
+            (Undecided::Create(intent), Origin::Hand { .. }) => *intent.description == *self.order.description,
             (Undecided::Delete(_), _) => false,
         };
         ctx.memory.undecided.iter().find(|(_, undecided)| twin(undecided)).map(|(op, _)| *op)
@@ -175,7 +175,7 @@ impl Run {
         let ours = rows.iter().filter(|row| row.belonging == Belonging::Ours && row.item.status != Status::Failed);
         let mut same = ours.filter(|row| match (&self.origin, self.order.slot) {
             (Origin::Slot { .. }, Some(slot)) => row.slot() == Some(slot),
-            _ => *row.item.description == self.order.description,
+            _ => *row.item.description == *self.order.description,
         });
         match same.next() {
             None => Existing::No,

@@ -271,7 +271,7 @@ fn a_create_that_completed_unnoticed_has_paid_for_its_room() {
     story.create_fails(SetbackKind::Refused);
     // The provider said no and made it all the same; the next slot comes.
     let later = crate::domain::testing::slot_mark(now() + Duration::from_secs(3600));
-    let order = Order { description: later.description(), slot: later.slot(), ..order() };
+    let order = Order { description: later.description().into(), slot: later.slot(), ..order() };
     let run = Run::new(Start { id: RunId(2), order, origin: later.origin, deadline: None, ..start() });
     let mut next = Story { memory: story.memory, ..Story::of(run, "last=5") };
     let items = with(&some(5)[1..], coming(Status::Completed));

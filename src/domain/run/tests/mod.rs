@@ -302,7 +302,7 @@ fn setback(kind: SetbackKind) -> Setback {
 
 /// The item that the run makes.
 fn coming(status: Status) -> Item {
-    Item { name: order().name.map(Into::into), status, ..ours(900, 0) }
+    Item { name: order().name.as_deref().map(Into::into), status, ..ours(900, 0) }
 }
 
 fn with(items: &[Item], item: Item) -> Vec<Item> {
