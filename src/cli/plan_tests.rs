@@ -1,13 +1,11 @@
 //! Golden texts of plans, at a fixed time.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
 use crate::domain::assess::Belonging;
 use crate::domain::fact::Target;
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
-use crate::domain::plan::{Deletion, Order, Plan, When};
+use crate::domain::plan::{Deletion, Order, Plan, Seen, When};
 use crate::domain::problem::Reason;
 
 use super::*;
@@ -28,7 +26,7 @@ fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> L
         created_at: time(at),
         automatic: false,
     };
-    Line { item: Cow::Owned(item), belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
+    Line { item: Seen::Kept(Box::new(item)), belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
 }
 
 fn planned() -> TargetPlan {
@@ -38,7 +36,7 @@ fn planned() -> TargetPlan {
         line(802, "prod-web-3", "2026-11-21T11:58:00Z", Verdict::Keep, "the newest (last 1)"),
     ];
     let deletion = Deletion {
-        item: lines[0].item.as_ref().clone(),
+        item: Item::clone(&lines[0].item),
         when: When::AfterCreate,
         extra: false,
         why: ["older than the 2 newest".into()].into(),

@@ -90,7 +90,7 @@ pub fn retention(args: &RetentionArgs, input: &mut dyn BufRead, out: &mut dyn Wr
     given.sort_by_key(|given| std::cmp::Reverse((given.candidate.time, given.candidate.id)));
     let candidates: Vec<Candidate> = given.iter().map(|given| given.candidate).collect();
     let rulings = judge(&args.keep, &args.timezone.clone().into(), &candidates);
-    let entries: Vec<Entry<'_>> = given.iter().zip(&rulings).map(|(given, ruling)| entry(given, ruling)).collect();
+    let entries: Vec<Entry<'_>> = given.iter().zip(rulings.iter()).map(|(given, ruling)| entry(given, &ruling)).collect();
     write_entries(&entries, args.json, out).map_err(RetentionCommandError::Write)
 }
 

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::inventory::{Item, ItemId, Status};
 use super::mark::{Origin, Reading};
 use super::policy::{KindPolicy, Wanted};
-use super::retention::{self, Candidate};
+use super::retention::{self, Candidate, Ruling, Rulings};
 
 mod why;
 
@@ -141,6 +141,28 @@ pub fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: 
     judge_failed(rows, coming.is_some());
 }
 
+/// [`judge`] with a coming item. Also tells what retention drops first of the items as they are, without it: the place of the item, and the ruling. The
+/// newest restore point, and what `min_keep` lets stay, never count.
+#[must_use]
+pub fn judge_coming(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, slot: Option<Timestamp>) -> Option<(usize, Ruling)> {
+    let candidates = candidates_of(rows, now, Some(slot));
+    let (before, rulings) = retention::judge_without_the_last(&policy.keep, policy.schedule.zone(), &candidates);
+    rule(rows, policy, &rulings, 1);
+    judge_failed(rows, true);
+    let (which, ruling) = first_dropped(&before, policy.min_keep)?;
+    rows.iter().enumerate().filter(|(_, row)| row.judged).nth(which).map(|(index, _)| (index, ruling))
+}
+
+/// What goes first by these rulings, once [`keep_the_newest`] and [`keep_the_fewest`] have had their say: they let the newest of what is dropped stay.
+fn first_dropped(rulings: &Rulings, min_keep: u32) -> Option<(usize, Ruling)> {
+    let others = rulings.kept().len().checked_sub(1)?;
+    let dropped = rulings.kept().take(others).filter(|is_kept| !is_kept).count();
+    let kept = others + 1 - dropped;
+    let short = (min_keep as usize).saturating_sub(kept);
+    let first = rulings.kept().take(others).position(|is_kept| !is_kept).filter(|_| dropped > short)?;
+    Some((first, rulings.on(first)))
+}
+
 /// The first half of [`assess`]: whose the items are, without asking retention. Verdicts are not filled in.
 #[must_use]
 pub fn assess_belonging<'a>(
@@ -171,21 +193,22 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
     if item.automatic {
         return leave(item, Belonging::Automatic, None, "made by the provider's own plan");
     }
-    let made = knowledge.made.get(&item.id);
-    let (belonging, origin, until, mark_lost) = match item.description.reading() {
-        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until, false),
+    let (belonging, origin, until) = match item.description.reading() {
+        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until),
         Reading::Mark(mark) => return leave(item, Belonging::Other, None, format!("carries the mark of `{}`", mark.owner)),
-        Reading::Damaged if made.is_none() => {
-            return leave(item, Belonging::Other, None, "carries a mark that cannot be read");
-        }
-        Reading::None if made.is_none() => match adoption(item, policy) {
-            Ok(()) => (Belonging::Adopted, None, None, false),
-            Err(why) => return leave(item, Belonging::Other, None, why),
+        // Without a whole mark the journal has the word.
+        reading => match (knowledge.made.get(&item.id), reading) {
+            (Some(origin), _) => (Belonging::Ours, Some(origin), None),
+            (None, Reading::Damaged) => return leave(item, Belonging::Other, None, "carries a mark that cannot be read"),
+            (None, _) => match adoption(item, policy) {
+                Ok(()) => (Belonging::Adopted, None, None),
+                Err(why) => return leave(item, Belonging::Other, None, why),
+            },
         },
-        Reading::None | Reading::Damaged => (Belonging::Ours, made, None, true),
     };
-    let mut row = match hands_off(item, belonging, knowledge, until, now) {
-        Some((why, free_at)) => Row { free_at, ..leave(item, belonging, origin, why) },
+    let mark_lost = belonging == Belonging::Ours && !matches!(item.description.reading(), Reading::Mark(_));
+    match hands_off(item, belonging, knowledge, until, now) {
+        Some((why, free_at)) => Row { free_at, mark_lost, ..leave(item, belonging, origin, why) },
         None => {
             let judged = item.status == Status::Completed;
             Row {
@@ -194,15 +217,13 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
                 origin,
                 judged,
                 failed: !judged,
-                mark_lost: false,
+                mark_lost,
                 free_at: None,
                 verdict: Verdict::Keep,
                 reasons: Reasons::new(),
             }
         }
-    };
-    row.mark_lost = mark_lost;
-    row
+    }
 }
 
 /// Whether an item without a mark is given into our care; else why not.
@@ -243,23 +264,36 @@ fn hands_off(
 }
 
 fn judge_completed(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: Option<Option<Timestamp>>) {
-    let mut candidates = Vec::with_capacity(rows.len() + 1);
-    let judged = rows.iter().filter(|row| row.judged);
-    candidates.extend(judged.map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() }));
-    let present = candidates.len();
-    if let Some(slot) = coming {
-        let newest = candidates.last().map_or(now, |newest: &Candidate| newest.time.max(now));
-        candidates.push(Candidate { id: ItemId(u64::MAX), time: newest, slot });
-    }
+    let candidates = candidates_of(rows, now, coming);
     let rulings = retention::judge(&policy.keep, policy.schedule.zone(), &candidates);
-    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(rulings) {
-        row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
-        row.reasons = smallvec![Why::Ruled(ruling)];
+    rule(rows, policy, &rulings, usize::from(coming.is_some()));
+}
+
+/// The restore points, with the coming one as if it had just been completed.
+fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timestamp>>) -> SmallVec<[Candidate; 12]> {
+    let mut candidates = SmallVec::new();
+    for row in rows.iter().filter(|row| row.judged) {
+        candidates.push(Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() });
     }
-    if coming.is_none() {
+    if let Some(slot) = coming {
+        let time = candidates.last().map_or(now, |newest: &Candidate| newest.time.max(now));
+        candidates.push(Candidate { id: ItemId(u64::MAX), time, slot });
+    }
+    candidates
+}
+
+/// Writes the rulings down, and makes the exceptions. `coming` of the items that were ruled on are not there yet.
+fn rule(rows: &mut [Row<'_>], policy: &KindPolicy, rulings: &Rulings, coming: usize) {
+    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(rulings.iter()) {
+        row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
+        // In place: there are many of them, and mostly none before.
+        row.reasons.clear();
+        row.reasons.push(Why::Ruled(ruling));
+    }
+    if coming == 0 {
         keep_the_newest(rows);
     }
-    keep_the_fewest(rows, policy, candidates.len() - present);
+    keep_the_fewest(rows, policy, coming);
 }
 
 /// The newest judged item stays even as the second one of its slot, until a newer one is complete (I3).

@@ -2,17 +2,18 @@
 //!
 //! A run has two plans, each made on a fresh listing: one before the create, one after its completion.
 
-use std::borrow::Cow;
-use std::sync::Arc;
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use smallvec::smallvec;
 
-use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judge, makes_room};
+use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judge, judge_coming, makes_room};
 use super::inventory::{Item, ItemId, Status};
 use super::policy::{AtCap, KindPolicy, Wanted};
 use super::problem::{Problem, Reason};
+use super::retention::Ruling;
 use super::view::View;
 
 /// What a plan is made on.
@@ -114,11 +115,39 @@ pub enum Action {
     Create(Order),
 }
 
+/// An item of a plan: the listing's, or one that outlives it.
+#[derive(Debug, Clone)]
+pub enum Seen<'a> {
+    /// The listing's.
+    Listed(&'a Item),
+    /// A copy.
+    Kept(Box<Item>),
+}
+
+impl Deref for Seen<'_> {
+    type Target = Item;
+
+    fn deref(&self) -> &Item {
+        match self {
+            Seen::Listed(item) => item,
+            Seen::Kept(item) => item,
+        }
+    }
+}
+
+impl PartialEq for Seen<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Seen<'_> {}
+
 /// One item's line in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The item, as the listing shows it.
-    pub item: Cow<'a, Item>,
+    pub item: Seen<'a>,
     /// Whose it is.
     pub belonging: Belonging,
     /// What is to become of it.
@@ -153,7 +182,7 @@ impl Plan<'_> {
     #[must_use]
     pub fn into_owned(self) -> Plan<'static> {
         let owned = |line: Line<'_>| Line {
-            item: Cow::Owned(line.item.into_owned()),
+            item: Seen::Kept(Box::new(Item::clone(&line.item))),
             belonging: line.belonging,
             verdict: line.verdict,
             reasons: line.reasons,
@@ -195,8 +224,12 @@ pub fn before_create<'a>(ground: &Ground<'a>, order: &Order) -> Plan<'a> {
     let cap = ground.wanted.limits.of(ground.policy.kind);
     let full = ground.view.used() >= u64::from(cap);
     // Only where room is needed it matters what retention drops without the coming one.
-    let dropped_now = if full { dropped_of(&mut rows, ground) } else { None };
-    judge(&mut rows, ground.policy, ground.now, Some(order.slot));
+    let dropped_now = if full {
+        judge_coming(&mut rows, ground.policy, ground.now, order.slot)
+    } else {
+        judge(&mut rows, ground.policy, ground.now, Some(order.slot));
+        None
+    };
     let room = full.then(|| make_room(ground, &rows, dropped_now, cap)).transpose();
     match room {
         Err(blocked) => {
@@ -254,7 +287,7 @@ fn bare<'a>(ground: &Ground<'a>, rows: Vec<Row<'a>>) -> Plan<'a> {
         others: others + unreadable,
         lines: rows
             .into_iter()
-            .map(|row| Line { item: Cow::Borrowed(row.item), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
+            .map(|row| Line { item: Seen::Listed(row.item), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
             .collect(),
         actions: Vec::new(),
         pending: Vec::new(),
@@ -275,7 +308,7 @@ fn add_drops(plan: &mut Plan<'_>, ground: &Ground<'_>, left: Allowance, gone: Op
     let allowed = if ground.freeze.is_some() { 0 } else { left.paid.saturating_add(left.extra()) } as usize;
     let mut drops = plan.lines.iter().filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone);
     let deletions = drops.by_ref().take(allowed).enumerate().map(|(index, line)| Deletion {
-        item: line.item.as_ref().clone(),
+        item: Item::clone(&line.item),
         when: When::AfterCreate,
         extra: index >= left.paid as usize,
         why: line.reasons.clone(),
@@ -322,20 +355,14 @@ fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>
     Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why: smallvec![why] })
 }
 
-/// What retention drops first: the place of the item, and why.
-type Dropped = (usize, Reasons);
-
-/// What retention drops first of the items that are there.
-fn dropped_of(rows: &mut [Row<'_>], ground: &Ground<'_>) -> Option<Dropped> {
-    judge(rows, ground.policy, ground.now, None);
-    dropped(rows)
-}
+/// What retention drops first: the place of the item, and the ruling.
+type Dropped = (usize, Ruling);
 
 /// What retention has dropped first; the newest restore point never counts.
-fn dropped(rows: &[Row<'_>]) -> Option<Dropped> {
+fn dropped<'r>(rows: &'r [Row<'_>]) -> Option<(usize, &'r Reasons)> {
     let index = rows.iter().position(|row| row.judged && row.verdict == Verdict::Delete)?;
     let is_newest = rows[index + 1..].iter().all(|row| !row.judged);
-    (!is_newest).then(|| (index, rows[index].reasons.clone()))
+    (!is_newest).then(|| (index, &rows[index].reasons))
 }
 
 /// A failed item of ours, else the oldest that retention drops, else the oldest judged one (contract §3.3).
@@ -358,14 +385,14 @@ fn victim(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>) -
     if ground.room_made && judged as u64 <= ground.policy.keep.sum() {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
-    if let Some((index, reasons)) = dropped_now {
-        return Ok((index, makes_room(false, &reasons)));
+    if let Some((index, ruling)) = dropped_now {
+        return Ok((index, Why::MakesRoom { with_new: false, ruling }));
     }
     if ground.room_made {
         return Err("room was made before, and nothing has completed since".to_owned());
     }
     if let Some((index, reasons)) = dropped(next) {
-        return Ok((index, makes_room(true, &reasons)));
+        return Ok((index, makes_room(reasons)));
     }
     match next.iter().position(|row| row.judged).filter(|found| *found != newest) {
         Some(index) => Ok((index, "makes room: the oldest under our care".into())),

@@ -66,8 +66,9 @@ impl Moments {
         let mut worth: Option<Worth> = None;
         for (index, (time, _)) in self.slots.iter().enumerate() {
             kept.push(Candidate { id: ItemId(index as u64), time: *time, slot: Some(*time) });
-            let mut rulings = judge(keep, self.schedule.zone(), &kept).into_iter();
-            kept.retain(|_| rulings.next().is_some_and(|ruling| ruling.is_keep()));
+            let rulings = judge(keep, self.schedule.zone(), &kept);
+            let mut stays = rulings.kept();
+            kept.retain(|_| stays.next().unwrap_or(false));
             let settled = kept.first().is_some_and(|oldest| oldest.id != ItemId(0));
             if !settled && *time > settled_until {
                 return None;

@@ -18,7 +18,7 @@ type Mistake = fn(&mut Plan);
 /// Puts a delete of every item that `doomed` picks in front of what is planned.
 fn doom(plan: &mut Plan, doomed: impl Fn(&Item) -> bool) {
     let when = if plan.order().is_some() { When::BeforeCreate } else { When::AfterCreate };
-    let items: Vec<Item> = plan.lines.iter().map(|line| line.item.as_ref().clone()).filter(|item| doomed(item)).collect();
+    let items: Vec<Item> = plan.lines.iter().map(|line| Item::clone(&line.item)).filter(|item| doomed(item)).collect();
     let deletes = items.into_iter().map(|item| Action::Delete(Deletion { item, when, extra: false, why: ["by mistake".into()].into() }));
     plan.actions = deletes.chain(plan.actions.drain(..)).collect();
 }

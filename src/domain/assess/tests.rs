@@ -1,5 +1,7 @@
 //! Whose each item is, why it is left, and what retention makes of it.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::mark::Mark;
 use crate::domain::testing::*;
@@ -140,4 +142,44 @@ fn one_that_is_coming_takes_its_place() {
     let rows = assess(view.items, &scene.wanted, &scene.policy, scene.knowledge(), now(), Some(Some(now())));
     let verdicts: Vec<_> = rows.iter().map(|row| row.verdict).collect();
     assert_eq!(verdicts, [Verdict::Delete, Verdict::Delete, Verdict::Keep]);
+}
+
+/// A few items within days, some of one slot, by hand, failed or in progress, the older ones not always with the lower number.
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let item = (0..200i64, 0..6i64, 0..10u8).prop_map(|(hours, slot, what)| match what {
+        0 => with_status(ours(0, hours), Status::Failed),
+        1 => with_status(ours(0, hours), Status::InProgress),
+        2 => foreign(0, hours),
+        3 => item(0, hours, &slot_mark(ago(24 * slot)).description()),
+        _ => ours(0, hours),
+    });
+    (prop::collection::vec(item, 0..8), any::<bool>()).prop_map(|(items, is_turned)| {
+        let count = items.len() as u64;
+        let number = |place: u64| ItemId(if is_turned { 800 - place } else { 800 + place });
+        let mut items: Vec<Item> = (0..count).zip(items).map(|(place, item)| Item { id: number(place), ..item }).collect();
+        items.sort_by_key(|item| (item.created_at, item.id));
+        items
+    })
+}
+
+proptest! {
+    #[test]
+    fn judging_a_coming_item_is_judging_twice(
+        items in items(),
+        keep in prop::sample::select(vec!["last=1", "last=3", "daily=2", "daily=2,weekly=1", "hourly=1,daily=1,weekly=1,monthly=1", "last=0"]),
+        min_keep in 1..4u32,
+        slot in prop_oneof![Just(None), (0..3i64).prop_map(|days| Some(ago(24 * days)))],
+    ) {
+        let scene = Scene::new(keep, items);
+        let policy = KindPolicy { min_keep, ..scene.policy.clone() };
+        let view = scene.inventory.of(SERVER);
+        let judged = |coming| assess(view.items, &scene.wanted, &policy, scene.knowledge(), now(), coming);
+        let mut rows = assess_belonging(view.items, &scene.wanted, &policy, scene.knowledge(), now());
+        let dropped = judge_coming(&mut rows, &policy, now(), slot).map(|(index, ruling)| (index, Reasons::from([Why::Ruled(ruling)])));
+        let before = judged(None);
+        let first = before.iter().enumerate().find(|(_, row)| row.judged && row.verdict == Verdict::Delete);
+        prop_assert_eq!(dropped, first.map(|(index, row)| (index, row.reasons.clone())));
+        let verdicts = |rows: &[Row<'_>]| rows.iter().map(|row| (row.verdict, row.reasons.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(verdicts(&rows), verdicts(&judged(Some(slot))));
+    }
 }

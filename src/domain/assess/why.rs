@@ -51,12 +51,12 @@ pub fn sentence(reasons: &[Why]) -> String {
     reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; ")
 }
 
-/// Why an item makes room that retention drops for these reasons, with the coming one among the others or without.
+/// Why an item makes room that retention drops for these reasons once the coming one is among the others.
 #[must_use]
-pub fn makes_room(with_new: bool, reasons: &[Why]) -> Why {
+pub fn makes_room(reasons: &[Why]) -> Why {
     match reasons {
-        [Why::Ruled(ruling)] => Why::MakesRoom { with_new, ruling: *ruling },
-        _ => format!("{}{}", room_lead(with_new), sentence(reasons)).into(),
+        [Why::Ruled(ruling)] => Why::MakesRoom { with_new: true, ruling: *ruling },
+        _ => format!("{}{}", room_lead(true), sentence(reasons)).into(),
     }
 }
 

@@ -12,7 +12,7 @@ mod reason;
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::inventory::ItemId;
 use super::wall_clock::{Stretch, Zone, whole_second};
@@ -30,53 +30,119 @@ pub struct Candidate {
     pub slot: Option<Timestamp>,
 }
 
-/// For each candidate something; a server has hardly more of them than this.
-type Few<T> = SmallVec<[T; 16]>;
+/// For each candidate something. The provider's caps are five and ten, and one is coming.
+type Few<T> = SmallVec<[T; 12]>;
+
+/// A ruling for each candidate, in their order.
+#[derive(Debug, Clone)]
+pub struct Rulings {
+    keep: Keep,
+    fates: Few<Fate>,
+}
+
+/// What becomes of a candidate, in less space than a [`Ruling`] takes.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Kept(KeepReason),
+    SecondOfSlot { counts: ItemId },
+    NoPlace { used_up: RuleSet },
+}
+
+impl Rulings {
+    /// On one candidate.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[must_use]
+    pub fn on(&self, index: usize) -> Ruling {
+        match self.fates[index] {
+            Fate::Kept(reason) => Ruling::Keep(reason),
+            Fate::SecondOfSlot { counts } => Ruling::Drop(DropReason::SecondOfSlot { counts }),
+            Fate::NoPlace { used_up } => Ruling::Drop(DropReason::NoPlace { keep: self.keep, used_up }),
+        }
+    }
+
+    /// On all of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Ruling> {
+        (0..self.fates.len()).map(|index| self.on(index))
+    }
+
+    /// Which of them stay.
+    pub fn kept(&self) -> impl DoubleEndedIterator<Item = bool> + ExactSizeIterator {
+        self.fates.iter().map(|fate| matches!(fate, Fate::Kept(_)))
+    }
+}
 
 /// Rules on every candidate; the rulings stand in the order of the candidates, which does not matter otherwise.
 ///
 /// At most [`Keep::sum`] are kept, and if that is not zero, the newest one that counts is among them. Newer is what has the later time or, at the same time,
 /// the higher number.
 #[must_use]
-pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Vec<Ruling> {
-    let mut rulings = vec![Ruling::Drop(DropReason::NoPlace { keep: *keep, used_up: RuleSet::default() }); candidates.len()];
-    let ranked = rank(zone, candidates, &mut rulings);
+pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Rulings {
+    let mut fates = undecided(candidates.len());
+    let ranked = rank(zone, candidates, &mut fates);
+    rule(*keep, &ranked, fates)
+}
+
+/// [`judge`] twice: on all candidates but the last one, and on all of them.
+#[must_use]
+pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> (Rulings, Rulings) {
+    let others = candidates.len().saturating_sub(1);
+    if !are_in_order(candidates) {
+        return (judge(keep, zone, &candidates[..others]), judge(keep, zone, candidates));
+    }
+    let ranked = places(zone, candidates, (0..candidates.len()).rev());
+    // The last one is the newest, so it stands first.
+    let older = ranked.get(1..).unwrap_or_default();
+    (rule(*keep, older, undecided(others)), rule(*keep, &ranked, undecided(candidates.len())))
+}
+
+fn undecided(count: usize) -> Few<Fate> {
+    smallvec![Fate::NoPlace { used_up: RuleSet::default() }; count]
+}
+
+/// Lets the rules keep what they have places for, the finest first.
+fn rule(keep: Keep, ranked: &[Place], mut fates: Few<Fate>) -> Rulings {
     let coarsest = keep.rules().next_back().map(|(rule, _)| rule);
     for (rule, count) in keep.rules() {
-        let used = apply(rule, count, &ranked, &mut rulings);
+        let used = apply(rule, count, ranked, &mut fates);
         if Some(rule) == coarsest
             && used < count
             && let Some(oldest) = ranked.last()
-            && let ruling @ Ruling::Drop(_) = &mut rulings[oldest.index]
+            && let fate @ Fate::NoPlace { .. } = &mut fates[oldest.index]
         {
-            *ruling = Ruling::Keep(KeepReason { rule, ordinal: used + 1, oldest: true });
+            *fate = Fate::Kept(KeepReason { rule, ordinal: used + 1, oldest: true });
         }
     }
-    rulings
+    Rulings { keep, fates }
+}
+
+/// Whether they stand with the oldest first, as they mostly come, and slots rise along with times: then no two slots are equal.
+fn are_in_order(candidates: &[Candidate]) -> bool {
+    candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id))
+        && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer)
 }
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
-fn rank(zone: &Zone, candidates: &[Candidate], rulings: &mut [Ruling]) -> Few<Place> {
+fn rank(zone: &Zone, candidates: &[Candidate], fates: &mut [Fate]) -> Few<Place> {
     let newest_first = (0..candidates.len()).rev();
-    // They come with the oldest first, as a rule, and slots rise along with times: then no two are equal.
-    let in_order = candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id));
-    if in_order && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer) {
+    if are_in_order(candidates) {
         return places(zone, candidates, newest_first);
     }
     let mut ranked: Few<usize> = newest_first.collect();
     ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
-    rule_on_seconds_of_slots(candidates, rulings);
-    ranked.retain(|index| !matches!(rulings[*index], Ruling::Drop(DropReason::SecondOfSlot { .. })));
+    rule_on_seconds_of_slots(candidates, fates);
+    ranked.retain(|index| !matches!(fates[*index], Fate::SecondOfSlot { .. }));
     places(zone, candidates, ranked.into_iter())
 }
 
-fn rule_on_seconds_of_slots(candidates: &[Candidate], rulings: &mut [Ruling]) {
+fn rule_on_seconds_of_slots(candidates: &[Candidate], fates: &mut [Fate]) {
     let mut by_slot: Vec<(Timestamp, ItemId, usize)> =
         candidates.iter().enumerate().filter_map(|(index, item)| Some((item.slot?, item.id, index))).collect();
     by_slot.sort_unstable();
     for same_slot in by_slot.chunk_by(|a, b| a.0 == b.0) {
         for (_, _, index) in &same_slot[1..] {
-            rulings[*index] = Ruling::Drop(DropReason::SecondOfSlot { counts: same_slot[0].1 });
+            fates[*index] = Fate::SecondOfSlot { counts: same_slot[0].1 };
         }
     }
 }
@@ -86,16 +152,30 @@ fn rule_on_seconds_of_slots(candidates: &[Candidate], rulings: &mut [Ruling]) {
 struct Place {
     /// Which candidate.
     index: usize,
-    /// The highest local second that the wall clock had shown.
-    local: i64,
-    /// Days since 1970-01-01. Those of all of jiff's years are few enough, and narrow numbers are divided faster.
-    day: i32,
+    /// The highest local second that the wall clock had shown, since [`EPOCH`].
+    second: u64,
+    /// Days since [`EPOCH`].
+    day: u64,
 }
+
+/// Days from the first of March of the year -12,000, a Wednesday, to 1970: before that there is no time, so nothing is negative, and the calendar's cycles
+/// of 400 years begin there.
+const EPOCH: i64 = 30 * DAYS_IN_CYCLE as i64 + 719_468;
+/// Days in 400 years, after which the calendar is the same again, weeks included.
+const DAYS_IN_CYCLE: u64 = 146_097;
 
 impl Place {
     fn new(index: usize, local: i64) -> Place {
-        Place { index, local, day: local.div_euclid(86_400) as i32 }
+        let second = (local + EPOCH * 86_400).cast_unsigned();
+        Place { index, second, day: quotient::<86_400>(second) }
     }
+}
+
+/// `number / BY`, for numbers below 2^40. Built for size, the program would divide, and take ten times as long as by this multiplication.
+const fn quotient<const BY: u64>(number: u64) -> u64 {
+    // The quotient by 2^64 / BY, rounded up, is too high by less than number * BY / 2^64, which is less than 1 / BY.
+    const { assert!(BY > 0 && BY < 1 << 20, "it holds for small divisors") };
+    ((number as u128 * (u64::MAX / BY + 1) as u128) >> 64) as u64
 }
 
 /// The places of candidates that stand in their order, the newest first. So they never rise.
@@ -113,40 +193,42 @@ fn places(zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<
     places
 }
 
-/// Months since year 0, of a day since 1970-01-01. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
-fn month(day: i32) -> i32 {
-    /// In 400 years.
-    const DAYS: i32 = 146_097;
-    // From the first of March of year 0 to 1970 there are 719,468 days.
-    let day = day + 719_468;
-    let (cycle, of_cycle) = (day.div_euclid(DAYS), day.rem_euclid(DAYS));
-    let year = (of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / (DAYS - 1)) / 365;
-    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
-    (cycle * 400 + year) * 12 + (5 * of_year + 2) / 153 + 2
+/// Months since January of the year -12,000, of a day. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
+const fn month(day: u64) -> u64 {
+    let cycle = quotient::<DAYS_IN_CYCLE>(day);
+    let of_cycle = day - cycle * DAYS_IN_CYCLE;
+    let leap_days = quotient::<1_460>(of_cycle) + quotient::<{ DAYS_IN_CYCLE - 1 }>(of_cycle) - quotient::<36_524>(of_cycle);
+    let year = quotient::<365>(of_cycle - leap_days);
+    let of_year = of_cycle - (365 * year + year / 4 - quotient::<100>(year));
+    (cycle * 400 + year) * 12 + quotient::<153>(5 * of_year + 2) + 2
 }
 
 /// Lets one rule keep the newest item of each period until its count is used up, and returns how many it has kept. An item that a finer rule keeps ends
 /// its period without being counted.
-fn apply(rule: Rule, count: u32, ranked: &[Place], rulings: &mut [Ruling]) -> u32 {
+fn apply(rule: Rule, count: u32, ranked: &[Place], fates: &mut [Fate]) -> u32 {
     let mut used = 0;
-    let mut period_before = None;
+    // The rank that was looked at last, and its period. Most items are kept by finer rules: theirs is asked for only where it may be the next one's.
+    let mut before: Option<(usize, u64)> = None;
     let mut ranks = ranked.iter().enumerate();
     for (rank, place) in ranks.by_ref() {
-        let period = Some(period(rule, rank, *place));
-        if period == period_before {
+        let fate @ Fate::NoPlace { .. } = &mut fates[place.index] else { continue };
+        let here = period(rule, rank, *place);
+        let newer = match before {
+            Some((known, period)) if known + 1 == rank => Some(period),
+            _ => rank.checked_sub(1).map(|newer| period(rule, newer, ranked[newer])),
+        };
+        before = Some((rank, here));
+        if newer == Some(here) {
             continue;
         }
-        period_before = period;
-        if let ruling @ Ruling::Drop(_) = &mut rulings[place.index] {
-            used += 1;
-            *ruling = Ruling::Keep(KeepReason { rule, ordinal: used, oldest: false });
-            if used == count {
-                break;
-            }
+        used += 1;
+        *fate = Fate::Kept(KeepReason { rule, ordinal: used, oldest: false });
+        if used == count {
+            break;
         }
     }
     for (_, place) in ranks {
-        if let Ruling::Drop(DropReason::NoPlace { used_up, .. }) = &mut rulings[place.index] {
+        if let Fate::NoPlace { used_up } = &mut fates[place.index] {
             used_up.insert(rule);
         }
     }
@@ -154,15 +236,15 @@ fn apply(rule: Rule, count: u32, ranked: &[Place], rulings: &mut [Ruling]) -> u3
 }
 
 /// A number for the period in which a place lies; a later period has a higher one (for `last`: a lower one).
-fn period(rule: Rule, rank: usize, place: Place) -> i64 {
+fn period(rule: Rule, rank: usize, place: Place) -> u64 {
     match rule {
-        Rule::Last => i64::try_from(rank).unwrap_or(i64::MAX),
-        Rule::Hourly => place.local.div_euclid(3_600),
-        Rule::Daily => i64::from(place.day),
-        // 1970-01-01 was a Thursday, three days after the Monday on which its ISO week began.
-        Rule::Weekly => i64::from((place.day + 3).div_euclid(7)),
-        Rule::Monthly => i64::from(month(place.day)),
-        Rule::Yearly => i64::from(month(place.day).div_euclid(12)),
+        Rule::Last => rank as u64,
+        Rule::Hourly => quotient::<3_600>(place.second),
+        Rule::Daily => place.day,
+        // The first day was a Wednesday, two days after the Monday on which its ISO week began.
+        Rule::Weekly => quotient::<7>(place.day + 2),
+        Rule::Monthly => month(place.day),
+        Rule::Yearly => quotient::<12>(month(place.day)),
     }
 }
 
@@ -170,7 +252,7 @@ fn period(rule: Rule, rank: usize, place: Place) -> i64 {
 mod tests {
     use jiff::tz::TimeZone;
 
-    use super::super::wall_clock::civil;
+    use super::super::wall_clock::{OFFSET_MAX_SECONDS, civil};
     use super::*;
 
     fn candidates(times: &[&str]) -> Vec<Candidate> {
@@ -180,7 +262,7 @@ mod tests {
 
     fn told(keep: &str, zone: &str, candidates: &[Candidate]) -> Vec<String> {
         let rulings = judge(&Keep::parse(keep).unwrap(), &TimeZone::get(zone).unwrap().into(), candidates);
-        rulings.iter().map(ToString::to_string).collect()
+        rulings.iter().map(|ruling| ruling.to_string()).collect()
     }
 
     #[test]
@@ -258,17 +340,43 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_of_jiffs_years_has_places() {
+        for time in [Timestamp::MIN, Timestamp::MAX] {
+            for offset in [-OFFSET_MAX_SECONDS, OFFSET_MAX_SECONDS] {
+                let local = time.as_second() + offset;
+                let place = Place::new(0, local);
+                assert!(place.second < 1 << 40 && place.day == place.second / 86_400, "{time} {offset}");
+                assert_eq!(place.day.cast_signed() - EPOCH, local.div_euclid(86_400));
+            }
+        }
+    }
+
+    #[test]
+    fn a_quotient_is_a_quotient() {
+        fn check<const BY: u64>() {
+            let near = |middle: u64| middle.saturating_sub(2)..=middle + 2;
+            let times = [0, 1, 2, 3, 1_000, 123_456, (1 << 40) / BY / 2, (1 << 40) / BY - 1].map(|times| times * BY);
+            for number in times.into_iter().chain([1 << 20, (1 << 40) - 3]).flat_map(near) {
+                assert_eq!(quotient::<BY>(number), number / BY, "{number} / {BY}");
+            }
+        }
+        let checks = [check::<4>, check::<7>, check::<12>, check::<100>, check::<153>, check::<365>, check::<1_460>, check::<3_600>];
+        let large = [check::<36_524>, check::<86_400>, check::<146_096>, check::<146_097>, check::<{ (1 << 20) - 1 }>];
+        checks.into_iter().chain(large).for_each(|check| check());
+    }
+
+    #[test]
     fn weeks_months_and_years_agree_with_the_calendar() {
-        let mut before: Option<(i64, i64, i64, jiff::civil::Date)> = None;
+        let mut before: Option<(u64, u64, u64, jiff::civil::Date)> = None;
         for day in -200_000..200_000i64 {
             let local = day * 86_400 + 86_399;
             let date = civil(local).unwrap().date();
             let place = Place::new(0, local);
             let now = (period(Rule::Weekly, 0, place), period(Rule::Monthly, 0, place), period(Rule::Yearly, 0, place), date);
             if let Some((week, month, year, yesterday)) = before {
-                assert_eq!(now.0 - week, i64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");
-                assert_eq!(now.1 - month, i64::from(date.month() != yesterday.month()), "{date}");
-                assert_eq!(now.2 - year, i64::from(date.year() != yesterday.year()), "{date}");
+                assert_eq!(now.0 - week, u64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");
+                assert_eq!(now.1 - month, u64::from(date.month() != yesterday.month()), "{date}");
+                assert_eq!(now.2 - year, u64::from(date.year() != yesterday.year()), "{date}");
             }
             before = Some(now);
         }

@@ -126,6 +126,8 @@ impl Run {
         let deleting = Deleting::begin(self, step, first.clone());
         plan.actions.retain(|action| !matches!(action, Action::Delete(deletion) if deletion.item.id == first.item.id));
         self.looks = 0;
+        // What is carried out are the actions: nobody reads the lines again.
+        plan.lines.clear();
         self.phase = Phase::Pruning(Pruning { plan: Some(plan.into_owned()), deleting: Some(Box::new(deleting)), ..Pruning::default() });
     }
 
