@@ -173,7 +173,7 @@ impl Place {
 
 /// `number / BY`, for numbers below 2^40. Built for size, the program would divide, and take ten times as long as by this multiplication.
 const fn quotient<const BY: u64>(number: u64) -> u64 {
-    // The quotient by 2^64 / BY, rounded up, is too high by less than number * BY / 2^64, which is less than 1 / BY.
+    // 2^64 / BY, rounded up, is too high by less than one. So the product is too high by less than number / 2^64, which is less than 1 / BY.
     const { assert!(BY > 0 && BY < 1 << 20, "it holds for small divisors") };
     ((number as u128 * (u64::MAX / BY + 1) as u128) >> 64) as u64
 }
