@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark ends by a panic")]
 
+#[path = "common/time.rs"]
+mod time;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,11 +45,6 @@ fn setup() -> Setup {
     // The configuration allows no more than 1,000 at once; here nobody is to wait for another.
     setup.concurrent_creates = usize::MAX;
     setup
-}
-
-/// The processor time that this process has used: the machine may be busy otherwise.
-fn processor_time() -> Duration {
-    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).try_into().unwrap()
 }
 
 fn calls(world: &World, name: &str) -> u64 {
@@ -93,9 +91,7 @@ fn main() {
     let mut fewest = None;
     for servers in FLEETS.into_iter().take(if is_bench { FLEETS.len() } else { 2 }) {
         let (mut world, before) = before(servers);
-        let begun = processor_time();
-        let [lists, creates, deletes] = night(&mut world, before);
-        let took = processor_time() - begun;
+        let ([lists, creates, deletes], took) = time::timed(|| night(&mut world, before));
         assert_eq!((creates, deletes), (servers, servers));
         let fewest = *fewest.get_or_insert(lists);
         assert!(lists <= fewest + 4, "{lists} list calls for {servers} servers, {fewest} for the smallest fleet");

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark ends by a panic")]
 
+#[path = "common/time.rs"]
+mod time;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,8 @@ use snapwarden::domain::policy::KindPolicy;
 use snapwarden::journal::{MemoryJournal, Recall};
 use snapwarden::provider::Reply;
 
+use time::timed;
+
 /// Different expressions, each of which names 03:00.
 const EXPRESSIONS: u64 = 100;
 const FLEETS: [u64; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -27,7 +32,7 @@ const BEFORE: &str = "2026-11-21T01:59:30Z";
 /// 03:00 in Oslo.
 const AT: &str = "2026-11-21T02:00:00Z";
 
-fn time(text: &str) -> Timestamp {
+fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -55,20 +60,20 @@ fn timetables(policies: &[Arc<KindPolicy>], targets: u64) -> Timetables {
     for target in 0..targets {
         let policy = &policies[(target % EXPRESSIONS) as usize];
         let key = (ServerId(target), Kind::Snapshot);
-        timetables.follow(&mut known, &policy.schedule, key, Duration::ZERO, time(BEFORE));
+        timetables.follow(&mut known, &policy.schedule, key, Duration::ZERO, at(BEFORE));
     }
-    assert!(timetables.take_due(time(BEFORE)).is_empty());
+    assert!(timetables.take_due(at(BEFORE)).is_empty());
     timetables
 }
 
 #[inline(never)]
 fn find(timetables: &mut Timetables) -> usize {
-    black_box(timetables.take_due(time(AT))).len()
+    black_box(timetables.take_due(at(AT))).len()
 }
 
 /// A daemon that has been told of so many servers, and that they have no snapshots, right before the instant.
 fn controller(setup: &Setup, servers: u64) -> Controller {
-    let now = Now { wall: time(BEFORE), mono: Mono::default() };
+    let now = Now { wall: at(BEFORE), mono: Mono::default() };
     let past = MemoryJournal::new().load(now.wall).unwrap();
     let mut controller = Controller::new(setup.clone(), Mode::Daemon, &past, now);
     controller.handle(now, Input::Tick);
@@ -84,19 +89,8 @@ fn controller(setup: &Setup, servers: u64) -> Controller {
 
 #[inline(never)]
 fn begin(controller: &mut Controller) -> u64 {
-    controller.handle(Now { wall: time(AT), mono: Mono(Duration::from_secs(30)) }, Input::Tick);
+    controller.handle(Now { wall: at(AT), mono: Mono(Duration::from_secs(30)) }, Input::Tick);
     controller.take_commands().iter().filter(|command| matches!(command, Command::Tell(Fact::RunStarted { .. }))).count() as u64
-}
-
-/// The processor time that this process has used: the machine may be busy otherwise.
-fn processor_time() -> Duration {
-    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).try_into().unwrap()
-}
-
-fn timed<T>(once: impl FnOnce() -> T) -> (T, Duration) {
-    let begun = processor_time();
-    let result = once();
-    (result, processor_time() - begun)
 }
 
 fn main() {

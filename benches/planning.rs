@@ -5,37 +5,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark ends by a panic")]
 
+#[path = "common/fleet.rs"]
+mod fleet;
+#[path = "common/time.rs"]
+mod time;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use snapwarden::clock::Mono;
-use snapwarden::config;
 use snapwarden::domain::assess::Knowledge;
 use snapwarden::domain::guard::{self, Facts};
-use snapwarden::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, Status};
-use snapwarden::domain::mark::{Mark, Origin, item_name};
+use snapwarden::domain::inventory::{Kind, Listing, ServerId};
+use snapwarden::domain::mark::item_name;
 use snapwarden::domain::plan::{self, Allowance, Ground, Order, Plan};
 use snapwarden::domain::policy::{KindPolicy, Wanted};
-use snapwarden::domain::text::{Description, Text};
 use snapwarden::domain::view::{Inventory, View};
-
-const CONFIG: &str = r#"
-owner: prod
-timezone: Europe/Oslo
-policies:
-  web:
-    snapshots: {schedule: "0 3 * * *", keep: {daily: 2, weekly: 2}}
-    backups: {schedule: "0 4 * * *", keep: {daily: 4, weekly: 3, monthly: 2}}
-servers:
-  - {match: "web-*", policy: web}
-"#;
-const NOW: &str = "2026-11-21T03:00:00Z";
-const REPEATS: u32 = 20;
-const FLEETS: [u64; 4] = [10, 100, 1_000, 10_000];
 
 /// A kind, with what a run knows of it.
 struct Side {
@@ -51,17 +40,6 @@ struct Fleet {
     sides: Vec<Side>,
 }
 
-fn wanted() -> Wanted {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("snapwarden.yaml");
-    std::fs::write(&path, CONFIG).unwrap();
-    config::load(&path, Timestamp::UNIX_EPOCH).unwrap().wanted
-}
-
-fn mark(wanted: &Wanted, slot: Timestamp) -> Mark {
-    Mark { owner: wanted.owner.clone(), origin: Origin::Slot { policy: "web".into(), slot }, until: None }
-}
-
 /// The days before now on which the items of a kind were made.
 fn days(kind: Kind) -> &'static [i64] {
     match kind {
@@ -72,30 +50,10 @@ fn days(kind: Kind) -> &'static [i64] {
 
 impl Fleet {
     fn new(servers: u64) -> Fleet {
-        let (wanted, now) = (wanted(), NOW.parse::<Timestamp>().unwrap());
-        // Equal texts are one text, as in what the adapter reads from the provider.
-        let names: Vec<Text> = (0..=servers).map(|server| format!("web-{server}").into()).collect();
+        let (wanted, now) = (fleet::config().wanted, fleet::slot(0));
         let side = |kind| {
-            let of_slot = |(place, days): (usize, &i64)| {
-                let slot = now - SignedDuration::from_hours(24 * days);
-                let mark = mark(&wanted, slot);
-                let (name, description) = (item_name(kind, &mark, "").map(Text::from), Description::from(mark.description()));
-                (1..=servers).map(move |server| (server, place, slot, name.clone(), description.clone()))
-            };
-            let item = |(server, place, slot, name, description): (u64, usize, Timestamp, Option<Text>, Description)| Item {
-                id: ItemId(server * 100 + 50 - place as u64),
-                server: ServerId(server),
-                server_name: names[server as usize].clone(),
-                kind,
-                name,
-                description,
-                status: Status::Completed,
-                created_at: slot + SignedDuration::from_secs(server as i64 % 600),
-                automatic: false,
-            };
-            let items = days(kind).iter().enumerate().flat_map(of_slot).map(item).collect();
-            let listing = Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() };
-            let mark = mark(&wanted, now);
+            let listing = fleet::listing(kind, servers, days(kind));
+            let mark = fleet::mark(now);
             let order = Order { name: item_name(kind, &mark, "").map(Into::into), description: mark.description().into(), slot: Some(now) };
             let policy = wanted.policies.iter().find(|policy| policy.kind == kind).unwrap();
             Side { policy: Arc::clone(policy), inventory: Inventory::new(listing, Mono::default()), order }
@@ -109,7 +67,7 @@ impl Fleet {
     fn plan(&self, check: Option<fn(&Plan, &Facts<'_>)>) -> usize {
         let (made, held, undecided) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let knowledge = Knowledge { made: &made, protected: &[], held: &held };
-        let now = NOW.parse().unwrap();
+        let now = fleet::slot(0);
         let mut deletes = 0;
         for side in &self.sides {
             for server in (1..=self.servers).map(ServerId) {
@@ -171,21 +129,6 @@ fn guard(plan: &Plan, facts: &Facts<'_>) {
     black_box(guard::check(plan, facts).unwrap());
 }
 
-/// The processor time that this process has used: the machine may be busy otherwise.
-fn processor_time() -> Duration {
-    rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).try_into().unwrap()
-}
-
-/// The shortest of some repetitions.
-fn best(mut once: impl FnMut()) -> Duration {
-    let time = |_| {
-        let begun = processor_time();
-        once();
-        processor_time() - begun
-    };
-    (0..REPEATS).map(time).min().unwrap_or_default()
-}
-
 fn main() {
     if let Ok(servers) = std::env::var("ONCE") {
         println!("{} deletes", Fleet::new(servers.parse().unwrap()).plan(None));
@@ -194,12 +137,12 @@ fn main() {
     // `cargo test --benches` runs this too: the smallest fleet shows that it works.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     println!("{:>8} {:>12} {:>12} {:>12} {:>16}", "servers", "arranging", "planning", "and guard", "planning/server");
-    for servers in FLEETS.into_iter().take(if is_bench { FLEETS.len() } else { 1 }) {
-        let fleet = Fleet::new(servers);
-        assert_eq!(fleet.plan(Some(guard)) as u64, 2 * servers, "a place is made on each server, for each kind");
-        let planning = best(|| _ = black_box(fleet.plan(None)));
-        let guarded = best(|| _ = black_box(fleet.plan(Some(guard))));
-        let arranging: Duration = fleet.sides.iter().map(|side| arrange(&side.inventory)).sum();
+    for servers in fleet::FLEETS.into_iter().take(if is_bench { fleet::FLEETS.len() } else { 1 }) {
+        let filled = Fleet::new(servers);
+        assert_eq!(filled.plan(Some(guard)) as u64, 2 * servers, "a place is made on each server, for each kind");
+        let planning = fleet::best(|| (), |()| filled.plan(None));
+        let guarded = fleet::best(|| (), |()| filled.plan(Some(guard)));
+        let arranging: Duration = filled.sides.iter().map(|side| arrange(&side.inventory)).sum();
         let ms = |time: Duration| format!("{:.3} ms", time.as_secs_f64() * 1e3);
         let each = planning.as_secs_f64() * 1e6 / servers as f64;
         println!("{servers:>8} {:>12} {:>12} {:>12} {each:>13.2} µs", ms(arranging), ms(planning), ms(guarded));
@@ -210,11 +153,6 @@ fn main() {
 fn arrange(inventory: &Inventory) -> Duration {
     let mut items = inventory.items().to_vec();
     items.sort_by_key(|item| std::cmp::Reverse((item.created_at, item.id)));
-    let time = |_| {
-        let listing = Listing { kind: inventory.kind, items: items.clone(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
-        let begun = processor_time();
-        black_box(Inventory::new(listing, Mono::default()));
-        processor_time() - begun
-    };
-    (0..REPEATS).map(time).min().unwrap_or_default()
+    let listing = || Listing { kind: inventory.kind, items: items.clone(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
+    fleet::best(listing, |listing| Inventory::new(listing, Mono::default()))
 }

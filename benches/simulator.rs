@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark reads the clock, and ends by a panic")]
 
+#[path = "common/time.rs"]
+mod time;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -35,14 +38,6 @@ fn setup() -> Setup {
     config.setup()
 }
 
-/// The processor time that this process has used, by proc(5): in ticks of 10 ms.
-fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // After the name, which may hold anything, the 12th and 13th are those in user mode and in the kernel.
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    Duration::from_millis(fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
-}
-
 fn main() {
     // `cargo test --benches` runs this too: a week shows that it works.
     let usual = if std::env::args().any(|argument| argument == "--bench") { 365 } else { 7 };
@@ -54,9 +49,9 @@ fn main() {
     }
     let mut world = World::new(setup(), Mode::Daemon, account, origin, 1).unwrap();
     world.keep_nothing();
-    let (begun, used) = (Instant::now(), processor_time());
-    world.run_to(DAY * days);
-    let (took, used) = (begun.elapsed(), processor_time() - used);
+    let begun = Instant::now();
+    let ((), used) = time::timed(|| world.run_to(DAY * days));
+    let took = begun.elapsed();
     assert_eq!(world.breaches, Vec::<String>::new());
     let made = world.hosts[0].calls.get("create").copied().unwrap_or_default();
     assert!(made >= SERVERS * u64::from(days - 1), "{made} creates");
