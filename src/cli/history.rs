@@ -215,7 +215,7 @@ fn filter(select: &Select, since: Timestamp) -> Result<HistoryFilter, Failure> {
     for server in &select.servers {
         match server {
             ServerPattern::Id(id) => filter.servers.push(*id),
-            ServerPattern::Name(globs) => names.extend(globs.texts().iter().map(String::as_str)),
+            ServerPattern::Name(globs) => names.extend(globs.texts()),
         }
     }
     filter.server_names = Globs::new(&names).map_err(|error| Failure::new(Exit::Usage, format!("snapwarden: {error}")))?;

@@ -222,7 +222,7 @@ pub(super) fn by() -> Box<str> {
 fn selection(select: &Select) -> Selection {
     let text = |pattern: &ServerPattern| match pattern {
         ServerPattern::Id(id) => vec![id.to_string().into()],
-        ServerPattern::Name(globs) => globs.texts().iter().map(|text| text.as_str().into()).collect::<Vec<Box<str>>>(),
+        ServerPattern::Name(globs) => globs.texts().map(Into::into).collect::<Vec<Box<str>>>(),
     };
     Selection {
         servers: select.servers.iter().flat_map(text).collect(),

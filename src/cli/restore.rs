@@ -171,7 +171,7 @@ fn refuse(intent: &Intent, onto: Option<&ServerPattern>, how: How) -> Result<(),
     let refused = |why: String| Err(Failure::new(Exit::Failed, format!("snapwarden: {why}; nothing was sent")));
     let is_it = onto.is_none_or(|onto| match onto {
         ServerPattern::Id(id) => *id == held.server || *held.server_name == *id.to_string(),
-        ServerPattern::Name(globs) => globs.texts().iter().any(|name| **name == *held.server_name),
+        ServerPattern::Name(globs) => globs.texts().any(|name| *name == *held.server_name),
     });
     if !is_it {
         return refused(format!("it is of another server, {} ({})", printable(&held.server_name), held.server));

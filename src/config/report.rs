@@ -283,7 +283,7 @@ impl Report {
         match Globs::new(&texts) {
             Ok(globs) => return Some(globs),
             Err(error) => {
-                let culprit = nodes.iter().find(|(text, _)| *text == error.glob).or(nodes.first());
+                let culprit = nodes.iter().find(|(text, _)| *text == error.glob);
                 if let Some((text, node)) = culprit {
                     self.error(node.span, format!("`{}`: {} is not a name pattern: {}", field.name, quoted(text), error.why));
                 }

@@ -270,7 +270,7 @@ fn read_match(fields: Fields<'_>, is_none: bool, report: &mut Report) -> Option<
         report.error(key.span, "`name` belongs to `id`; `match` finds servers by their names itself");
     }
     let patterns = report.globs(fields.get("match"))?;
-    if patterns.texts().is_empty() {
+    if patterns.is_empty() {
         report.error(fields.span("match"), "`match` is an empty list");
         return None;
     }

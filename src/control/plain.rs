@@ -97,7 +97,7 @@ impl Plain for Arc<str> {
 impl Plain for Globs {
     type Form = Vec<String>;
     fn form(&self) -> Vec<String> {
-        self.texts().to_vec()
+        self.texts().map(str::to_owned).collect()
     }
     fn of(form: Vec<String>) -> Option<Globs> {
         Globs::new(&form).ok()

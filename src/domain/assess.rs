@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::inventory::{Item, ItemId, Status};
 use super::mark::{Origin, Reading};
 use super::policy::{KindPolicy, Wanted};
-use super::retention::{self, Candidate, Ruling, Rulings};
+use super::retention::{self, Candidate, Few, Ruling, Rulings};
 
 mod why;
 
@@ -270,8 +270,8 @@ fn judge_completed(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, co
 }
 
 /// The restore points, with the coming one as if it had just been completed.
-fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timestamp>>) -> SmallVec<[Candidate; 12]> {
-    let mut candidates = SmallVec::new();
+fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timestamp>>) -> Few<Candidate> {
+    let mut candidates = Few::new();
     for row in rows.iter().filter(|row| row.judged) {
         candidates.push(Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() });
     }

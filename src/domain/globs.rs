@@ -3,11 +3,8 @@
 use glob::Pattern;
 
 /// A list of name patterns: `*` stands for any text, `?` for any character, `[…]` for one of several (`[a-z]`, `[!a]`; `[*]` is a star itself).
-#[derive(Debug, Clone, Default)]
-pub struct Globs {
-    patterns: Vec<Pattern>,
-    texts: Vec<String>,
-}
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Globs(Vec<Pattern>);
 
 /// A text that is not a name pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +23,7 @@ impl Globs {
     /// Names the first text that is not a pattern. What other tools read as alternatives, paths or escapes is refused: taken for plain characters, it would
     /// protect nothing.
     pub fn new<S: AsRef<str>>(texts: &[S]) -> Result<Globs, GlobError> {
-        let patterns = texts.iter().map(|text| compile(text.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Globs { patterns, texts: texts.iter().map(|text| text.as_ref().to_owned()).collect() })
+        texts.iter().map(|text| compile(text.as_ref())).collect::<Result<_, _>>().map(Globs)
     }
 
     /// No pattern at all: matches nothing.
@@ -39,19 +35,24 @@ impl Globs {
     /// Whether any of the patterns matches the whole of `text`.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(text))
+        self.first_match(text).is_some()
     }
 
     /// The first pattern that matches the whole of `text`, as it was written.
     #[must_use]
     pub fn first_match(&self, text: &str) -> Option<&str> {
-        self.patterns.iter().find(|pattern| pattern.matches(text)).map(Pattern::as_str)
+        self.0.iter().find(|pattern| pattern.matches(text)).map(Pattern::as_str)
+    }
+
+    /// Whether there is no pattern.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The patterns as they were written.
-    #[must_use]
-    pub fn texts(&self) -> &[String] {
-        &self.texts
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Pattern::as_str)
     }
 }
 
@@ -70,12 +71,6 @@ fn compile(text: &str) -> Result<Pattern, GlobError> {
         return Err(refuse("`**` is for paths; one `*` stands for any text".to_owned()));
     }
     Pattern::new(text).map_err(|error| refuse(format!("{}, at character {}", error.msg, error.pos + 1)))
-}
-
-impl PartialEq for Globs {
-    fn eq(&self, other: &Globs) -> bool {
-        self.texts == other.texts
-    }
 }
 
 #[cfg(test)]
@@ -114,7 +109,7 @@ mod tests {
     fn the_first_that_matches_is_named() {
         let globs = Globs::new(&["pre-*", "keep-*", "*-1"]).unwrap();
         assert_eq!(["keep-1", "x-1", "x"].map(|name| globs.first_match(name)), [Some("keep-*"), Some("*-1"), None]);
-        assert!(!Globs::none().is_match("") && globs == Globs::new(globs.texts()).unwrap() && globs != Globs::none());
+        assert!(!Globs::none().is_match("") && globs == Globs::new(&globs.texts().collect::<Vec<_>>()).unwrap() && globs != Globs::none());
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn at_cap(at_cap: AtCap) -> &'static str {
 }
 
 fn patterns(globs: &Globs) -> List<'_> {
-    List(globs.texts().iter().map(String::as_str).collect())
+    List(globs.texts().collect())
 }
 
 /// `["a", "b"]`

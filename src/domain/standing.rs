@@ -226,12 +226,12 @@ impl Who {
     }
 
     fn admits(&self, asked: Asked<'_>) -> bool {
-        let is_name = |text: &String| text.parse::<u64>().is_err();
+        let is_name = |text: &str| text.parse::<u64>().is_err();
         let by_name = |globs: &Globs| match asked.server_name {
             Some(name) => globs.is_match(name),
-            None => globs.texts().iter().any(is_name),
+            None => globs.texts().any(is_name),
         };
-        self.servers.as_ref().is_none_or(|globs| by_name(globs) || globs.texts().contains(&asked.server.to_string()))
+        self.servers.as_ref().is_none_or(|globs| by_name(globs) || globs.texts().any(|text| text == asked.server.to_string()))
             && (self.policies.is_empty() || self.policies.iter().any(|policy| **policy == *asked.policy))
             && (self.kinds.is_empty() || self.kinds.contains(&asked.kind))
     }

@@ -365,7 +365,7 @@ impl HistoryFilter {
     /// Whether a row of this subject, begun at `at`, is wanted.
     #[must_use]
     pub fn admits(&self, subject: &Subject, at: Timestamp) -> bool {
-        let any_server = self.servers.is_empty() && self.server_names.texts().is_empty();
+        let any_server = self.servers.is_empty() && self.server_names.is_empty();
         self.since.is_none_or(|since| at >= since)
             && (any_server || self.servers.contains(&subject.server) || self.server_names.is_match(&subject.server_name))
             && (self.policies.is_empty() || self.policies.contains(&subject.policy))
@@ -386,7 +386,7 @@ impl HistoryFilter {
     /// Whether an order is wanted. A pause is, unless it names only what is not asked for: whom a pattern means is not known here.
     #[must_use]
     pub fn admits_order(&self, order: &StandingOrder) -> bool {
-        let any_server = self.servers.is_empty() && self.server_names.texts().is_empty();
+        let any_server = self.servers.is_empty() && self.server_names.is_empty();
         let server = |id: ServerId, name: &str| any_server || self.servers.contains(&id) || self.server_names.is_match(name);
         self.since.is_none_or(|since| order.at >= since)
             && match &order.what {

@@ -101,7 +101,7 @@ impl Watch {
 
     /// What is wanted from now on.
     pub(super) fn wanted(&mut self, wanted: &Wanted) {
-        self.adopted_once |= wanted.policies.iter().any(|policy| !policy.adopt.texts().is_empty());
+        self.adopted_once |= wanted.policies.iter().any(|policy| !policy.adopt.is_empty());
         self.wanted = Some(wanted.clone());
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use snapwarden::config::{Config, LogFormat, Rotate, Surroundings, TokenSource};
+use snapwarden::domain::globs::Globs;
 use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
 use snapwarden::domain::policy::{AfterOn, AtCap, KindPolicy, OnFailure, Selector};
 use snapwarden::domain::policy_text::PolicyText;
@@ -71,8 +72,9 @@ fn the_text_of_a_policy_means_that_policy() {
             let again = load_text(&alone).unwrap_or_else(|told| panic!("{told}\n{alone}"));
             let read = again.wanted.entries[0].assignment.get(policy.kind).unwrap();
             assert_eq!(PolicyText::of(read), text);
+            let texts = |globs: &Globs| globs.texts().map(str::to_owned).collect::<Vec<_>>();
             let told = |policy: &KindPolicy| {
-                format!("{:?} {:?} {:?} {:?}", policy.keep, policy.schedule, policy.adopt.texts(), policy.protect.texts())
+                format!("{:?} {:?} {:?} {:?}", policy.keep, policy.schedule, texts(&policy.adopt), texts(&policy.protect))
             };
             assert_eq!(told(read), told(policy));
             assert_eq!((read.catch_up, read.stuck_after, read.splay), (policy.catch_up, policy.stuck_after, policy.splay));

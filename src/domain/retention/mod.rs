@@ -31,7 +31,7 @@ pub struct Candidate {
 }
 
 /// For each candidate something. The provider's caps are five and ten, and one is coming.
-type Few<T> = SmallVec<[T; 12]>;
+pub type Few<T> = SmallVec<[T; 12]>;
 
 /// A ruling for each candidate, in their order.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Rulings {
     }
 
     /// Which of them stay.
-    pub fn kept(&self) -> impl DoubleEndedIterator<Item = bool> + ExactSizeIterator {
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = bool> {
         self.fates.iter().map(|fate| matches!(fate, Fate::Kept(_)))
     }
 }
