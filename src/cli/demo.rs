@@ -143,7 +143,7 @@ fn write_config(folder: &Path, emulator: &Emulator, listen: &str) -> io::Result<
 }
 
 fn introduce(emulator: &Emulator, listen: &str, duration: Option<Duration>) -> Result<(), Failure> {
-    let end = duration.map_or_else(|| "Ctrl-C ends it".to_owned(), |time| format!("it ends after {}", humantime::format_duration(time)));
+    let end = duration.map_or_else(|| "Ctrl-C ends it".to_owned(), |time| format!("It ends after {}", humantime::format_duration(time)));
     output::write(&format!(
         "An emulated provider with three servers runs at {}\n\
          The daemon works on it; look at\n  \
