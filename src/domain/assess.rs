@@ -286,9 +286,7 @@ fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timesta
 fn rule(rows: &mut [Row<'_>], policy: &KindPolicy, rulings: &Rulings, coming: usize) {
     for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(rulings.iter()) {
         row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
-        // In place: there are many of them, and mostly none before.
-        row.reasons.clear();
-        row.reasons.push(Why::Ruled(ruling));
+        row.reasons = Reasons::from_buf([Why::Ruled(ruling)]);
     }
     if coming == 0 {
         keep_the_newest(rows);

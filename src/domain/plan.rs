@@ -306,15 +306,19 @@ fn show_room(plan: &mut Plan<'_>, deletion: &Deletion) {
 /// Adds the deletes after the create, and what must wait for another run.
 fn add_drops(plan: &mut Plan<'_>, ground: &Ground<'_>, left: Allowance, gone: Option<ItemId>) {
     let allowed = if ground.freeze.is_some() { 0 } else { left.paid.saturating_add(left.extra()) } as usize;
-    let mut drops = plan.lines.iter().filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone);
-    let deletions = drops.by_ref().take(allowed).enumerate().map(|(index, line)| Deletion {
-        item: Item::clone(&line.item),
-        when: When::AfterCreate,
-        extra: index >= left.paid as usize,
-        why: line.reasons.clone(),
-    });
-    plan.actions.extend(deletions.map(Action::Delete));
-    plan.pending.extend(drops.map(|line| line.item.id));
+    let drops = plan.lines.iter().filter(|line| line.verdict == Verdict::Delete && Some(line.item.id) != gone);
+    for (index, line) in drops.enumerate() {
+        if index < allowed {
+            plan.actions.push(Action::Delete(Deletion {
+                item: Item::clone(&line.item),
+                when: When::AfterCreate,
+                extra: index >= left.paid as usize,
+                why: line.reasons.clone(),
+            }));
+        } else {
+            plan.pending.push(line.item.id);
+        }
+    }
     let waiting = plan.pending.len();
     if waiting > 0 && ground.freeze.is_none() {
         let detail = format!("{waiting} more to delete than the fuse allows now; the rest goes with later runs");

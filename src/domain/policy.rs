@@ -238,6 +238,7 @@ pub struct Wanted {
 impl Wanted {
     /// Whether items with this owner in their mark are ours.
     #[must_use]
+    #[inline]
     pub fn is_ours(&self, owner: &str) -> bool {
         *self.owner == *owner || self.former_owners.iter().any(|former| **former == *owner)
     }

@@ -24,6 +24,7 @@ struct Described {
 impl Description {
     /// What it turns out to be (see [`Mark::read`]).
     #[must_use]
+    #[inline]
     pub fn reading(&self) -> &Reading {
         &self.0.reading
     }

@@ -37,12 +37,14 @@ impl Stretch {
 
     /// Whether `second` lies in it.
     #[must_use]
+    #[inline]
     pub fn contains(&self, second: i64) -> bool {
         (self.begin..self.end).contains(&second)
     }
 
     /// The highest local second that the wall clock has shown up to `second`, which lies in here. Unlike the wall clock it never goes back.
     #[must_use]
+    #[inline]
     pub fn reached(&self, second: i64) -> i64 {
         self.reached_before.max(second.saturating_add(self.offset))
     }
@@ -90,6 +92,7 @@ impl From<TimeZone> for Zone {
 
 /// The whole seconds of a time, rounded down.
 #[must_use]
+#[inline]
 pub fn whole_second(time: Timestamp) -> i64 {
     if time.subsec_nanosecond() < 0 { time.as_second() - 1 } else { time.as_second() }
 }

@@ -54,6 +54,7 @@ impl Rulings {
     /// # Panics
     /// If there are not so many.
     #[must_use]
+    #[inline]
     pub fn on(&self, index: usize) -> Ruling {
         match self.fates[index] {
             Fate::Kept(reason) => Ruling::Keep(reason),
@@ -81,7 +82,7 @@ impl Rulings {
 pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Rulings {
     let mut fates = undecided(candidates.len());
     let ranked = rank(zone, candidates, &mut fates);
-    rule(*keep, &ranked, fates)
+    Rulings { keep: *keep, fates: rule(&rules_of(keep), &ranked, fates) }
 }
 
 /// [`judge`] twice: on all candidates but the last one, and on all of them.
@@ -91,30 +92,58 @@ pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]
     if !are_in_order(candidates) {
         return (judge(keep, zone, &candidates[..others]), judge(keep, zone, candidates));
     }
+    let rules = rules_of(keep);
     let ranked = places(zone, candidates, (0..candidates.len()).rev());
     // The last one is the newest, so it stands first.
     let older = ranked.get(1..).unwrap_or_default();
-    (rule(*keep, older, undecided(others)), rule(*keep, &ranked, undecided(candidates.len())))
+    let ruled = |ranked, count| Rulings { keep: *keep, fates: rule(&rules, ranked, undecided(count)) };
+    (ruled(older, others), ruled(&ranked, candidates.len()))
 }
 
 fn undecided(count: usize) -> Few<Fate> {
     smallvec![Fate::NoPlace { used_up: RuleSet::default() }; count]
 }
 
-/// Lets the rules keep what they have places for, the finest first.
-fn rule(keep: Keep, ranked: &[Place], mut fates: Few<Fate>) -> Rulings {
-    let coarsest = keep.rules().next_back().map(|(rule, _)| rule);
-    for (rule, count) in keep.rules() {
-        let used = apply(rule, count, ranked, &mut fates);
-        if Some(rule) == coarsest
-            && used < count
-            && let Some(oldest) = ranked.last()
-            && let fate @ Fate::NoPlace { .. } = &mut fates[oldest.index]
-        {
-            *fate = Fate::Kept(KeepReason { rule, ordinal: used + 1, oldest: true });
+/// The rules that are present, the finest first, with the places that they have.
+type Rules = SmallVec<[(Rule, u32); Rule::ALL.len()]>;
+
+fn rules_of(keep: &Keep) -> Rules {
+    keep.rules().collect()
+}
+
+/// Gives each item in turn, the newest first, to the finest rule that has a place left and no newer item of the same period.
+///
+/// That is what one rule after the other would keep, each going through all items: what a rule makes of an item depends on the newer ones, and on the finer
+/// rules alone. An item that a finer rule keeps ends its period without being counted.
+fn rule(rules: &[(Rule, u32)], ranked: &[Place], mut fates: Few<Fate>) -> Few<Fate> {
+    let mut used = [0; Rule::ALL.len()];
+    let mut used_up = RuleSet::default();
+    let mut newer: Option<&Place> = None;
+    for place in ranked {
+        let begins = |rule: Rule| newer.is_none_or(|newer| place.is_apart(newer, rule));
+        let mut fate = Fate::NoPlace { used_up };
+        for ((rule, count), used) in rules.iter().zip(&mut used) {
+            if *used < *count && begins(*rule) {
+                *used += 1;
+                if *used == *count {
+                    used_up.insert(*rule);
+                }
+                fate = Fate::Kept(KeepReason { rule: *rule, ordinal: *used, oldest: false });
+                break;
+            }
         }
+        fates[place.index] = fate;
+        newer = Some(place);
     }
-    Rulings { keep, fates }
+    // The coarsest one also keeps the oldest.
+    if let Some(((rule, count), used)) = rules.iter().zip(used).next_back()
+        && used < *count
+        && let Some(oldest) = ranked.last()
+        && let fate @ Fate::NoPlace { .. } = &mut fates[oldest.index]
+    {
+        *fate = Fate::Kept(KeepReason { rule: *rule, ordinal: used + 1, oldest: true });
+    }
+    fates
 }
 
 /// Whether they stand with the oldest first, as they mostly come, and slots rise along with times: then no two slots are equal.
@@ -169,6 +198,20 @@ impl Place {
         let second = (local + EPOCH * 86_400).cast_unsigned();
         Place { index, second, day: quotient::<86_400>(second) }
     }
+
+    /// Whether it lies in another period than the newer one, which does not lie before it.
+    fn is_apart(&self, newer: &Place, rule: Rule) -> bool {
+        // Mostly the days alone tell: the calendar is asked where they do not.
+        let days = newer.day - self.day;
+        match rule {
+            Rule::Last => true,
+            Rule::Hourly => days > 0 || quotient::<3_600>(self.second) != quotient::<3_600>(newer.second),
+            Rule::Daily => days > 0,
+            Rule::Weekly => days > 0 && (days > 6 || week(self.day) != week(newer.day)),
+            Rule::Monthly => days > 0 && (days > 30 || month(self.day) != month(newer.day)),
+            Rule::Yearly => days > 0 && (days > 365 || year(self.day) != year(newer.day)),
+        }
+    }
 }
 
 /// `number / BY`, for numbers below 2^40. Built for size, the program would divide, and take ten times as long as by this multiplication.
@@ -193,7 +236,18 @@ fn places(zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<
     places
 }
 
+/// Weeks since the first of [`EPOCH`], of a day. That was a Wednesday, two days after the Monday on which its ISO week began.
+const fn week(day: u64) -> u64 {
+    quotient::<7>(day + 2)
+}
+
+/// Years since the year -12,000, of a day.
+const fn year(day: u64) -> u64 {
+    quotient::<12>(month(day))
+}
+
 /// Months since January of the year -12,000, of a day. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
+#[inline]
 const fn month(day: u64) -> u64 {
     let cycle = quotient::<DAYS_IN_CYCLE>(day);
     let of_cycle = day - cycle * DAYS_IN_CYCLE;
@@ -201,51 +255,6 @@ const fn month(day: u64) -> u64 {
     let year = quotient::<365>(of_cycle - leap_days);
     let of_year = of_cycle - (365 * year + year / 4 - quotient::<100>(year));
     (cycle * 400 + year) * 12 + quotient::<153>(5 * of_year + 2) + 2
-}
-
-/// Lets one rule keep the newest item of each period until its count is used up, and returns how many it has kept. An item that a finer rule keeps ends
-/// its period without being counted.
-fn apply(rule: Rule, count: u32, ranked: &[Place], fates: &mut [Fate]) -> u32 {
-    let mut used = 0;
-    // The rank that was looked at last, and its period. Most items are kept by finer rules: theirs is asked for only where it may be the next one's.
-    let mut before: Option<(usize, u64)> = None;
-    let mut ranks = ranked.iter().enumerate();
-    for (rank, place) in ranks.by_ref() {
-        let fate @ Fate::NoPlace { .. } = &mut fates[place.index] else { continue };
-        let here = period(rule, rank, *place);
-        let newer = match before {
-            Some((known, period)) if known + 1 == rank => Some(period),
-            _ => rank.checked_sub(1).map(|newer| period(rule, newer, ranked[newer])),
-        };
-        before = Some((rank, here));
-        if newer == Some(here) {
-            continue;
-        }
-        used += 1;
-        *fate = Fate::Kept(KeepReason { rule, ordinal: used, oldest: false });
-        if used == count {
-            break;
-        }
-    }
-    for (_, place) in ranks {
-        if let Fate::NoPlace { used_up } = &mut fates[place.index] {
-            used_up.insert(rule);
-        }
-    }
-    used
-}
-
-/// A number for the period in which a place lies; a later period has a higher one (for `last`: a lower one).
-fn period(rule: Rule, rank: usize, place: Place) -> u64 {
-    match rule {
-        Rule::Last => rank as u64,
-        Rule::Hourly => quotient::<3_600>(place.second),
-        Rule::Daily => place.day,
-        // The first day was a Wednesday, two days after the Monday on which its ISO week began.
-        Rule::Weekly => quotient::<7>(place.day + 2),
-        Rule::Monthly => month(place.day),
-        Rule::Yearly => quotient::<12>(month(place.day)),
-    }
 }
 
 #[cfg(test)]
@@ -371,8 +380,8 @@ mod tests {
         for day in -200_000..200_000i64 {
             let local = day * 86_400 + 86_399;
             let date = civil(local).unwrap().date();
-            let place = Place::new(0, local);
-            let now = (period(Rule::Weekly, 0, place), period(Rule::Monthly, 0, place), period(Rule::Yearly, 0, place), date);
+            let day = Place::new(0, local).day;
+            let now = (week(day), month(day), year(day), date);
             if let Some((week, month, year, yesterday)) = before {
                 assert_eq!(now.0 - week, u64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");
                 assert_eq!(now.1 - month, u64::from(date.month() != yesterday.month()), "{date}");
