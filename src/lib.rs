@@ -20,4 +20,5 @@ pub mod provider;
 pub mod runner;
 pub mod serve;
 pub mod simulate;
+pub(crate) mod task;
 pub mod telemetry;

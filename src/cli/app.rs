@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,8 +42,8 @@ pub(super) struct App {
     token_file: Option<PathBuf>,
 }
 
-/// Runs a command on an asynchronous runtime of its own.
-pub(super) fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+/// Runs a command on an asynchronous runtime of its own. In a box all commands are of one type, so that there is one way through tokio for all of them.
+pub(super) fn block_on(command: Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}")))?;
     let result = runtime.block_on(command);

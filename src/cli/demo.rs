@@ -15,6 +15,7 @@ use crate::domain::fact::Fact;
 use crate::domain::inventory::{Kind, ServerId};
 use crate::emulator::{Emulator, EmulatorConfig, Item, Rules};
 use crate::serve::daemon::Wish;
+use crate::task;
 use crate::telemetry::printable;
 
 use super::Common;
@@ -180,7 +181,7 @@ fn short(name: &str) -> &str {
 fn stop_after(mut wishes: mpsc::UnboundedReceiver<Wish>, duration: Option<Duration>) -> mpsc::UnboundedReceiver<Wish> {
     let Some(duration) = duration else { return wishes };
     let (sender, both) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    task::spawn(async move {
         let mut timer = std::pin::pin!(tokio::time::sleep(duration));
         let mut over = false;
         loop {

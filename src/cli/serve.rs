@@ -20,6 +20,7 @@ use crate::provider::HttpProvider;
 use crate::serve::daemon::{Daemon, Ending, Parts, Reload, Reloaded, Wish};
 use crate::serve::health::STALL_AFTER;
 use crate::serve::{Endpoints, Health, ListenLimits, bind, listener, report_channel, router};
+use crate::task;
 use crate::telemetry::{Metrics, Telemetry};
 
 use super::Common;
@@ -52,7 +53,7 @@ pub(super) async fn serve(common: &Common, _args: &ServeArgs) -> Result<Exit, Fa
 pub(super) fn wishes() -> Result<mpsc::UnboundedReceiver<Wish>, Failure> {
     let mut signals = signals::catch()?;
     let (sender, wishes) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    task::spawn(async move {
         while let Some(signal) = signals.recv().await {
             let wish = if signal == Signal::Reload { Wish::Reload } else { Wish::Stop };
             if sender.send(wish).is_err() {
@@ -83,7 +84,7 @@ pub(super) struct Task {
 impl Task {
     pub fn start<F: Future<Output = ()> + Send + 'static>(make: impl FnOnce(oneshot::Receiver<()>) -> F) -> Task {
         let (stop, stopped) = oneshot::channel();
-        Task { task: tokio::spawn(make(stopped)), stop }
+        Task { task: task::spawn(make(stopped)), stop }
     }
 
     /// Waits for its end, but not for ever.

@@ -17,6 +17,7 @@ use crate::domain::record::{OpId, Record};
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
 use crate::runner;
+use crate::task;
 
 use super::{Command, Controller, Input, OrderReport, RequestReport, Unwritten};
 
@@ -61,7 +62,7 @@ impl<P: Provider> Driver<P> {
     pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, mpsc::UnboundedReceiver<Input>) {
         let (inputs, received) = mpsc::unbounded_channel();
         let (records, to_write) = mpsc::unbounded_channel();
-        let writer = tokio::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
+        let writer = task::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
         (Driver { controller, ports, inputs, records, writer, hooks: BTreeMap::new() }, received)
     }
 
@@ -128,7 +129,7 @@ impl<P: Provider> Driver<P> {
         let (op, side, state, inputs) = (call.around.op, call.side, self.ports.state.clone(), self.inputs.clone());
         let (stop, stopped) = oneshot::channel();
         self.hooks.insert(op, stop);
-        tokio::spawn(async move {
+        task::spawn(async move {
             let (end, output) = runner::run(call, &state, stopped).await;
             drop(inputs.send(Input::HookEnded(op, side, end, output)));
         });
@@ -140,7 +141,7 @@ impl<P: Provider> Driver<P> {
     {
         let future = make(Arc::clone(&self.ports.provider));
         let inputs = self.inputs.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             let input = future.await;
             drop(inputs.send(input));
         });
@@ -165,7 +166,7 @@ async fn write(
         };
         match first {
             Poll::Ready(result) => tell(result),
-            Poll::Pending => drop(tokio::spawn(async move { tell(append.await) })),
+            Poll::Pending => drop(task::spawn(async move { tell(append.await) })),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::rules::Rules;
 use super::shared::Shared;
 use super::state::Account;
 use crate::domain::inventory::{ItemId, Kind};
+use crate::task::{self, Boxed};
 
 /// How an emulator starts.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ impl Emulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(config, format!("http://{address}")));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let accepting = task::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Emulator { shared, address, accepting })
     }
 
@@ -246,7 +247,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
+                    connections.spawn(Box::pin(serve(stream, Arc::clone(&shared))) as Boxed<()>);
                 }
                 // Out of descriptors, say: pause, rather than spin.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::domain::fact::{Fact, Target};
 use crate::domain::memory::TargetKey;
 use crate::domain::problem::{Problem, RunResult};
+use crate::task;
 use delivery::{Courier, Patience};
 
 /// So many notices of each sort wait at most; what comes then is dropped.
@@ -64,7 +65,7 @@ impl Notices {
         let (webhook, mut to_post) = mpsc::channel::<Vec<u8>>(QUEUE_MAX);
         let (heartbeat, mut to_beat) = mpsc::channel::<&'static str>(QUEUE_MAX);
         let (posted, beaten) = (Arc::clone(&recipients), Arc::clone(&recipients));
-        let poster = tokio::spawn(async move {
+        let poster = task::spawn(async move {
             let mut courier = Courier::new("webhook", WEBHOOK);
             while let Some(body) = to_post.recv().await {
                 let url = lock(&posted).webhook.clone();
@@ -73,7 +74,7 @@ impl Notices {
                 }
             }
         });
-        let beater = tokio::spawn(async move {
+        let beater = task::spawn(async move {
             let mut courier = Courier::new("heartbeat", HEARTBEAT);
             while let Some(suffix) = to_beat.recv().await {
                 let url = lock(&beaten).heartbeat.clone();

@@ -10,6 +10,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::task;
+
 /// So many bytes are kept, the last ones.
 pub(super) const OUTPUT_MAX: usize = 4096;
 /// How long the end of the output is waited for once the hook has ended: something that it has left behind may hold the pipe open for ever.
@@ -26,7 +28,7 @@ impl Tail {
         let mut receiver = Receiver::from_owned_fd(OwnedFd::from(reader))?;
         let kept = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&kept);
-        let reading = tokio::spawn(async move {
+        let reading = task::spawn(async move {
             let mut chunk = [0; 4096];
             while let Ok(count @ 1..) = receiver.read(&mut chunk).await {
                 let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,6 +18,7 @@ use crate::domain::inventory::Kind;
 use crate::domain::report::Leader;
 use crate::journal::JournalHandle;
 use crate::provider::Provider;
+use crate::task;
 use crate::telemetry::{Metrics, log_orders, printable};
 
 use super::manager::Manager;
@@ -221,7 +222,7 @@ impl<P: Provider> Daemon<P> {
         self.manager.reloading();
         let reading = (self.parts.reload)();
         let reloaded = self.reloaded.clone();
-        tokio::spawn(async move { drop(reloaded.send(reading.await)) });
+        task::spawn(async move { drop(reloaded.send(reading.await)) });
     }
 
     fn end_reload(&mut self, result: Result<Reloaded<P>, String>) -> Option<Ending> {
@@ -293,7 +294,7 @@ impl<P: Provider> Daemon<P> {
         let keep = SignedDuration::try_from(self.parts.journal_keep).unwrap_or(SignedDuration::MAX);
         let Ok(before) = now.wall.checked_sub(keep) else { return };
         let journal = self.parts.journal.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             match journal.prune(before).await {
                 Ok(0) => {}
                 Ok(rows) => info!(count = rows, "the journal has forgotten what is old"),

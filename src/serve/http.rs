@@ -15,6 +15,7 @@ use super::health::Health;
 use super::page::{self, About, Query};
 use super::reports::{ReportCache, SHARED_FOR, forget};
 use crate::domain::report::Report;
+use crate::task;
 use crate::telemetry::{Metrics, exposition, status_json};
 
 /// What the endpoints need. Cheap to clone.
@@ -77,7 +78,7 @@ impl Endpoints {
             return Ok(rendered.text.clone());
         }
         let (metrics, made_of) = (Arc::clone(&self.metrics), Arc::clone(&report));
-        tokio::spawn(forget(Arc::clone(rendering), SHARED_FOR, move |rendered: &Rendered| Arc::ptr_eq(&rendered.report, &made_of)));
+        task::spawn(forget(Arc::clone(rendering), SHARED_FOR, move |rendered: &Rendered| Arc::ptr_eq(&rendered.report, &made_of)));
         let rendered = tokio::task::spawn_blocking(move || {
             let text = render(&metrics, &report, query.as_ref().unwrap_or(&Query::default()))?;
             *last = Some(Rendered { report, query, text: text.clone() });

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::domain::report::Report;
+use crate::task;
 
 /// How long the main loop may take to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -70,11 +71,11 @@ impl ReportCache {
         }
         let (requests, kept) = (self.requests.clone(), Arc::clone(&self.last));
         // A task of its own: whoever gives up waiting does not take the answer away from the others.
-        let asking = tokio::spawn(async move {
+        let asking = task::spawn(async move {
             let begun = Instant::now();
             let result = ask(&requests).await;
             *last = Some(Asked { begun, ended: Instant::now(), result: result.clone() });
-            tokio::spawn(forget(kept, SHARED_FOR, move |asked: &Asked| asked.begun == begun));
+            task::spawn(forget(kept, SHARED_FOR, move |asked: &Asked| asked.begun == begun));
             result
         });
         asking.await.unwrap_or(Err(NoReport))
