@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::controller::Select;
 use crate::domain::capacity;
+use crate::domain::gather::gather;
 use crate::domain::policy::Selector;
 use crate::domain::problem::Reason;
 use crate::domain::report::Report;
@@ -28,7 +29,7 @@ pub(super) async fn check(common: &Common, args: &CheckArgs) -> Result<Exit, Fai
     app.warn();
     app.check_token()?;
     let wanted = &app.config.wanted;
-    let policies: BTreeSet<&str> = wanted.policies.iter().map(|policy| &*policy.policy).collect();
+    let policies: BTreeSet<&str> = gather(wanted.policies.iter().map(|policy| &*policy.policy));
     output::write(&format!(
         "the configuration is right: {}, {}, {}; text {}\n",
         output::count(app.config.sources.len(), "file", "files"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::controller::{Select, TargetPlan};
 use crate::domain::assess::{Verdict, sentence};
+use crate::domain::gather::gather;
 use crate::domain::inventory::ItemId;
 use crate::domain::plan::{Action, Line};
 use crate::telemetry::Metrics;
@@ -174,7 +175,7 @@ impl<'p> Pair<'p> {
     /// The items whose verdict differs, with what they were under the present configuration and what they are under the other one.
     fn items(&self) -> Vec<(&'p Line<'static>, Option<&'p Line<'static>>, Option<&'p Line<'static>>)> {
         let lines = |planned: Option<&'p TargetPlan>| -> BTreeMap<ItemId, &'p Line<'static>> {
-            planned.iter().flat_map(|planned| &planned.plan.lines).map(|line| (line.item.id, line)).collect()
+            gather(planned.iter().flat_map(|planned| &planned.plan.lines).map(|line| (line.item.id, line)))
         };
         let (before, after) = (lines(self.before()), lines(self.after()));
         let verdict = |line: Option<&&Line>| line.map_or(Verdict::Leave, |line| line.verdict);

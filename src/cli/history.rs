@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::controller::{Select, ServerPattern};
+use crate::domain::gather::gather;
 use crate::domain::globs::Globs;
 use crate::domain::inventory::ItemId;
 use crate::domain::mark::Origin;
@@ -182,7 +183,7 @@ pub(super) fn history(common: &Common, args: &HistoryArgs) -> Result<Exit, Failu
     let mut entries = entries(rows);
     entries.retain(|entry| entry.at >= since);
     if args.json {
-        let policy_texts = texts.iter().map(|text| (text.digest().to_string(), text.text())).collect();
+        let policy_texts = gather(texts.iter().map(|text| (text.digest().to_string(), text.text())));
         output::json(&HistoryJson { since: since.to_string(), config: &app.config.digest, entries: &entries, policy_texts })?;
     } else {
         output::write(&text(&entries, since, app.clock.now().wall, stdout_has_color()))?;
@@ -237,7 +238,7 @@ fn complete_since(rows: &HistoryRows, asked: Timestamp) -> Timestamp {
 
 /// The rows as entries, the newest last.
 fn entries(rows: HistoryRows) -> Vec<Entry> {
-    let starts: BTreeMap<RunId, Arc<RunStart>> = rows.runs.iter().map(|row| (row.start.run, Arc::clone(&row.start))).collect();
+    let starts: BTreeMap<RunId, Arc<RunStart>> = gather(rows.runs.iter().map(|row| (row.start.run, Arc::clone(&row.start))));
     let mut entries: Vec<Entry> = rows.runs.iter().map(of_run).collect();
     entries.extend(rows.creates.into_iter().map(|row| of_create(&row, starts.get(&row.intent.run))));
     entries.extend(rows.deletes.into_iter().map(|row| of_delete(&row, starts.get(&row.intent.run))));

@@ -191,6 +191,6 @@ fn find_more(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     if paths.len() > FILES_MAX {
         return Err(fail(io::Error::other(format!("more than {FILES_MAX} files"))));
     }
-    paths.sort();
+    paths.sort_unstable();
     Ok(paths)
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
+use crate::domain::gather::gather;
 use crate::domain::problem::{AccountReason, Problem, Reason};
 use crate::domain::report::AccountProblem;
 use crate::provider::{Account, ProviderError, Reply};
@@ -297,7 +298,7 @@ impl Controller {
         for AccountProblem { reason, detail } in current.iter().filter(|problem| !told.contains(&problem.reason)) {
             self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }));
         }
-        self.account.told = current.iter().map(|problem| problem.reason).collect();
+        self.account.told = gather(current.iter().map(|problem| problem.reason));
         for reason in told.difference(&self.account.told) {
             self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }));
         }

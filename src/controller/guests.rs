@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::clock::Now;
 use crate::domain::fact::Target;
+use crate::domain::gather::gather;
 use crate::domain::globs::Globs;
 use crate::domain::inventory::Kind;
 use crate::domain::memory::TargetKey;
@@ -30,7 +31,7 @@ impl Controller {
         if self.guests.is_empty() && !self.desk.has_arrivals() {
             return;
         }
-        let mut guests: BTreeSet<TargetKey> = self.desk.requests().flat_map(|request| self.guests_of(request)).collect();
+        let mut guests: BTreeSet<TargetKey> = gather(self.desk.requests().flat_map(|request| self.guests_of(request)));
         // A run ends under the policy that it was begun with.
         let running = |key: &TargetKey| self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1);
         guests.extend(self.guests.iter().filter(|key| running(key) && self.has_no_policy(**key)));

@@ -36,6 +36,7 @@ use std::time::Duration;
 use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
 use crate::domain::fleet::{self, Fleet};
+use crate::domain::gather::gather;
 use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 use crate::domain::memory::{Memory, TargetKey};
@@ -403,7 +404,7 @@ impl Controller {
         }
         self.rebuild_targets(now);
         let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };
-        let told: BTreeSet<&str> = self.faults_told.iter().map(String::as_str).collect();
+        let told: BTreeSet<&str> = gather(self.faults_told.iter().map(String::as_str));
         for fault in faults.iter().filter(|fault| !told.contains(fault.as_str())) {
             self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
         }

@@ -10,6 +10,7 @@ use crate::clock::{Mono, Now};
 use crate::domain::assess::{Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
 use crate::domain::fleet::Member;
+use crate::domain::gather::gather;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, ServerListing, Status};
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
@@ -198,7 +199,7 @@ impl Controller {
                 self.sources.servers.succeeded();
                 let told_before = std::mem::replace(&mut self.sources.servers.told, true);
                 let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
-                let restoring = listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id).collect();
+                let restoring = gather(listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id));
                 self.servers = Some(ServersSeen { begun, whole, listing, restoring });
                 if changed {
                     self.resolve(now);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Now;
+use crate::domain::gather::gather;
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::mark::item_name;
 use crate::domain::memory::{TargetKey, TargetMemory};
@@ -48,7 +49,7 @@ impl Controller {
         let targets = self.targets.iter().filter(|(key, _)| !self.guests.contains(*key));
         let targets = targets.map(|(key, state)| self.report_target(now, *key, state));
         let mut targets: Vec<TargetReport> = targets.chain(self.lost_targets(now)).collect();
-        targets.sort_by_key(|target| (target.server, target.kind));
+        targets.sort_unstable_by_key(|target| (target.server, target.kind));
         Report {
             at: now.wall,
             servers_configured: self.fleet.members.len(),
@@ -151,7 +152,7 @@ impl Controller {
     fn lost_targets(&self, now: Now) -> Vec<TargetReport> {
         let Some(servers) = self.servers.as_ref().filter(|seen| seen.whole && self.sources.servers.told) else { return Vec::new() };
         // Hardly ever is there anybody to look for.
-        let there: LazyCell<BTreeSet<ServerId>, _> = LazyCell::new(|| servers.listing.servers.iter().map(|server| server.id).collect());
+        let there: LazyCell<BTreeSet<ServerId>, _> = LazyCell::new(|| gather(servers.listing.servers.iter().map(|server| server.id)));
         let gone = self.memory.targets().filter(|(key, memory)| {
             let recent = memory.last_end.is_some_and(|end| now.wall.duration_since(end).unsigned_abs() < MISSED_FOR);
             recent && !self.targets.contains_key(key) && !there.contains(&key.0)

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::clock::Now;
 use crate::domain::fact::Target;
+use crate::domain::gather::gather;
 use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
@@ -224,7 +225,7 @@ impl Controller {
             for key in &keys {
                 self.desk.queues.entry(key.0).or_default().push_back((id, *key));
             }
-            let pending = keys.iter().copied().collect();
+            let pending = gather(keys.iter().copied());
             self.desk.open.insert(id, Open { request, fatal: None, started_at: now.wall, pending, results: BTreeMap::new() });
             for key in keys {
                 self.consider(now, key.0);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::gather::gather;
+
 use super::inventory::{ItemId, Server, ServerId};
 use super::policy::{Assignment, Selector, ServerEntry};
 
@@ -43,7 +45,7 @@ pub struct Member {
 /// Resolves the entries. `servers` is what the provider tells, if it does; without it, entries by number go on working.
 #[must_use]
 pub fn resolve(entries: &[ServerEntry], servers: Option<&[Server]>) -> Fleet {
-    let by_id: BTreeMap<ServerId, &Server> = servers.into_iter().flatten().map(|server| (server.id, server)).collect();
+    let by_id: BTreeMap<ServerId, &Server> = gather(servers.into_iter().flatten().map(|server| (server.id, server)));
     let mut fleet = Fleet::default();
     let mut claimed: BTreeMap<ServerId, &ServerEntry> = BTreeMap::new();
     for entry in entries {

@@ -5,6 +5,7 @@ pub mod assess;
 pub mod capacity;
 pub mod fact;
 pub mod fleet;
+pub(crate) mod gather;
 pub mod globs;
 pub mod guard;
 pub mod hook;

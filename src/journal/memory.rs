@@ -10,6 +10,7 @@ use super::rows::{
     CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, HooksRow, OrderRow, Recollection, RunRow, TargetRow,
 };
 use super::{Journal, JournalError, Recall};
+use crate::domain::gather::gather;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::Origin;
 use crate::domain::policy_text::{PolicyText, TextDigest};
@@ -220,7 +221,7 @@ impl Rows {
     /// The map runs by target, then slot: the last of each target is its newest.
     fn newest_missed(&self) -> Vec<SlotsMissed> {
         let newest: BTreeMap<(ServerId, Kind), &SlotsMissed> =
-            self.missed.iter().map(|((server, kind, _), (_, missed))| ((*server, *kind), missed)).collect();
+            gather(self.missed.iter().map(|((server, kind, _), (_, missed))| ((*server, *kind), missed)));
         newest.into_values().cloned().collect()
     }
 
@@ -257,10 +258,10 @@ impl Rows {
         self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
         self.hooks.retain(|_, row| row.ended.is_none() || row.begun.at >= before);
         self.orders.retain(|_, row| row.order.until >= before || row.order.at >= before);
-        let newest: BTreeSet<_> = self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)).collect();
+        let newest: BTreeSet<_> = gather(self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)));
         self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
         let named = self.creates.values().map(|row| row.intent.policy_text).chain(self.deletes.values().map(|row| row.intent.policy_text));
-        let named: BTreeSet<TextDigest> = named.flatten().collect();
+        let named: BTreeSet<TextDigest> = gather(named.flatten());
         self.texts.retain(|digest, _| named.contains(digest));
         (rows_before - count(self)) as u64
     }
@@ -343,7 +344,7 @@ impl<K: Ord, V: Copy> Newest<K, V> {
 
 fn in_order<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, seq: impl Fn(&T) -> u64) -> Vec<T> {
     let mut rows: Vec<T> = rows.cloned().collect();
-    rows.sort_by_key(seq);
+    rows.sort_unstable_by_key(seq);
     rows
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::domain::gather::gather;
 use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::policy_text::{PolicyText, TextDigest};
@@ -318,13 +319,13 @@ pub struct HistoryRows {
 impl HistoryRows {
     /// The runs of the creates and deletes.
     pub(super) fn acting(&self) -> BTreeSet<RunId> {
-        self.creates.iter().map(|row| row.intent.run).chain(self.deletes.iter().map(|row| row.intent.run)).collect()
+        gather(self.creates.iter().map(|row| row.intent.run).chain(self.deletes.iter().map(|row| row.intent.run)))
     }
 
     /// The digests that the creates and deletes name.
     pub(super) fn digests(&self) -> BTreeSet<TextDigest> {
         let named = self.creates.iter().map(|row| row.intent.policy_text);
-        named.chain(self.deletes.iter().map(|row| row.intent.policy_text)).flatten().collect()
+        gather(named.chain(self.deletes.iter().map(|row| row.intent.policy_text)).flatten())
     }
 }
 

@@ -10,6 +10,8 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::domain::gather::gather;
+
 use super::{Environment, KILL_GRACE, LOOK_EVERY};
 
 /// Ends all processes that have this environment of a hook: first politely, then the other way.
@@ -33,7 +35,7 @@ pub(super) async fn end(environment: &Environment) {
 
 /// The entries of an environment, as the system shows them.
 pub(super) fn marks(environment: &Environment) -> BTreeSet<Vec<u8>> {
-    environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
+    gather(environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()))
 }
 
 /// Processes with all of these in their environment, as far as the system tells; not this one. A zombie has none.
@@ -43,7 +45,7 @@ pub(super) fn find(marks: &BTreeSet<Vec<u8>>) -> Vec<Pid> {
     let pids = numbers.filter_map(Pid::from_raw).filter(|pid| *pid != getpid());
     let has_all = |pid: &Pid| {
         let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-        let found = environment.split(|byte| *byte == 0).filter(|entry| marks.contains(*entry)).collect::<BTreeSet<_>>();
+        let found: BTreeSet<&[u8]> = gather(environment.split(|byte| *byte == 0).filter(|entry| marks.contains(*entry)));
         found.len() == marks.len()
     };
     pids.filter(has_all).collect()

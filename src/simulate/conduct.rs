@@ -13,6 +13,7 @@ use super::landmark::Landmark;
 use super::promises::Promises;
 use super::sequence::{Sequence, passed_over};
 use crate::controller::{Input, Setup};
+use crate::domain::gather::gather;
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
@@ -189,16 +190,16 @@ impl Conduct {
     /// A process begins, and this is what it finds in the journal: some records were written although writing them was told to have failed.
     pub fn began(&mut self, past: &Recollection) {
         let open = |row: &&DeleteRow| row.state == DeleteState::Intended;
-        let undecided: BTreeSet<ItemId> = past.deletes.iter().filter(open).map(|row| row.intent.item).collect();
+        let undecided: BTreeSet<ItemId> = gather(past.deletes.iter().filter(open).map(|row| row.intent.item));
         // After a loss of the journal numbers are given anew: those of before mean nothing any more.
         self.deletes.extend(past.deletes.iter().map(|row| (row.intent.op, Arc::clone(&row.intent))));
         self.creates.extend(past.creates.iter().map(|row| (row.intent.op, Arc::clone(&row.intent))));
         self.undecided_deletes.retain(|_, item| undecided.contains(item));
         let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
-        let there: BTreeSet<ItemId> = there.collect();
+        let there: BTreeSet<ItemId> = gather(there);
         self.made.retain(|item| there.contains(&item));
         let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
-        let undecided: BTreeSet<&str> = open.map(|row| &*row.intent.description).collect();
+        let undecided: BTreeSet<&str> = gather(open.map(|row| &*row.intent.description));
         for ((.., description), sent) in &mut self.sent {
             sent.undecided &= undecided.contains(&**description);
         }
@@ -332,8 +333,8 @@ impl Conduct {
             Input::Servers(_, reply) => {
                 if let Ok(listing) = &reply.result {
                     self.told_servers = time;
-                    self.names = listing.servers.iter().map(|server| (server.id, server.name.to_string())).collect();
-                    self.restoring = listing.servers.iter().filter(|server| server.is_restoring()).map(|server| server.id).collect();
+                    self.names = gather(listing.servers.iter().map(|server| (server.id, server.name.to_string())));
+                    self.restoring = gather(listing.servers.iter().filter(|server| server.is_restoring()).map(|server| server.id));
                 }
             }
             Input::Created(op, reply) => self.create_answered(*op, reply.result.as_ref().err(), time),

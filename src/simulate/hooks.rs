@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use crate::controller::Setup;
+use crate::domain::gather::gather;
 use crate::domain::hook::{HookCall, HookEnd, HookSide};
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::plan::Order;
@@ -178,7 +179,7 @@ impl HookWatch {
             let begun = row.begun.clone();
             (begun.op, Seen { begun, on_failure: OnFailure::Abort, before: None, limit, afters_begun: 0, afters_ended: 0 })
         });
-        self.open = owed.collect();
+        self.open = gather(owed);
     }
 
     pub(super) fn journal_lost(&mut self) {

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
+use crate::domain::gather::gather;
+
 use super::play::{Life, Outage, PlayedKind};
 
 /// What came of one kind of a policy.
@@ -156,7 +158,7 @@ pub struct Aftermath {
 pub fn aftermath(with: &PlayedKind, without: &PlayedKind, outage: Outage, from: Timestamp, until: Timestamp) -> Aftermath {
     let first_after = with.lives.iter().filter(|life| life.created_at >= outage.until).map(|life| life.created_at).min();
     let slots = |kind: &PlayedKind, at: Timestamp| {
-        kind.lives.iter().filter(|life| life.is_there(at)).map(|life| life.slot).collect::<BTreeSet<Timestamp>>()
+        gather::<BTreeSet<Timestamp>, _>(kind.lives.iter().filter(|life| life.is_there(at)).map(|life| life.slot))
     };
     let after: Vec<Timestamp> = ends_of_days(from, until, with.policy.schedule.time_zone()).filter(|end| *end > outage.until).collect();
     let as_before_at = after.iter().rev().copied().take_while(|end| slots(with, *end) == slots(without, *end)).last();

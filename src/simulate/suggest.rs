@@ -158,10 +158,8 @@ fn choose(mut all: Vec<Suggestion>, present: Option<Worth>) -> Vec<Suggestion> {
     };
     let is_better = |found: &&Suggestion| present.is_some_and(|now| found.worth.reach > now.reach && found.worth.ratio < now.ratio);
     let mut wanted: Vec<(Aim, Keep)> = Vec::new();
-    all.sort_by(by_reach);
-    wanted.extend(all.first().map(|found| (Aim::Furthest, found.keep)));
-    all.sort_by(by_gap);
-    wanted.extend(all.first().map(|found| (Aim::ShortestGaps, found.keep)));
+    wanted.extend(all.iter().min_by(|a, b| by_reach(a, b)).map(|found| (Aim::Furthest, found.keep)));
+    wanted.extend(all.iter().min_by(|a, b| by_gap(a, b)).map(|found| (Aim::ShortestGaps, found.keep)));
     all.sort_by(by_balance);
     wanted.extend(all.first().map(|found| (Aim::Balanced, found.keep)));
     // Of splits that promise the same, one is enough.

@@ -44,7 +44,7 @@ fn write_account(report: &Report, out: &mut Exposition) {
 
 fn write_policies(report: &Report, out: &mut Exposition) {
     let mut policies: Vec<_> = report.policies.iter().collect();
-    policies.sort_by(|a, b| (&a.policy, a.kind).cmp(&(&b.policy, b.kind)));
+    policies.sort_unstable_by(|a, b| (&a.policy, a.kind).cmp(&(&b.policy, b.kind)));
     policies.dedup_by(|a, b| (&a.policy, a.kind) == (&b.policy, b.kind));
     let mut next = out.gauge("snapwarden_next_run_timestamp_seconds", "The next scheduled time of a policy, before splay.");
     for policy in &policies {

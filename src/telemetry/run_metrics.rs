@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::domain::fact::{Fact, Target};
+use crate::domain::gather::gather;
 use crate::domain::inventory::Kind;
 use crate::domain::problem::{OpResult, RunResult};
 
@@ -63,7 +64,7 @@ impl RunMetrics {
     /// Makes the series of exactly these kinds and policies exist: new ones begin at 0, those that stay keep their values, the rest goes.
     pub fn configure(&self, policies: &[(Kind, Arc<str>)]) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted: BTreeSet<_> = policies.iter().cloned().collect();
+        let wanted: BTreeSet<_> = gather(policies.iter().cloned());
         for (kind, policy) in shown.difference(&wanted) {
             self.remove(*kind, policy);
         }

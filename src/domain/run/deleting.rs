@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
+use crate::domain::gather::gather;
 
 use super::super::assess::sentence;
 use super::super::fact::Fact;
@@ -179,7 +180,7 @@ impl Run {
             return Err("there is no fresh listing".to_owned());
         };
         let others = ctx.memory.undecided.iter().filter(|(op, _)| **op != deleting.op);
-        let others = others.map(|(op, undecided)| (*op, undecided.clone())).collect();
+        let others = gather(others.map(|(op, undecided)| (*op, undecided.clone())));
         let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
         guard::check_again(&deleting.deletion, &facts).map_err(|violation| violation.to_string())
     }

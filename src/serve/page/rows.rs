@@ -1,6 +1,6 @@
 //! The servers of a report, as asked for: the worst first, one page at a time.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use jiff::Timestamp;
 
@@ -116,6 +116,17 @@ impl<'a> Row<'a> {
         shared
     }
 
+    /// The next run of its targets; servers without any come last.
+    fn next_run(&self) -> (bool, Option<Timestamp>) {
+        let next = self.targets.iter().filter_map(|target| target.next_run_at).min();
+        (next.is_none(), next)
+    }
+
+    /// The last success of the target that has waited longest for another; none: there is one that never succeeded.
+    fn oldest_success(&self) -> Option<Timestamp> {
+        self.targets.iter().map(|target| target.last_success_at).min().flatten()
+    }
+
     fn answers(&self, query: &Query) -> bool {
         (!query.problems || self.is_troubled()) && (query.search.is_empty() || self.contains(&query.search))
     }
@@ -144,16 +155,14 @@ pub(super) fn select<'a>(report: &'a Report, query: &Query) -> Selection<'a> {
         troubled += usize::from(row.is_troubled());
     });
     let mut rows: Vec<Row<'a>> = counted.filter(|row| row.answers(query)).collect();
-    match query.sort {
-        // Stable: those alike stay by number.
-        Sort::Worst => rows.sort_by_key(|row| Reverse(row.rank)),
-        Sort::Name => rows.sort_by_key(|row| row.name),
-        Sort::Next => rows.sort_by_key(|row| {
-            let next = row.targets.iter().filter_map(|target| target.next_run_at).min();
-            (next.is_none(), next)
-        }),
-        Sort::Oldest => rows.sort_by_key(|row| row.targets.iter().map(|target| target.last_success_at).min()),
-    }
+    let order: fn(&Row<'a>, &Row<'a>) -> Ordering = match query.sort {
+        Sort::Worst => |a, b| b.rank.cmp(&a.rank),
+        Sort::Name => |a, b| a.name.cmp(b.name),
+        Sort::Next => |a, b| a.next_run().cmp(&b.next_run()),
+        Sort::Oldest => |a, b| a.oldest_success().cmp(&b.oldest_success()),
+    };
+    // Stable: those alike stay by number.
+    rows.sort_by(order);
     let found = rows.len();
     let pages = found.div_ceil(SERVERS_MAX).max(1);
     let page = query.page.min(pages);
