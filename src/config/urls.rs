@@ -1,6 +1,6 @@
 //! Addresses: of the provider and of those who are told.
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::report::{Field, Report};
 
@@ -41,7 +41,12 @@ fn read(field: Field<'_>, report: &mut Report) -> Option<Url> {
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            report.error_hint(at, format!("`{name}` is not a URL: {error}"), "write it whole, as in `https://example.org/path`");
+            let hint = match error {
+                // What would turn them into ASCII is left out: docs/decisions.md, "Built for size".
+                ParseError::IdnaError => "write names with letters beyond ASCII as DNS has them (`xn--…`)",
+                _ => "write it whole, as in `https://example.org/path`",
+            };
+            report.error_hint(at, format!("`{name}` is not a URL: {error}"), hint);
             return None;
         }
     };

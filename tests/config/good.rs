@@ -186,6 +186,7 @@ fn http_is_for_loopback_and_slashes_do_not_matter() {
         ("http://[::1]:8080/api/v1//", "http://[::1]:8080/api/v1/"),
         ("http://localhost/api", "http://localhost/api/"),
         ("https://vps.example/api/v1/", "https://vps.example/api/v1/"),
+        ("https://xn--mnchen-3ya.example/api", "https://xn--mnchen-3ya.example/api/"),
     ] {
         let text = whole(WEB, "  - {id: 1, policy: web}").replace("token_file: token", &format!("url: \"{written}\""));
         let config = load_text(&text).unwrap();

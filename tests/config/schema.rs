@@ -48,6 +48,7 @@ const BEYOND: &[&str] = &[
     "timezone_unknown",
     "timezone_unknown_in_policy",
     "two_documents",
+    "url_beyond_ascii",
 ];
 
 /// The compiled schema.

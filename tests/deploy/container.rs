@@ -32,7 +32,8 @@ fn plain(path: &Path) -> PathBuf {
 
 /// Every file that the build reads beside the sources themselves, from the root of the repository.
 fn read_by_the_build() -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::from(["Cargo.toml", "Cargo.lock", "build.rs", "src/main.rs", "src/lib.rs"].map(PathBuf::from));
+    let named = [".cargo/config.toml", "Cargo.toml", "Cargo.lock", "build.rs", "src/main.rs", "src/lib.rs"];
+    let mut found = BTreeSet::from(named.map(PathBuf::from));
     let quoted = |text: &str| text.split('"').nth(1).unwrap().to_owned();
     let root = path("");
     let mut files = Vec::new();
@@ -47,7 +48,7 @@ fn read_by_the_build() -> BTreeSet<PathBuf> {
         }
     }
     let build = read("build.rs");
-    found.extend(build.lines().filter(|line| line.starts_with("const ")).map(quoted).map(PathBuf::from));
+    found.extend(build.lines().filter(|line| line.starts_with("const ") && line.contains(": &str = ")).map(quoted).map(PathBuf::from));
     // Programs, tests and benches that are named have to be there, or cargo reads no further.
     found.extend(read("Cargo.toml").lines().filter(|line| line.starts_with("path = ")).map(quoted).map(PathBuf::from));
     found
