@@ -7,8 +7,12 @@ use tokio::task::JoinHandle;
 /// A future whose type does not tell what it does.
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// `tokio::spawn` for a future in a box: all that yield the same are one type to tokio, which else brings 100 functions along for each.
+/// Puts a future in a box: all that yield the same are one type to tokio, which else brings 100 functions along for each.
+pub(crate) fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
+    Box::pin(future)
+}
+
+/// `tokio::spawn`, in a box.
 pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    let future: Boxed<T> = Box::pin(future);
-    tokio::spawn(future)
+    tokio::spawn(boxed(future))
 }

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::controller::{Input, OrderReport, RequestReport, Select};
 use crate::domain::fact::{Fact, Target};
-use crate::task::Boxed;
+use crate::task::boxed;
 
 use super::lines::Lines;
 use super::protocol::{Answer, ORDER_BYTES_MAX, Order, answer_line, read_order};
@@ -263,7 +263,7 @@ pub async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>, board: Bo
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < limits.connections_max => {
-                    connections.spawn(Box::pin(converse(stream, asked.clone(), board.clone(), limits)) as Boxed<()>);
+                    connections.spawn(boxed(converse(stream, asked.clone(), board.clone(), limits)));
                 }
                 // A word fits into the socket's buffer, or is lost.
                 Ok((stream, _)) => drop(answer_line(Answer::Refused("too many connections".to_owned())).map(|line| stream.try_write(&line))),

@@ -21,7 +21,7 @@ use super::rules::Rules;
 use super::shared::Shared;
 use super::state::Account;
 use crate::domain::inventory::{ItemId, Kind};
-use crate::task::{self, Boxed};
+use crate::task::{self, boxed};
 
 /// How an emulator starts.
 #[derive(Debug, Clone)]
@@ -247,7 +247,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(Box::pin(serve(stream, Arc::clone(&shared))) as Boxed<()>);
+                    connections.spawn(boxed(serve(stream, Arc::clone(&shared))));
                 }
                 // Out of descriptors, say: pause, rather than spin.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::task::Boxed;
+use crate::task::boxed;
 
 /// How long to wait after the system refused a connection, for instance because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -133,8 +133,7 @@ impl Connections {
                 last.store(requests.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
             }
         };
-        let task =
-            self.tasks.spawn(Box::pin(carry(stream, self.service.clone(), self.limits, heard, self.stopping.subscribe())) as Boxed<()>);
+        let task = self.tasks.spawn(boxed(carry(stream, self.service.clone(), self.limits, heard, self.stopping.subscribe())));
         self.admitted += 1;
         self.open.insert(task.id(), Open { task, number: self.admitted, last_request });
     }
