@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::RuleSet;
+
 /// How many restore points of each period stay. Zero: the rule is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
@@ -98,6 +100,24 @@ impl Keep {
     pub fn rules(&self) -> impl DoubleEndedIterator<Item = (Rule, u32)> {
         let keep = *self;
         Rule::ALL.into_iter().map(move |rule| (rule, keep.count(rule))).filter(|(_, count)| *count > 0)
+    }
+
+    /// The counts of all rules, the finest first.
+    #[inline]
+    pub(super) fn counts(&self) -> [u32; Rule::ALL.len()] {
+        [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly]
+    }
+
+    /// The rules that are present.
+    #[inline]
+    pub(super) fn present(&self) -> RuleSet {
+        let mut present = RuleSet::default();
+        for (rule, count) in Rule::ALL.into_iter().zip(self.counts()) {
+            if count > 0 {
+                present.insert(rule);
+            }
+        }
+        present
     }
 
     /// All counts together: never more items than this stay.

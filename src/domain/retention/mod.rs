@@ -81,8 +81,10 @@ impl Rulings {
 #[must_use]
 pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Rulings {
     let mut fates = undecided(candidates.len());
-    let ranked = rank(zone, candidates, &mut fates);
-    Rulings { keep: *keep, fates: rule(&rules_of(keep), &ranked, fates) }
+    let present = keep.present();
+    let ranked = rank(present, zone, candidates, &mut fates);
+    rule(keep, present, &ranked, &mut fates);
+    Rulings { keep: *keep, fates }
 }
 
 /// [`judge`] twice: on all candidates but the last one, and on all of them.
@@ -92,58 +94,50 @@ pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]
     if !are_in_order(candidates) {
         return (judge(keep, zone, &candidates[..others]), judge(keep, zone, candidates));
     }
-    let rules = rules_of(keep);
-    let ranked = places(zone, candidates, (0..candidates.len()).rev());
+    let present = keep.present();
+    let ranked = places(present, zone, candidates, (0..candidates.len()).rev());
+    let ruled = |ranked: &[Place], count| {
+        let mut fates = undecided(count);
+        rule(keep, present, ranked, &mut fates);
+        Rulings { keep: *keep, fates }
+    };
     // The last one is the newest, so it stands first.
-    let older = ranked.get(1..).unwrap_or_default();
-    let ruled = |ranked, count| Rulings { keep: *keep, fates: rule(&rules, ranked, undecided(count)) };
-    (ruled(older, others), ruled(&ranked, candidates.len()))
+    (ruled(ranked.get(1..).unwrap_or_default(), others), ruled(&ranked, candidates.len()))
 }
 
 fn undecided(count: usize) -> Few<Fate> {
     smallvec![Fate::NoPlace { used_up: RuleSet::default() }; count]
 }
 
-/// The rules that are present, the finest first, with the places that they have.
-type Rules = SmallVec<[(Rule, u32); Rule::ALL.len()]>;
-
-fn rules_of(keep: &Keep) -> Rules {
-    keep.rules().collect()
-}
-
 /// Gives each item in turn, the newest first, to the finest rule that has a place left and no newer item of the same period.
 ///
 /// That is what one rule after the other would keep, each going through all items: what a rule makes of an item depends on the newer ones, and on the finer
 /// rules alone. An item that a finer rule keeps ends its period without being counted.
-fn rule(rules: &[(Rule, u32)], ranked: &[Place], mut fates: Few<Fate>) -> Few<Fate> {
+fn rule(keep: &Keep, present: RuleSet, ranked: &[Place], fates: &mut [Fate]) {
+    let counts = keep.counts();
     let mut used = [0; Rule::ALL.len()];
     let mut used_up = RuleSet::default();
-    let mut newer: Option<&Place> = None;
-    for place in ranked {
-        let begins = |rule: Rule| newer.is_none_or(|newer| place.is_apart(newer, rule));
-        let mut fate = Fate::NoPlace { used_up };
-        for ((rule, count), used) in rules.iter().zip(&mut used) {
-            if *used < *count && begins(*rule) {
+    for (rank, place) in ranked.iter().enumerate() {
+        let begun = if rank == 0 { present } else { place.begun };
+        fates[place.index] = match begun.without(used_up).finest() {
+            Some(rule) => {
+                let used = &mut used[rule as usize];
                 *used += 1;
-                if *used == *count {
-                    used_up.insert(*rule);
+                if *used == counts[rule as usize] {
+                    used_up.insert(rule);
                 }
-                fate = Fate::Kept(KeepReason { rule: *rule, ordinal: *used, oldest: false });
-                break;
+                Fate::Kept(KeepReason { rule, ordinal: *used, oldest: false })
             }
-        }
-        fates[place.index] = fate;
-        newer = Some(place);
+            None => Fate::NoPlace { used_up },
+        };
     }
     // The coarsest one also keeps the oldest.
-    if let Some(((rule, count), used)) = rules.iter().zip(used).next_back()
-        && used < *count
+    if let Some(rule) = present.coarsest().filter(|rule| !used_up.contains(*rule))
         && let Some(oldest) = ranked.last()
         && let fate @ Fate::NoPlace { .. } = &mut fates[oldest.index]
     {
-        *fate = Fate::Kept(KeepReason { rule: *rule, ordinal: used + 1, oldest: true });
+        *fate = Fate::Kept(KeepReason { rule, ordinal: used[rule as usize] + 1, oldest: true });
     }
-    fates
 }
 
 /// Whether they stand with the oldest first, as they mostly come, and slots rise along with times: then no two slots are equal.
@@ -153,16 +147,16 @@ fn are_in_order(candidates: &[Candidate]) -> bool {
 }
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
-fn rank(zone: &Zone, candidates: &[Candidate], fates: &mut [Fate]) -> Few<Place> {
+fn rank(present: RuleSet, zone: &Zone, candidates: &[Candidate], fates: &mut [Fate]) -> Few<Place> {
     let newest_first = (0..candidates.len()).rev();
     if are_in_order(candidates) {
-        return places(zone, candidates, newest_first);
+        return places(present, zone, candidates, newest_first);
     }
     let mut ranked: Few<usize> = newest_first.collect();
     ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
     rule_on_seconds_of_slots(candidates, fates);
     ranked.retain(|index| !matches!(fates[*index], Fate::SecondOfSlot { .. }));
-    places(zone, candidates, ranked.into_iter())
+    places(present, zone, candidates, ranked.into_iter())
 }
 
 fn rule_on_seconds_of_slots(candidates: &[Candidate], fates: &mut [Fate]) {
@@ -176,15 +170,13 @@ fn rule_on_seconds_of_slots(candidates: &[Candidate], fates: &mut [Fate]) {
     }
 }
 
-/// A candidate that counts, and where it lies on the calendar.
+/// A candidate that counts.
 #[derive(Clone, Copy)]
 struct Place {
-    /// Which candidate.
+    /// Which one.
     index: usize,
-    /// The highest local second that the wall clock had shown, since [`EPOCH`].
-    second: u64,
-    /// Days since [`EPOCH`].
-    day: u64,
+    /// The rules, of those that are present, of whose periods it is the newest: the next newer candidate lies in another one.
+    begun: RuleSet,
 }
 
 /// Days from the first of March of the year -12,000, a Wednesday, to 1970: before that there is no time, so nothing is negative, and the calendar's cycles
@@ -193,27 +185,6 @@ const EPOCH: i64 = 30 * DAYS_IN_CYCLE as i64 + 719_468;
 /// Days in 400 years, after which the calendar is the same again, weeks included.
 const DAYS_IN_CYCLE: u64 = 146_097;
 
-impl Place {
-    fn new(index: usize, local: i64) -> Place {
-        let second = (local + EPOCH * 86_400).cast_unsigned();
-        Place { index, second, day: quotient::<86_400>(second) }
-    }
-
-    /// Whether it lies in another period than the newer one, which does not lie before it.
-    fn is_apart(&self, newer: &Place, rule: Rule) -> bool {
-        // Mostly the days alone tell: the calendar is asked where they do not.
-        let days = newer.day - self.day;
-        match rule {
-            Rule::Last => true,
-            Rule::Hourly => days > 0 || quotient::<3_600>(self.second) != quotient::<3_600>(newer.second),
-            Rule::Daily => days > 0,
-            Rule::Weekly => days > 0 && (days > 6 || week(self.day) != week(newer.day)),
-            Rule::Monthly => days > 0 && (days > 30 || month(self.day) != month(newer.day)),
-            Rule::Yearly => days > 0 && (days > 365 || year(self.day) != year(newer.day)),
-        }
-    }
-}
-
 /// `number / BY`, for numbers below 2^40. Built for size, the program would divide, and take ten times as long as by this multiplication.
 const fn quotient<const BY: u64>(number: u64) -> u64 {
     // 2^64 / BY, rounded up, is too high by less than one. So the product is too high by less than number / 2^64, which is less than 1 / BY.
@@ -221,19 +192,51 @@ const fn quotient<const BY: u64>(number: u64) -> u64 {
     ((number as u128 * (u64::MAX / BY + 1) as u128) >> 64) as u64
 }
 
-/// The places of candidates that stand in their order, the newest first. So they never rise.
-fn places(zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
+/// The places of candidates that stand in their order, the newest first.
+fn places(present: RuleSet, zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
     let mut places = Few::with_capacity(ranked.len());
     let mut stretch: Option<Stretch> = None;
+    // The beginnings of the periods that the newer one lies in, by rule.
+    let mut beginnings = [u64::MAX; Rule::ALL.len()];
     for index in ranked {
         let second = whole_second(candidates[index].time);
         let here = match &stretch {
             Some(known) if known.contains(second) => known,
             _ => stretch.insert(zone.stretch(second)),
         };
-        places.push(Place::new(index, here.reached(second)));
+        // It never rises from one to the next.
+        let reached = since_epoch(here.reached(second));
+        let mut begun = RuleSet::default();
+        let mut rules = present;
+        while let Some(rule) = rules.pop_finest() {
+            let beginning = &mut beginnings[rule as usize];
+            if reached < *beginning {
+                begun.insert(rule);
+                *beginning = period(rule, reached);
+            }
+        }
+        places.push(Place { index, begun });
     }
     places
+}
+
+/// The first second of the period that a second lies in; for the rule that has none, one that never comes.
+#[inline]
+fn period(rule: Rule, second: u64) -> u64 {
+    let day = || quotient::<86_400>(second);
+    match rule {
+        Rule::Last => u64::MAX,
+        Rule::Hourly => quotient::<3_600>(second) * 3_600,
+        Rule::Daily => day() * 86_400,
+        Rule::Weekly => monday(week(day())) * 86_400,
+        Rule::Monthly => first_of(month(day())) * 86_400,
+        Rule::Yearly => first_of(year(month(day())) * 12) * 86_400,
+    }
+}
+
+/// A local second, counted from [`EPOCH`].
+const fn since_epoch(local: i64) -> u64 {
+    (local + EPOCH * 86_400).cast_unsigned()
 }
 
 /// Weeks since the first of [`EPOCH`], of a day. That was a Wednesday, two days after the Monday on which its ISO week began.
@@ -241,13 +244,17 @@ const fn week(day: u64) -> u64 {
     quotient::<7>(day + 2)
 }
 
-/// Years since the year -12,000, of a day.
-const fn year(day: u64) -> u64 {
-    quotient::<12>(month(day))
+/// The first day of a [`week`].
+const fn monday(week: u64) -> u64 {
+    week * 7 - 2
+}
+
+/// Years since the year -12,000, of a [`month`].
+const fn year(month: u64) -> u64 {
+    quotient::<12>(month)
 }
 
 /// Months since January of the year -12,000, of a day. Years that begin in March end with the leap day, and their months have lengths that go by fifths.
-#[inline]
 const fn month(day: u64) -> u64 {
     let cycle = quotient::<DAYS_IN_CYCLE>(day);
     let of_cycle = day - cycle * DAYS_IN_CYCLE;
@@ -255,6 +262,14 @@ const fn month(day: u64) -> u64 {
     let year = quotient::<365>(of_cycle - leap_days);
     let of_year = of_cycle - (365 * year + year / 4 - quotient::<100>(year));
     (cycle * 400 + year) * 12 + quotient::<153>(5 * of_year + 2) + 2
+}
+
+/// The first day of a [`month`].
+const fn first_of(month: u64) -> u64 {
+    let since_march = month - 2;
+    let year = quotient::<12>(since_march);
+    let of_year = since_march - year * 12;
+    365 * year + year / 4 - quotient::<100>(year) + quotient::<400>(year) + quotient::<5>(153 * of_year + 2)
 }
 
 #[cfg(test)]
@@ -353,9 +368,12 @@ mod tests {
         for time in [Timestamp::MIN, Timestamp::MAX] {
             for offset in [-OFFSET_MAX_SECONDS, OFFSET_MAX_SECONDS] {
                 let local = time.as_second() + offset;
-                let place = Place::new(0, local);
-                assert!(place.second < 1 << 40 && place.day == place.second / 86_400, "{time} {offset}");
-                assert_eq!(place.day.cast_signed() - EPOCH, local.div_euclid(86_400));
+                let second = since_epoch(local);
+                assert!(second < 1 << 40, "{time} {offset}");
+                assert_eq!(period(Rule::Daily, second) / 86_400, (local.div_euclid(86_400) + EPOCH).cast_unsigned());
+                for rule in &Rule::ALL[1..] {
+                    assert!((second - 366 * 86_400..=second).contains(&period(*rule, second)), "{time} {offset} {rule}");
+                }
             }
         }
     }
@@ -369,25 +387,48 @@ mod tests {
                 assert_eq!(quotient::<BY>(number), number / BY, "{number} / {BY}");
             }
         }
-        let checks = [check::<4>, check::<7>, check::<12>, check::<100>, check::<153>, check::<365>, check::<1_460>, check::<3_600>];
+        let checks = [
+            check::<4>,
+            check::<5>,
+            check::<7>,
+            check::<12>,
+            check::<100>,
+            check::<153>,
+            check::<365>,
+            check::<400>,
+            check::<1_460>,
+            check::<3_600>,
+        ];
         let large = [check::<36_524>, check::<86_400>, check::<146_096>, check::<146_097>, check::<{ (1 << 20) - 1 }>];
         checks.into_iter().chain(large).for_each(|check| check());
     }
 
     #[test]
-    fn weeks_months_and_years_agree_with_the_calendar() {
-        let mut before: Option<(u64, u64, u64, jiff::civil::Date)> = None;
+    fn periods_begin_where_they_do_on_the_calendar() {
+        let mut before: Option<jiff::civil::Date> = None;
+        let mut beginnings = [0; Rule::ALL.len()];
         for day in -200_000..200_000i64 {
-            let local = day * 86_400 + 86_399;
+            let local = day * 86_400;
             let date = civil(local).unwrap().date();
-            let day = Place::new(0, local).day;
-            let now = (week(day), month(day), year(day), date);
-            if let Some((week, month, year, yesterday)) = before {
-                assert_eq!(now.0 - week, u64::from(date.iso_week_date().week() != yesterday.iso_week_date().week()), "{date}");
-                assert_eq!(now.1 - month, u64::from(date.month() != yesterday.month()), "{date}");
-                assert_eq!(now.2 - year, u64::from(date.year() != yesterday.year()), "{date}");
+            let first = since_epoch(local);
+            if let Some(yesterday) = before {
+                let begins = |is_apart: bool, rule: Rule| if is_apart { first } else { beginnings[rule as usize] };
+                let expected = [
+                    (Rule::Daily, begins(true, Rule::Daily)),
+                    (Rule::Weekly, begins(date.iso_week_date().week() != yesterday.iso_week_date().week(), Rule::Weekly)),
+                    (Rule::Monthly, begins(date.month() != yesterday.month(), Rule::Monthly)),
+                    (Rule::Yearly, begins(date.year() != yesterday.year(), Rule::Yearly)),
+                ];
+                for (rule, expected) in expected {
+                    for second in [first, first + 86_399] {
+                        assert_eq!(period(rule, second), expected, "{rule} {date}");
+                    }
+                }
             }
-            before = Some(now);
+            before = Some(date);
+            for rule in Rule::ALL {
+                beginnings[rule as usize] = period(rule, first);
+            }
         }
     }
 }

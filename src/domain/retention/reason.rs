@@ -96,14 +96,45 @@ pub struct RuleSet(u8);
 
 impl RuleSet {
     /// Adds a rule.
+    #[inline]
     pub fn insert(&mut self, rule: Rule) {
         self.0 |= 1 << rule as u8;
     }
 
     /// Whether a rule is in it.
     #[must_use]
+    #[inline]
     pub fn contains(self, rule: Rule) -> bool {
         self.0 & (1 << rule as u8) != 0
+    }
+
+    /// Those that are not in the other one.
+    #[must_use]
+    #[inline]
+    pub fn without(self, other: RuleSet) -> RuleSet {
+        RuleSet(self.0 & !other.0)
+    }
+
+    /// The finest of them.
+    #[must_use]
+    #[inline]
+    pub fn finest(self) -> Option<Rule> {
+        Rule::ALL.get(self.0.trailing_zeros() as usize).copied()
+    }
+
+    /// Takes the finest of them out.
+    #[inline]
+    pub fn pop_finest(&mut self) -> Option<Rule> {
+        let rule = self.finest();
+        self.0 &= self.0.wrapping_sub(1);
+        rule
+    }
+
+    /// The coarsest of them.
+    #[must_use]
+    #[inline]
+    pub fn coarsest(self) -> Option<Rule> {
+        Rule::ALL.get(self.0.checked_ilog2()? as usize).copied()
     }
 }
 
