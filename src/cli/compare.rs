@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::controller::{Select, TargetPlan};
-use crate::domain::assess::{Verdict, sentence};
+use crate::domain::assess::{Row, Verdict, sentence};
 use crate::domain::gather::gather;
 use crate::domain::inventory::ItemId;
-use crate::domain::plan::{Action, Line};
+use crate::domain::plan::Action;
 use crate::telemetry::Metrics;
 
 use super::Common;
@@ -173,12 +173,12 @@ impl<'p> Pair<'p> {
     }
 
     /// The items whose verdict differs, with what they were under the present configuration and what they are under the other one.
-    fn items(&self) -> Vec<(&'p Line<'static>, Option<&'p Line<'static>>, Option<&'p Line<'static>>)> {
-        let lines = |planned: Option<&'p TargetPlan>| -> BTreeMap<ItemId, &'p Line<'static>> {
+    fn items(&self) -> Vec<(&'p Row<'static>, Option<&'p Row<'static>>, Option<&'p Row<'static>>)> {
+        let lines = |planned: Option<&'p TargetPlan>| -> BTreeMap<ItemId, &'p Row<'static>> {
             gather(planned.iter().flat_map(|planned| &planned.plan.lines).map(|line| (line.item.id, line)))
         };
         let (before, after) = (lines(self.before()), lines(self.after()));
-        let verdict = |line: Option<&&Line>| line.map_or(Verdict::Leave, |line| line.verdict);
+        let verdict = |line: Option<&&Row<'static>>| line.map_or(Verdict::Leave, |line| line.verdict);
         let all = self.shown().plan.lines.iter();
         let differs = all.filter(|line| verdict(before.get(&line.item.id)) != verdict(after.get(&line.item.id)));
         differs.map(|line| (line, before.get(&line.item.id).copied(), after.get(&line.item.id).copied())).collect()

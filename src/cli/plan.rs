@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::controller::TargetPlan;
-use crate::domain::assess::{Verdict, Why, sentence};
-use crate::domain::plan::{Action, Line};
+use crate::domain::assess::{Row, Verdict, Why, sentence};
+use crate::domain::plan::Action;
 use crate::domain::problem::Problem;
 use crate::telemetry::{Metrics, printable};
 
@@ -137,7 +137,7 @@ pub(super) fn target_json(planned: &TargetPlan) -> TargetJson {
     }
 }
 
-pub(super) fn item_json(line: &Line) -> ItemJson {
+pub(super) fn item_json(line: &Row<'_>) -> ItemJson {
     ItemJson {
         id: line.item.id.0,
         name: line.item.name.as_deref().map(str::to_owned),
@@ -190,7 +190,7 @@ pub(super) fn color_of(verdict: Verdict) -> Option<Color> {
 }
 
 /// What is known of an item before what becomes of it: three cells, the first one indented.
-pub(super) fn item_cells(line: &Line, now: Timestamp) -> [String; 3] {
+pub(super) fn item_cells(line: &Row<'_>, now: Timestamp) -> [String; 3] {
     let name = line.item.title();
     [format!("  {}", line.item.id), ago(line.item.created_at, now), name.to_owned()]
 }

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::domain::assess::Belonging;
+use crate::domain::assess::{Belonging, Seen};
 use crate::domain::fact::Target;
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
-use crate::domain::plan::{Deletion, Order, Plan, Seen, When};
+use crate::domain::plan::{Deletion, Order, Plan, When};
 use crate::domain::problem::Reason;
 
 use super::*;
@@ -14,7 +14,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> Line<'static> {
+fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> Row<'static> {
     let item = Item {
         id: ItemId(id),
         server: ServerId(1),
@@ -26,7 +26,16 @@ fn line(id: u64, name: &str, at: &str, verdict: Verdict, why: &'static str) -> L
         created_at: time(at),
         automatic: false,
     };
-    Line { item: Seen::Kept(Box::new(item)), belonging: Belonging::Ours, verdict, reasons: [why.into()].into() }
+    Row {
+        item: Seen::Kept(Box::new((item, None))),
+        belonging: Belonging::Ours,
+        judged: true,
+        failed: false,
+        mark_lost: false,
+        free_at: None,
+        verdict,
+        reasons: Why::from(why).into(),
+    }
 }
 
 fn planned() -> TargetPlan {
@@ -39,7 +48,7 @@ fn planned() -> TargetPlan {
         item: Item::clone(&lines[0].item),
         when: When::AfterCreate,
         extra: false,
-        why: ["older than the 2 newest".into()].into(),
+        why: Why::from("older than the 2 newest").into(),
     };
     let order = Order { name: Some("prod-web-4".into()), description: "mark".into(), slot: None };
     TargetPlan {

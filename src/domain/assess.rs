@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
-use smallvec::smallvec;
 
 use super::inventory::{Item, ItemId, Status};
 use super::mark::{Origin, Reading};
@@ -67,15 +67,63 @@ impl Verdict {
     }
 }
 
-/// One item with all that was made of it.
+/// An item, with its origin where it is ours: the listing's, or one that outlives it.
 #[derive(Debug, Clone)]
+pub enum Seen<'a> {
+    /// The listing's.
+    Listed {
+        /// It.
+        item: &'a Item,
+        /// Why it was made.
+        origin: Option<&'a Origin>,
+    },
+    /// A copy.
+    Kept(Box<(Item, Option<Origin>)>),
+}
+
+impl Seen<'_> {
+    /// Why it was made, where it is ours.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Seen::Listed { origin, .. } => *origin,
+            Seen::Kept(kept) => kept.1.as_ref(),
+        }
+    }
+
+    /// A copy.
+    #[must_use]
+    pub fn to_kept(&self) -> Seen<'static> {
+        Seen::Kept(Box::new((Item::clone(self), self.origin().cloned())))
+    }
+}
+
+impl Deref for Seen<'_> {
+    type Target = Item;
+
+    fn deref(&self) -> &Item {
+        match self {
+            Seen::Listed { item, .. } => item,
+            Seen::Kept(kept) => &kept.0,
+        }
+    }
+}
+
+impl PartialEq for Seen<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other && self.origin() == other.origin()
+    }
+}
+
+impl Eq for Seen<'_> {}
+
+/// One item with all that was made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The item.
-    pub item: &'a Item,
+    pub item: Seen<'a>,
     /// Whose it is.
     pub belonging: Belonging,
-    /// Its origin where it is ours.
-    pub origin: Option<&'a Origin>,
     /// Whether it is one of the completed items under our care: a restore point.
     pub judged: bool,
     /// Whether it is a failed item of ours that may go.
@@ -94,10 +142,7 @@ impl Row<'_> {
     /// The slot that it satisfies.
     #[must_use]
     pub fn slot(&self) -> Option<Timestamp> {
-        match self.origin {
-            Some(Origin::Slot { slot, .. }) => Some(*slot),
-            _ => None,
-        }
+        self.item.origin().and_then(Origin::slot)
     }
 
     /// Whether it is ours and neither complete nor failed.
@@ -146,21 +191,13 @@ pub fn judge(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, coming: 
 #[must_use]
 pub fn judge_coming(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, slot: Option<Timestamp>) -> Option<(usize, Ruling)> {
     let candidates = candidates_of(rows, now, Some(slot));
-    let (before, rulings) = retention::judge_without_the_last(&policy.keep, policy.schedule.zone(), &candidates);
+    let (drops, rulings) = retention::judge_without_the_last(&policy.keep, policy.schedule.zone(), &candidates);
     rule(rows, policy, &rulings, 1);
     judge_failed(rows, true);
-    let (which, ruling) = first_dropped(&before, policy.min_keep)?;
+    // `min_keep` lets the newest of what is dropped stay.
+    let kept = candidates.len() - 1 - drops.count;
+    let (which, ruling) = drops.first.filter(|_| drops.count > (policy.min_keep as usize).saturating_sub(kept))?;
     rows.iter().enumerate().filter(|(_, row)| row.judged).nth(which).map(|(index, _)| (index, ruling))
-}
-
-/// What goes first by these rulings, once [`keep_the_newest`] and [`keep_the_fewest`] have had their say: they let the newest of what is dropped stay.
-fn first_dropped(rulings: &Rulings, min_keep: u32) -> Option<(usize, Ruling)> {
-    let others = rulings.kept().len().checked_sub(1)?;
-    let dropped = rulings.kept().take(others).filter(|is_kept| !is_kept).count();
-    let kept = others + 1 - dropped;
-    let short = (min_keep as usize).saturating_sub(kept);
-    let first = rulings.kept().take(others).position(|is_kept| !is_kept).filter(|_| dropped > short)?;
-    Some((first, rulings.on(first)))
 }
 
 /// The first half of [`assess`]: whose the items are, without asking retention. Verdicts are not filled in.
@@ -177,15 +214,14 @@ pub fn assess_belonging<'a>(
 
 fn leave<'a>(item: &'a Item, belonging: Belonging, origin: Option<&'a Origin>, why: impl Into<Cow<'static, str>>) -> Row<'a> {
     Row {
-        item,
+        item: Seen::Listed { item, origin },
         belonging,
-        origin,
         judged: false,
         failed: false,
         mark_lost: false,
         free_at: None,
         verdict: Verdict::Leave,
-        reasons: smallvec![Why::Told(why.into())],
+        reasons: Why::Told(why.into()).into(),
     }
 }
 
@@ -193,35 +229,24 @@ fn sort<'a>(item: &'a Item, wanted: &Wanted, policy: &KindPolicy, knowledge: Kno
     if item.automatic {
         return leave(item, Belonging::Automatic, None, "made by the provider's own plan");
     }
-    let (belonging, origin, until) = match item.description.reading() {
-        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until),
+    let (belonging, origin, until, mark_lost) = match item.description.reading() {
+        Reading::Mark(mark) if wanted.is_ours(&mark.owner) => (Belonging::Ours, Some(&mark.origin), mark.until.as_ref(), false),
         Reading::Mark(mark) => return leave(item, Belonging::Other, None, format!("carries the mark of `{}`", mark.owner)),
         // Without a whole mark the journal has the word.
         reading => match (knowledge.made.get(&item.id), reading) {
-            (Some(origin), _) => (Belonging::Ours, Some(origin), None),
+            (Some(origin), _) => (Belonging::Ours, Some(origin), None, true),
             (None, Reading::Damaged) => return leave(item, Belonging::Other, None, "carries a mark that cannot be read"),
             (None, _) => match adoption(item, policy) {
-                Ok(()) => (Belonging::Adopted, None, None),
+                Ok(()) => (Belonging::Adopted, None, None, false),
                 Err(why) => return leave(item, Belonging::Other, None, why),
             },
         },
     };
-    let mark_lost = belonging == Belonging::Ours && !matches!(item.description.reading(), Reading::Mark(_));
     match hands_off(item, belonging, knowledge, until, now) {
         Some((why, free_at)) => Row { free_at, mark_lost, ..leave(item, belonging, origin, why) },
         None => {
             let judged = item.status == Status::Completed;
-            Row {
-                item,
-                belonging,
-                origin,
-                judged,
-                failed: !judged,
-                mark_lost,
-                free_at: None,
-                verdict: Verdict::Keep,
-                reasons: Reasons::new(),
-            }
+            Row { judged, failed: !judged, mark_lost, ..leave(item, belonging, origin, "not judged yet") }
         }
     }
 }
@@ -240,7 +265,7 @@ fn hands_off(
     item: &Item,
     belonging: Belonging,
     knowledge: Knowledge<'_>,
-    until: Option<Timestamp>,
+    until: Option<&Timestamp>,
     now: Timestamp,
 ) -> Option<(Cow<'static, str>, Option<Timestamp>)> {
     match &item.status {
@@ -252,9 +277,9 @@ fn hands_off(
     if knowledge.protected.contains(&item.id) {
         return Some(("protected by its number".into(), None));
     }
-    let held = knowledge.held.get(&item.id).copied().max(until);
-    if let Some(held) = held.filter(|held| *held > now) {
-        return Some((format!("held until {held}").into(), Some(held)));
+    let held = knowledge.held.get(&item.id).max(until);
+    if let Some(held) = held.filter(|held| **held > now) {
+        return Some((format!("held until {held}").into(), Some(*held)));
     }
     if item.created_at > now && item.created_at.duration_since(now) > FUTURE_TOLERANCE {
         let why = format!("dated in the future, {}", item.created_at);
@@ -271,10 +296,9 @@ fn judge_completed(rows: &mut [Row<'_>], policy: &KindPolicy, now: Timestamp, co
 
 /// The restore points, with the coming one as if it had just been completed.
 fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timestamp>>) -> Few<Candidate> {
+    let restore_points = rows.iter().filter(|row| row.judged);
     let mut candidates = Few::new();
-    for row in rows.iter().filter(|row| row.judged) {
-        candidates.push(Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() });
-    }
+    candidates.extend(restore_points.map(|row| Candidate { id: row.item.id, time: row.item.created_at, slot: row.slot() }));
     if let Some(slot) = coming {
         let time = candidates.last().map_or(now, |newest: &Candidate| newest.time.max(now));
         candidates.push(Candidate { id: ItemId(u64::MAX), time, slot });
@@ -284,9 +308,10 @@ fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timesta
 
 /// Writes the rulings down, and makes the exceptions. `coming` of the items that were ruled on are not there yet.
 fn rule(rows: &mut [Row<'_>], policy: &KindPolicy, rulings: &Rulings, coming: usize) {
-    for (row, ruling) in rows.iter_mut().filter(|row| row.judged).zip(rulings.iter()) {
+    for (row, index) in rows.iter_mut().filter(|row| row.judged).zip(0..) {
+        let ruling = rulings.on(index);
         row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
-        row.reasons = Reasons::from_buf([Why::Ruled(ruling)]);
+        row.reasons = Why::Ruled(ruling).into();
     }
     if coming == 0 {
         keep_the_newest(rows);
@@ -298,7 +323,7 @@ fn rule(rows: &mut [Row<'_>], policy: &KindPolicy, rulings: &Rulings, coming: us
 fn keep_the_newest(rows: &mut [Row<'_>]) {
     if let Some(newest) = rows.iter_mut().rev().find(|row| row.judged).filter(|row| row.verdict == Verdict::Delete) {
         newest.verdict = Verdict::Keep;
-        newest.reasons.insert(0, Why::Newest);
+        newest.reasons.put_first(Why::Newest);
     }
 }
 
@@ -309,7 +334,7 @@ fn keep_the_fewest(rows: &mut [Row<'_>], policy: &KindPolicy, coming: usize) {
     let dropped = rows.iter_mut().rev().filter(|row| row.judged && row.verdict == Verdict::Delete);
     for row in dropped.take(short) {
         row.verdict = Verdict::Keep;
-        row.reasons = smallvec![Why::MinKeep(policy.min_keep)];
+        row.reasons = Why::MinKeep(policy.min_keep).into();
     }
 }
 
@@ -322,10 +347,10 @@ fn judge_failed(rows: &mut [Row<'_>], coming: bool) {
         }
         if coming || newest.is_some_and(|newest| newest > index) {
             row.verdict = Verdict::Delete;
-            row.reasons = smallvec!["failed, and a newer one is complete".into()];
+            row.reasons = Why::from("failed, and a newer one is complete").into();
         } else {
             row.verdict = Verdict::Leave;
-            row.reasons = smallvec!["failed; stays until a newer one is complete".into()];
+            row.reasons = Why::from("failed; stays until a newer one is complete").into();
         }
     }
 }

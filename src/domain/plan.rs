@@ -3,11 +3,9 @@
 //! A run has two plans, each made on a fresh listing: one before the create, one after its completion.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use smallvec::smallvec;
 
 use super::assess::{Belonging, Knowledge, Reasons, Row, Verdict, Why, assess, assess_belonging, judge, judge_coming, makes_room};
 use super::inventory::{Item, ItemId, Status};
@@ -115,47 +113,6 @@ pub enum Action {
     Create(Order),
 }
 
-/// An item of a plan: the listing's, or one that outlives it.
-#[derive(Debug, Clone)]
-pub enum Seen<'a> {
-    /// The listing's.
-    Listed(&'a Item),
-    /// A copy.
-    Kept(Box<Item>),
-}
-
-impl Deref for Seen<'_> {
-    type Target = Item;
-
-    fn deref(&self) -> &Item {
-        match self {
-            Seen::Listed(item) => item,
-            Seen::Kept(item) => item,
-        }
-    }
-}
-
-impl PartialEq for Seen<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Seen<'_> {}
-
-/// One item's line in a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// The item, as the listing shows it.
-    pub item: Seen<'a>,
-    /// Whose it is.
-    pub belonging: Belonging,
-    /// What is to become of it.
-    pub verdict: Verdict,
-    /// Why; never empty.
-    pub reasons: Reasons,
-}
-
 /// What to do, and what becomes of each item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan<'a> {
@@ -166,7 +123,7 @@ pub struct Plan<'a> {
     /// Those of them that are not under our care.
     pub others: u64,
     /// Every item that could be read, by time, then number.
-    pub lines: Vec<Line<'a>>,
+    pub lines: Vec<Row<'a>>,
     /// What to do, in this order. Before a create, the deletes after it are a forecast.
     pub actions: Vec<Action>,
     /// What retention drops but may not go yet.
@@ -181,11 +138,15 @@ impl Plan<'_> {
     /// The same, so that it outlives the listing that it was made on.
     #[must_use]
     pub fn into_owned(self) -> Plan<'static> {
-        let owned = |line: Line<'_>| Line {
-            item: Seen::Kept(Box::new(Item::clone(&line.item))),
-            belonging: line.belonging,
-            verdict: line.verdict,
-            reasons: line.reasons,
+        let owned = |row: Row<'_>| Row {
+            item: row.item.to_kept(),
+            belonging: row.belonging,
+            judged: row.judged,
+            failed: row.failed,
+            mark_lost: row.mark_lost,
+            free_at: row.free_at,
+            verdict: row.verdict,
+            reasons: row.reasons,
         };
         Plan {
             cap: self.cap,
@@ -221,8 +182,8 @@ impl Plan<'_> {
 #[must_use]
 pub fn before_create<'a>(ground: &Ground<'a>, order: &Order) -> Plan<'a> {
     let mut rows = assess_belonging(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now);
-    let cap = ground.wanted.limits.of(ground.policy.kind);
-    let full = ground.view.used() >= u64::from(cap);
+    let used = ground.view.used();
+    let full = used >= u64::from(ground.wanted.limits.of(ground.policy.kind));
     // Only where room is needed it matters what retention drops without the coming one.
     let dropped_now = if full {
         judge_coming(&mut rows, ground.policy, ground.now, order.slot)
@@ -230,40 +191,45 @@ pub fn before_create<'a>(ground: &Ground<'a>, order: &Order) -> Plan<'a> {
         judge(&mut rows, ground.policy, ground.now, Some(order.slot));
         None
     };
-    let room = full.then(|| make_room(ground, &rows, dropped_now, cap)).transpose();
-    match room {
-        Err(blocked) => {
-            judge(&mut rows, ground.policy, ground.now, None);
-            let mut plan = bare(ground, rows);
-            plan.problems.retain(|problem| problem.reason != blocked.reason);
-            plan.problems.push(blocked.clone());
-            plan.blocked = Some(blocked);
-            plan
-        }
-        Ok(room) => {
-            let mut plan = bare(ground, rows);
-            let gone = room.as_ref().map(|deletion| deletion.item.id);
-            let used = u32::from(room.as_ref().is_some_and(|deletion| deletion.extra));
-            let left = Allowance {
-                paid: u32::from(room.is_none() && !ground.room_made),
-                extra_run: ground.allowance.extra_run.saturating_sub(used),
-                extra_day: ground.allowance.extra_day.saturating_sub(used),
-            };
-            if let Some(deletion) = room {
-                show_room(&mut plan, &deletion);
+    let mut plan = bare(ground, rows, used);
+    let mut gone = None;
+    let mut left = ground.allowance;
+    left.paid = u32::from(!full && !ground.room_made);
+    if full {
+        match make_room(ground, &plan.lines, dropped_now, used) {
+            Ok(Room { index, why, extra }) => {
+                left.extra_run = left.extra_run.saturating_sub(extra.into());
+                left.extra_day = left.extra_day.saturating_sub(extra.into());
+                let row = &mut plan.lines[index];
+                gone = Some(row.item.id);
+                row.verdict = Verdict::Delete;
+                row.reasons = why.into();
+                let deletion = Deletion { item: Item::clone(&row.item), when: When::BeforeCreate, extra, why: row.reasons.clone() };
                 plan.actions.push(Action::Delete(deletion));
             }
-            plan.actions.push(Action::Create(order.clone()));
-            add_drops(&mut plan, ground, left, gone);
-            plan
+            Err(blocked) => {
+                refuse(&mut plan, ground, blocked);
+                return plan;
+            }
         }
     }
+    plan.actions.push(Action::Create(order.clone()));
+    add_drops(&mut plan, ground, left, gone);
+    plan
+}
+
+/// Nothing is made, and retention makes of the items what it does of them as they are.
+fn refuse(plan: &mut Plan<'_>, ground: &Ground<'_>, blocked: Problem) {
+    judge(&mut plan.lines, ground.policy, ground.now, None);
+    plan.problems.retain(|problem| problem.reason != blocked.reason);
+    plan.problems.push(blocked.clone());
+    plan.blocked = Some(blocked);
 }
 
 /// Plans the pruning after a create has completed: what retention drops goes, the oldest first, as far as the fuse allows.
 #[must_use]
 pub fn after_create<'a>(ground: &Ground<'a>) -> Plan<'a> {
-    let mut plan = bare(ground, assess_now(ground, None));
+    let mut plan = bare(ground, assess_now(ground, None), ground.view.used());
     add_drops(&mut plan, ground, ground.allowance, None);
     plan
 }
@@ -271,35 +237,25 @@ pub fn after_create<'a>(ground: &Ground<'a>) -> Plan<'a> {
 /// What retention makes of the items now, with nothing to do: for reports.
 #[must_use]
 pub fn look<'a>(ground: &Ground<'a>) -> Plan<'a> {
-    bare(ground, assess_now(ground, None))
+    bare(ground, assess_now(ground, None), ground.view.used())
 }
 
 fn assess_now<'a>(ground: &Ground<'a>, coming: Option<Option<Timestamp>>) -> Vec<Row<'a>> {
     assess(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, coming)
 }
 
-fn bare<'a>(ground: &Ground<'a>, rows: Vec<Row<'a>>) -> Plan<'a> {
+fn bare<'a>(ground: &Ground<'a>, rows: Vec<Row<'a>>, used: u64) -> Plan<'a> {
     let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
     let unreadable = ground.view.unreadable.len() as u64 + ground.view.unseen;
     Plan {
         cap: ground.wanted.limits.of(ground.policy.kind),
-        used: ground.view.used(),
+        used,
         others: others + unreadable,
-        lines: rows
-            .into_iter()
-            .map(|row| Line { item: Seen::Listed(row.item), belonging: row.belonging, verdict: row.verdict, reasons: row.reasons })
-            .collect(),
+        lines: rows,
         actions: Vec::new(),
         pending: Vec::new(),
         blocked: None,
         problems: ground.freeze.cloned().into_iter().collect(),
-    }
-}
-
-fn show_room(plan: &mut Plan<'_>, deletion: &Deletion) {
-    if let Some(line) = plan.lines.iter_mut().find(|line| line.item.id == deletion.item.id) {
-        line.verdict = Verdict::Delete;
-        line.reasons = deletion.why.clone();
     }
 }
 
@@ -326,12 +282,21 @@ fn add_drops(plan: &mut Plan<'_>, ground: &Ground<'_>, left: Allowance, gone: Op
     }
 }
 
-/// Finds the one item that goes so that another can be made.
-fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>, cap: u32) -> Result<Deletion, Problem> {
-    let full = || format!("{} of {cap} slots are used ({})", ground.view.used(), tally(ground, next));
+/// Which row makes room, and why.
+struct Room {
+    index: usize,
+    why: Why,
+    /// No completed create pays for it.
+    extra: bool,
+}
+
+/// Finds the one item that goes so that another can be made. All slots are used.
+fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>, used: u64) -> Result<Room, Problem> {
+    let cap = ground.wanted.limits.of(ground.policy.kind);
+    let full = || format!("{used} of {cap} slots are used ({})", tally(ground, next));
     let blocked = |why: String| Problem { reason: Reason::CapFull, detail: format!("{}; {why}", full()) };
     let unseen = ground.view.unseen.saturating_add(ground.view.unreadable.len() as u64);
-    if ground.view.used().saturating_sub(unseen) < u64::from(cap) {
+    if used.saturating_sub(unseen) < u64::from(cap) {
         let detail = format!("{}; with {unseen} entries that cannot be seen, no slot is visibly free", full());
         return Err(Problem { reason: Reason::ListingIncomplete, detail });
     }
@@ -341,11 +306,10 @@ fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>
     if let Some(freeze) = ground.freeze {
         return Err(Problem { reason: freeze.reason, detail: format!("{}; nothing may be deleted: {}", full(), freeze.detail) });
     }
-    if ground.view.used() > u64::from(cap) {
+    if used > u64::from(cap) {
         return Err(blocked("one delete would not free a slot".to_owned()));
     }
     let (index, why) = victim(ground, next, dropped_now).map_err(blocked)?;
-    let row = &next[index];
     let newer = &next[index + 1..];
     if let Some(unfinished) = newer.iter().find(|row| row.is_unfinished_ours()) {
         return Err(blocked(format!("no room is made while {} is unfinished", unfinished.item.id)));
@@ -356,7 +320,7 @@ fn make_room(ground: &Ground<'_>, next: &[Row<'_>], dropped_now: Option<Dropped>
         let detail = format!("{}; room was made before and nothing has completed since, and the fuse allows no extra delete", full());
         return Err(Problem { reason: Reason::Fuse, detail });
     }
-    Ok(Deletion { item: row.item.clone(), when: When::BeforeCreate, extra, why: smallvec![why] })
+    Ok(Room { index, why, extra })
 }
 
 /// What retention drops first: the place of the item, and the ruling.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::assess::Why;
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{Item, Kind, ServerId, Status};
 use crate::domain::plan::{Action, Deletion, Plan, When};
@@ -19,7 +20,7 @@ type Mistake = fn(&mut Plan);
 fn doom(plan: &mut Plan, doomed: impl Fn(&Item) -> bool) {
     let when = if plan.order().is_some() { When::BeforeCreate } else { When::AfterCreate };
     let items: Vec<Item> = plan.lines.iter().map(|line| Item::clone(&line.item)).filter(|item| doomed(item)).collect();
-    let deletes = items.into_iter().map(|item| Action::Delete(Deletion { item, when, extra: false, why: ["by mistake".into()].into() }));
+    let deletes = items.into_iter().map(|item| Action::Delete(Deletion { item, when, extra: false, why: Why::from("by mistake").into() }));
     plan.actions = deletes.chain(plan.actions.drain(..)).collect();
 }
 

@@ -175,7 +175,7 @@ proptest! {
         let view = scene.inventory.of(SERVER);
         let judged = |coming| assess(view.items, &scene.wanted, &policy, scene.knowledge(), now(), coming);
         let mut rows = assess_belonging(view.items, &scene.wanted, &policy, scene.knowledge(), now());
-        let dropped = judge_coming(&mut rows, &policy, now(), slot).map(|(index, ruling)| (index, Reasons::from([Why::Ruled(ruling)])));
+        let dropped = judge_coming(&mut rows, &policy, now(), slot).map(|(index, ruling)| (index, Reasons::from(Why::Ruled(ruling))));
         let before = judged(None);
         let first = before.iter().enumerate().find(|(_, row)| row.judged && row.verdict == Verdict::Delete);
         prop_assert_eq!(dropped, first.map(|(index, row)| (index, row.reasons.clone())));

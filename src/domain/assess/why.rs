@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-
-use smallvec::SmallVec;
+use std::ops::Deref;
+use std::slice;
 
 use crate::domain::retention::Ruling;
 
@@ -27,8 +27,38 @@ pub enum Why {
     Told(Cow<'static, str>),
 }
 
-/// The reasons of one verdict: nearly always one.
-pub type Reasons = SmallVec<[Why; 1]>;
+/// The reasons of one verdict: nearly always one. A slice of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reasons {
+    /// The only one.
+    One(Why),
+    /// Several.
+    More(Vec<Why>),
+}
+
+impl Reasons {
+    /// Adds one that is told before the others.
+    pub fn put_first(&mut self, why: Why) {
+        *self = Reasons::More([&[why], &**self].concat());
+    }
+}
+
+impl Deref for Reasons {
+    type Target = [Why];
+
+    fn deref(&self) -> &[Why] {
+        match self {
+            Reasons::One(why) => slice::from_ref(why),
+            Reasons::More(reasons) => reasons,
+        }
+    }
+}
+
+impl From<Why> for Reasons {
+    fn from(why: Why) -> Reasons {
+        Reasons::One(why)
+    }
+}
 
 impl Why {
     /// The reason as it is told to people, to be read after the verdict and a colon.

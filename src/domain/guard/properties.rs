@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::facts;
 use super::*;
-use crate::domain::assess::Reasons;
+use crate::domain::assess::Why;
 use crate::domain::mark::Mark;
 use crate::domain::plan::{Allowance, after_create, before_create};
 use crate::domain::testing::*;
@@ -103,21 +103,21 @@ proptest! {
         let nothing = BTreeMap::new();
         let rows = crate::domain::assess::assess(view.items, &scene.wanted, &scene.policy, scene.knowledge(), now(), None);
         let newest = rows.iter().rposition(|row| row.judged);
-        let stays: Vec<&Item> = rows
+        let stays: Vec<Item> = rows
             .iter()
             .enumerate()
             .filter(|(index, row)| Some(*index) == newest || (!row.judged && !row.failed))
-            .map(|(_, row)| row.item)
+            .map(|(_, row)| Item::clone(&row.item))
             .collect();
         if stays.is_empty() {
             return Ok(());
         }
-        let target = stays[pick.index(stays.len())].clone();
+        let target = &stays[pick.index(stays.len())];
         for (mut plan, when) in plans(&scene).into_iter().zip([When::BeforeCreate, When::AfterCreate]) {
             if when == When::BeforeCreate && plan.order().is_none() {
                 continue;
             }
-            let action = Action::Delete(Deletion { item: target.clone(), when, extra: true, why: Reasons::new() });
+            let action = Action::Delete(Deletion { item: target.clone(), when, extra: true, why: Why::Newest.into() });
             // In the stead of a planned delete, or besides.
             match plan.actions.iter_mut().find(|action| matches!(action, Action::Delete(deletion) if deletion.when == when)) {
                 Some(planned) if at.index(2) == 0 => *planned = action,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::assess::Reasons;
+use crate::domain::assess::Why;
 use crate::domain::inventory::{Kind, Listing, Opaque};
 use crate::domain::mark::Mark;
 use crate::domain::plan::{Allowance, before_create};
@@ -52,11 +52,11 @@ fn broken(scene: &Scene, actions: Vec<Action>) -> Option<&'static str> {
 }
 
 fn delete(item: &Item, when: When) -> Action {
-    Action::Delete(Deletion { item: item.clone(), when, extra: false, why: Reasons::new() })
+    Action::Delete(Deletion { item: item.clone(), when, extra: false, why: Why::Newest.into() })
 }
 
 fn extra(item: &Item, when: When) -> Action {
-    Action::Delete(Deletion { item: item.clone(), when, extra: true, why: Reasons::new() })
+    Action::Delete(Deletion { item: item.clone(), when, extra: true, why: Why::Newest.into() })
 }
 
 fn prune(item: &Item) -> Vec<Action> {

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::RuleSet;
-
 /// How many restore points of each period stay. Zero: the rule is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
@@ -106,18 +104,6 @@ impl Keep {
     #[inline]
     pub(super) fn counts(&self) -> [u32; Rule::ALL.len()] {
         [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly]
-    }
-
-    /// The rules that are present.
-    #[inline]
-    pub(super) fn present(&self) -> RuleSet {
-        let mut present = RuleSet::default();
-        for (rule, count) in Rule::ALL.into_iter().zip(self.counts()) {
-            if count > 0 {
-                present.insert(rule);
-            }
-        }
-        present
     }
 
     /// All counts together: never more items than this stay.

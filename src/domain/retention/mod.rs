@@ -48,6 +48,22 @@ enum Fate {
     NoPlace { used_up: RuleSet },
 }
 
+impl Fate {
+    #[inline]
+    fn is_kept(&self) -> bool {
+        matches!(self, Fate::Kept(_))
+    }
+
+    #[inline]
+    fn ruling(&self, keep: &Keep) -> Ruling {
+        match *self {
+            Fate::Kept(reason) => Ruling::Keep(reason),
+            Fate::SecondOfSlot { counts } => Ruling::Drop(DropReason::SecondOfSlot { counts }),
+            Fate::NoPlace { used_up } => Ruling::Drop(DropReason::NoPlace { keep: *keep, used_up }),
+        }
+    }
+}
+
 impl Rulings {
     /// On one candidate.
     ///
@@ -56,21 +72,17 @@ impl Rulings {
     #[must_use]
     #[inline]
     pub fn on(&self, index: usize) -> Ruling {
-        match self.fates[index] {
-            Fate::Kept(reason) => Ruling::Keep(reason),
-            Fate::SecondOfSlot { counts } => Ruling::Drop(DropReason::SecondOfSlot { counts }),
-            Fate::NoPlace { used_up } => Ruling::Drop(DropReason::NoPlace { keep: self.keep, used_up }),
-        }
+        self.fates[index].ruling(&self.keep)
     }
 
     /// On all of them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Ruling> {
-        (0..self.fates.len()).map(|index| self.on(index))
+        self.fates.iter().map(|fate| fate.ruling(&self.keep))
     }
 
     /// Which of them stay.
     pub fn kept(&self) -> impl ExactSizeIterator<Item = bool> {
-        self.fates.iter().map(|fate| matches!(fate, Fate::Kept(_)))
+        self.fates.iter().map(Fate::is_kept)
     }
 }
 
@@ -81,28 +93,59 @@ impl Rulings {
 #[must_use]
 pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Rulings {
     let mut fates = undecided(candidates.len());
-    let present = keep.present();
-    let ranked = rank(present, zone, candidates, &mut fates);
-    rule(keep, present, &ranked, &mut fates);
+    let ranked = rank(keep, zone, candidates, &mut fates);
+    write(keep, &ranked, &mut fates);
     Rulings { keep: *keep, fates }
 }
 
-/// [`judge`] twice: on all candidates but the last one, and on all of them.
-#[must_use]
-pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> (Rulings, Rulings) {
-    let others = candidates.len().saturating_sub(1);
-    if !are_in_order(candidates) {
-        return (judge(keep, zone, &candidates[..others]), judge(keep, zone, candidates));
+/// What is dropped of candidates, the last of which is left out of account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drops {
+    /// How many of them.
+    pub count: usize,
+    /// The first of them, and the ruling on it.
+    pub first: Option<(usize, Ruling)>,
+}
+
+impl Drops {
+    #[inline]
+    fn add(&mut self, keep: &Keep, index: usize, fate: Fate) {
+        self.count += 1;
+        if self.first.is_none_or(|(first, _)| index < first) {
+            self.first = Some((index, fate.ruling(keep)));
+        }
     }
-    let present = keep.present();
-    let ranked = places(present, zone, candidates, (0..candidates.len()).rev());
-    let ruled = |ranked: &[Place], count| {
-        let mut fates = undecided(count);
-        rule(keep, present, ranked, &mut fates);
-        Rulings { keep: *keep, fates }
+}
+
+/// [`judge`], and what it drops of all candidates but the last one, were they alone.
+#[must_use]
+pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> (Drops, Rulings) {
+    let mut drops = Drops { count: 0, first: None };
+    let Some((_, others)) = candidates.split_last() else {
+        return (drops, judge(keep, zone, candidates));
     };
-    // The last one is the newest, so it stands first.
-    (ruled(ranked.get(1..).unwrap_or_default(), others), ruled(&ranked, candidates.len()))
+    let mut see = |index: usize, fate: Fate| {
+        if !fate.is_kept() && index + 1 != others.len() {
+            drops.add(keep, index, fate);
+        }
+    };
+    if !are_in_order(candidates) {
+        judge(keep, zone, others).fates.into_iter().enumerate().for_each(|(index, fate)| see(index, fate));
+        return (drops, judge(keep, zone, candidates));
+    }
+    let mut ranked = places(keep, zone, candidates, (0..candidates.len()).rev());
+    let mut fates = undecided(candidates.len());
+    write(keep, &ranked, &mut fates);
+    // The last one is the newest, so it stands first; without it, the one after it is where all periods begin.
+    if let [last, newest, ..] = &mut ranked[..] {
+        newest.begun = last.begun;
+        rule(keep, &ranked[1..], see);
+    }
+    (drops, Rulings { keep: *keep, fates })
+}
+
+fn write(keep: &Keep, ranked: &[Place], fates: &mut [Fate]) {
+    rule(keep, ranked, |index, fate| fates[index] = fate);
 }
 
 fn undecided(count: usize) -> Few<Fate> {
@@ -113,50 +156,49 @@ fn undecided(count: usize) -> Few<Fate> {
 ///
 /// That is what one rule after the other would keep, each going through all items: what a rule makes of an item depends on the newer ones, and on the finer
 /// rules alone. An item that a finer rule keeps ends its period without being counted.
-fn rule(keep: &Keep, present: RuleSet, ranked: &[Place], fates: &mut [Fate]) {
+#[inline]
+fn rule(keep: &Keep, ranked: &[Place], mut told: impl FnMut(usize, Fate)) {
     let counts = keep.counts();
+    let present = ranked.first().map_or_else(RuleSet::default, |newest| newest.begun);
     let mut used = [0; Rule::ALL.len()];
     let mut used_up = RuleSet::default();
     for (rank, place) in ranked.iter().enumerate() {
-        let begun = if rank == 0 { present } else { place.begun };
-        fates[place.index] = match begun.without(used_up).finest() {
-            Some(rule) => {
-                let used = &mut used[rule as usize];
-                *used += 1;
-                if *used == counts[rule as usize] {
-                    used_up.insert(rule);
-                }
-                Fate::Kept(KeepReason { rule, ordinal: *used, oldest: false })
+        let fate = if let Some(rule) = place.begun.without(used_up).finest() {
+            let used = &mut used[rule as usize];
+            *used += 1;
+            if *used == counts[rule as usize] {
+                used_up.insert(rule);
             }
-            None => Fate::NoPlace { used_up },
+            Fate::Kept(KeepReason { rule, ordinal: *used, oldest: false })
+        } else if rank + 1 == ranked.len()
+            && let Some(rule) = present.coarsest().filter(|rule| !used_up.contains(*rule))
+        {
+            // The coarsest one also keeps the oldest.
+            Fate::Kept(KeepReason { rule, ordinal: used[rule as usize] + 1, oldest: true })
+        } else {
+            Fate::NoPlace { used_up }
         };
-    }
-    // The coarsest one also keeps the oldest.
-    if let Some(rule) = present.coarsest().filter(|rule| !used_up.contains(*rule))
-        && let Some(oldest) = ranked.last()
-        && let fate @ Fate::NoPlace { .. } = &mut fates[oldest.index]
-    {
-        *fate = Fate::Kept(KeepReason { rule, ordinal: used[rule as usize] + 1, oldest: true });
+        told(place.index, fate);
     }
 }
 
 /// Whether they stand with the oldest first, as they mostly come, and slots rise along with times: then no two slots are equal.
 fn are_in_order(candidates: &[Candidate]) -> bool {
-    candidates.is_sorted_by(|older, newer| (older.time, older.id) < (newer.time, newer.id))
-        && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer)
+    let is_older = |older: &Candidate, newer: &Candidate| older.time < newer.time || older.time == newer.time && older.id < newer.id;
+    candidates.is_sorted_by(is_older) && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer)
 }
 
 /// The candidates that count, the newest first. The others, second items of a slot, are ruled on here.
-fn rank(present: RuleSet, zone: &Zone, candidates: &[Candidate], fates: &mut [Fate]) -> Few<Place> {
+fn rank(keep: &Keep, zone: &Zone, candidates: &[Candidate], fates: &mut [Fate]) -> Few<Place> {
     let newest_first = (0..candidates.len()).rev();
     if are_in_order(candidates) {
-        return places(present, zone, candidates, newest_first);
+        return places(keep, zone, candidates, newest_first);
     }
     let mut ranked: Few<usize> = newest_first.collect();
     ranked.sort_unstable_by_key(|index| Reverse((candidates[*index].time, candidates[*index].id, Reverse(*index))));
     rule_on_seconds_of_slots(candidates, fates);
     ranked.retain(|index| !matches!(fates[*index], Fate::SecondOfSlot { .. }));
-    places(present, zone, candidates, ranked.into_iter())
+    places(keep, zone, candidates, ranked.into_iter())
 }
 
 fn rule_on_seconds_of_slots(candidates: &[Candidate], fates: &mut [Fate]) {
@@ -175,7 +217,8 @@ fn rule_on_seconds_of_slots(candidates: &[Candidate], fates: &mut [Fate]) {
 struct Place {
     /// Which one.
     index: usize,
-    /// The rules, of those that are present, of whose periods it is the newest: the next newer candidate lies in another one.
+    /// The rules, of those that are present, of whose periods it is the newest: the next newer candidate lies in another one. Those of the newest are all
+    /// that are present.
     begun: RuleSet,
 }
 
@@ -193,11 +236,17 @@ const fn quotient<const BY: u64>(number: u64) -> u64 {
 }
 
 /// The places of candidates that stand in their order, the newest first.
-fn places(present: RuleSet, zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
-    let mut places = Few::with_capacity(ranked.len());
+fn places(keep: &Keep, zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
+    let mut places = Few::new();
     let mut stretch: Option<Stretch> = None;
-    // The beginnings of the periods that the newer one lies in, by rule.
-    let mut beginnings = [u64::MAX; Rule::ALL.len()];
+    // The rules that are present, with the beginnings of the periods that the newer one lies in.
+    let mut beginnings: SmallVec<[(Rule, u64); Rule::ALL.len()]> = SmallVec::new();
+    for (rule, count) in Rule::ALL.into_iter().zip(keep.counts()) {
+        if count > 0 {
+            beginnings.push((rule, u64::MAX));
+        }
+    }
+    let beginnings = &mut beginnings[..];
     for index in ranked {
         let second = whole_second(candidates[index].time);
         let here = match &stretch {
@@ -207,12 +256,10 @@ fn places(present: RuleSet, zone: &Zone, candidates: &[Candidate], ranked: impl 
         // It never rises from one to the next.
         let reached = since_epoch(here.reached(second));
         let mut begun = RuleSet::default();
-        let mut rules = present;
-        while let Some(rule) = rules.pop_finest() {
-            let beginning = &mut beginnings[rule as usize];
+        for (rule, beginning) in &mut *beginnings {
             if reached < *beginning {
-                begun.insert(rule);
-                *beginning = period(rule, reached);
+                begun.insert(*rule);
+                *beginning = period(*rule, reached);
             }
         }
         places.push(Place { index, begun });

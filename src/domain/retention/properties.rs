@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Candidate, Keep, Ruling, judge};
+use super::{Candidate, Drops, Keep, Ruling, judge, judge_without_the_last};
 use crate::domain::inventory::ItemId;
 use crate::domain::wall_clock::Zone;
 
@@ -122,6 +122,21 @@ proptest! {
         pairs.sort_by_key(|(item, _)| (item.id.0 + 1).wrapping_mul(seed | 1).rotate_left(17));
         let (shuffled, expected): (Vec<Candidate>, Vec<Ruling>) = pairs.into_iter().unzip();
         prop_assert_eq!(judge(&keep, &zone, &shuffled).iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn judging_without_the_last_is_judging_twice(
+        (keep, zone, times) in (keep(), zone(), times()),
+        slots in prop::collection::vec(0..24u8, 40),
+        has_slots in any::<bool>(),
+    ) {
+        let items = if has_slots { with_slots(&items(&times), &slots) } else { items(&times) };
+        let (drops, rulings) = judge_without_the_last(&keep, &zone, &items);
+        prop_assert_eq!(rulings.iter().collect::<Vec<_>>(), judge(&keep, &zone, &items).iter().collect::<Vec<_>>());
+        let others = judge(&keep, &zone, &items[..items.len().saturating_sub(1)]);
+        let counted = others.iter().len().saturating_sub(1);
+        let dropped: Vec<(usize, Ruling)> = others.iter().enumerate().take(counted).filter(|(_, ruling)| !ruling.is_keep()).collect();
+        prop_assert_eq!(drops, Drops { count: dropped.len(), first: dropped.first().copied() });
     }
 
     #[test]

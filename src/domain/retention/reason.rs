@@ -122,14 +122,6 @@ impl RuleSet {
         Rule::ALL.get(self.0.trailing_zeros() as usize).copied()
     }
 
-    /// Takes the finest of them out.
-    #[inline]
-    pub fn pop_finest(&mut self) -> Option<Rule> {
-        let rule = self.finest();
-        self.0 &= self.0.wrapping_sub(1);
-        rule
-    }
-
     /// The coarsest of them.
     #[must_use]
     #[inline]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Mono;
 use crate::domain::gather::gather;
 
-use super::super::assess::sentence;
+use super::super::assess::{Why, sentence};
 use super::super::fact::Fact;
 use super::super::guard;
 use super::super::inventory::{Item, ItemId};
@@ -109,7 +109,7 @@ impl Deleting {
             DeleteWhen::BeforeCreate => When::BeforeCreate,
             DeleteWhen::AfterCreate => When::AfterCreate,
         };
-        let deletion = Deletion { item, when, extra: intent.extra, why: [(*intent.reason).to_owned().into()].into() };
+        let deletion = Deletion { item, when, extra: intent.extra, why: Why::from((*intent.reason).to_owned()).into() };
         let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
         Deleting { op: intent.op, deletion, stage, sent: DELETES_SENT_MAX, told: false }
     }

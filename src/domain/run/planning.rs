@@ -180,7 +180,7 @@ impl Run {
         match same.next() {
             None => Existing::No,
             Some(row) if row.item.status == Status::Completed => Existing::Completed(row.item.id),
-            Some(row) => Existing::Unfinished(row.item.clone()),
+            Some(row) => Existing::Unfinished(Item::clone(&row.item)),
         }
     }
 
