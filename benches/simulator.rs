@@ -1,7 +1,8 @@
 //! How much simulated time a second of processor time plays: `cargo bench --profile fast --bench simulator`.
 //!
 //! A hundred servers with a snapshot a day, for a year, checks included. The provider is asked each six hours while nothing is on, and each minute while
-//! something is made. Processor time is told, since the machine may be busy otherwise. `DAYS=28` plays another number of days, for a count of instructions.
+//! something is made. Processor time is told, since the machine may be busy otherwise. `ONCE=28` plays so many days without looking at the clock, for a
+//! count of instructions.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark reads the clock, and ends by a panic")]
 
@@ -41,7 +42,8 @@ fn setup() -> Setup {
 fn main() {
     // `cargo test --benches` runs this too: a week shows that it works.
     let usual = if std::env::args().any(|argument| argument == "--bench") { 365 } else { 7 };
-    let days = std::env::var("DAYS").map_or(usual, |days| days.parse().unwrap());
+    let counted: Option<u32> = std::env::var("ONCE").ok().map(|days| days.parse().unwrap());
+    let days = counted.unwrap_or(usual);
     let origin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut account = Account::new(Rules::default());
     for id in 1..=SERVERS {
@@ -50,7 +52,9 @@ fn main() {
     let mut world = World::new(setup(), Mode::Daemon, account, origin, 1).unwrap();
     world.keep_nothing();
     let begun = Instant::now();
-    let ((), used) = time::timed(|| world.run_to(DAY * days));
+    let mut play = || world.run_to(DAY * days);
+    // Some versions of valgrind cannot do with how the clock of the process is read.
+    let ((), used) = if counted.is_some() { (play(), Duration::ZERO) } else { time::timed(play) };
     let took = begun.elapsed();
     assert_eq!(world.breaches, Vec::<String>::new());
     let made = world.hosts[0].calls.get("create").copied().unwrap_or_default();
