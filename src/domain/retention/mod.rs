@@ -98,7 +98,7 @@ pub fn judge(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> Rulings {
     Rulings { keep: *keep, fates }
 }
 
-/// What is dropped of candidates, the last of which is left out of account.
+/// What is dropped of some candidates. The last of them does not count: it is the newest, and stays whatever retention says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drops {
     /// How many of them.
@@ -117,7 +117,7 @@ impl Drops {
     }
 }
 
-/// [`judge`], and what it drops of all candidates but the last one, were they alone.
+/// [`judge`]; and before it, what the same would drop of all candidates but the last one, as if that were not there.
 #[must_use]
 pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> (Drops, Rulings) {
     let mut drops = Drops { count: 0, first: None };
