@@ -309,6 +309,7 @@ fn candidates_of(rows: &[Row<'_>], now: Timestamp, coming: Option<Option<Timesta
 /// Writes the rulings down, and makes the exceptions. `coming` of the items that were ruled on are not there yet.
 fn rule(rows: &mut [Row<'_>], policy: &KindPolicy, rulings: &Rulings, coming: usize) {
     for (row, index) in rows.iter_mut().filter(|row| row.judged).zip(0..) {
+        // Asked for here and not zipped with the rows: moving a ruling costs more than making it.
         let ruling = rulings.on(index);
         row.verdict = if ruling.is_keep() { Verdict::Keep } else { Verdict::Delete };
         row.reasons = Why::Ruled(ruling).into();

@@ -229,7 +229,7 @@ fn refuse(plan: &mut Plan<'_>, ground: &Ground<'_>, blocked: Problem) {
 /// Plans the pruning after a create has completed: what retention drops goes, the oldest first, as far as the fuse allows.
 #[must_use]
 pub fn after_create<'a>(ground: &Ground<'a>) -> Plan<'a> {
-    let mut plan = bare(ground, assess_now(ground, None), ground.view.used());
+    let mut plan = look(ground);
     add_drops(&mut plan, ground, ground.allowance, None);
     plan
 }
@@ -237,11 +237,8 @@ pub fn after_create<'a>(ground: &Ground<'a>) -> Plan<'a> {
 /// What retention makes of the items now, with nothing to do: for reports.
 #[must_use]
 pub fn look<'a>(ground: &Ground<'a>) -> Plan<'a> {
-    bare(ground, assess_now(ground, None), ground.view.used())
-}
-
-fn assess_now<'a>(ground: &Ground<'a>, coming: Option<Option<Timestamp>>) -> Vec<Row<'a>> {
-    assess(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, coming)
+    let rows = assess(ground.view.items, ground.wanted, ground.policy, ground.knowledge, ground.now, None);
+    bare(ground, rows, ground.view.used())
 }
 
 fn bare<'a>(ground: &Ground<'a>, rows: Vec<Row<'a>>, used: u64) -> Plan<'a> {

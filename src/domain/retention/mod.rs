@@ -107,26 +107,17 @@ pub struct Drops {
     pub first: Option<(usize, Ruling)>,
 }
 
-impl Drops {
-    #[inline]
-    fn add(&mut self, keep: &Keep, index: usize, fate: Fate) {
-        self.count += 1;
-        if self.first.is_none_or(|(first, _)| index < first) {
-            self.first = Some((index, fate.ruling(keep)));
-        }
-    }
-}
-
 /// [`judge`]; and before it, what the same would drop of all candidates but the last one, as if that were not there.
 #[must_use]
 pub fn judge_without_the_last(keep: &Keep, zone: &Zone, candidates: &[Candidate]) -> (Drops, Rulings) {
     let mut drops = Drops { count: 0, first: None };
-    let Some((_, others)) = candidates.split_last() else {
-        return (drops, judge(keep, zone, candidates));
-    };
+    let others = &candidates[..candidates.len().saturating_sub(1)];
     let mut see = |index: usize, fate: Fate| {
         if !fate.is_kept() && index + 1 != others.len() {
-            drops.add(keep, index, fate);
+            drops.count += 1;
+            if drops.first.is_none_or(|(first, _)| index < first) {
+                drops.first = Some((index, fate.ruling(keep)));
+            }
         }
     };
     if !are_in_order(candidates) {
@@ -184,6 +175,7 @@ fn rule(keep: &Keep, ranked: &[Place], mut told: impl FnMut(usize, Fate)) {
 
 /// Whether they stand with the oldest first, as they mostly come, and slots rise along with times: then no two slots are equal.
 fn are_in_order(candidates: &[Candidate]) -> bool {
+    // Not as pairs of time and number, which takes half as long again: mostly the times alone tell.
     let is_older = |older: &Candidate, newer: &Candidate| older.time < newer.time || older.time == newer.time && older.id < newer.id;
     candidates.is_sorted_by(is_older) && candidates.iter().filter_map(|candidate| candidate.slot).is_sorted_by(|older, newer| older < newer)
 }
@@ -236,7 +228,7 @@ const fn quotient<const BY: u64>(number: u64) -> u64 {
 }
 
 /// The places of candidates that stand in their order, the newest first.
-fn places(keep: &Keep, zone: &Zone, candidates: &[Candidate], ranked: impl ExactSizeIterator<Item = usize>) -> Few<Place> {
+fn places(keep: &Keep, zone: &Zone, candidates: &[Candidate], ranked: impl Iterator<Item = usize>) -> Few<Place> {
     let mut places = Few::new();
     let mut stretch: Option<Stretch> = None;
     // The rules that are present, with the beginnings of the periods that the newer one lies in.
