@@ -94,8 +94,8 @@ impl Progress {
         let (target, text) = (printable(target), printable(text));
         let line = format!("{target}: {text}");
         let line = state.color().map_or(line.clone(), |of| paint(&line, of, self.color));
-        // A closed stderr stops nothing.
-        let write = |lines: &Lines| drop(writeln!(lines.lock().unwrap_or_else(PoisonError::into_inner), "{line}"));
+        // All of it at once: stderr has no buffer, and another process may write to the same place. That it is closed stops nothing.
+        let write = |lines: &Lines| drop(lines.lock().unwrap_or_else(PoisonError::into_inner).write_all(format!("{line}\n").as_bytes()));
         let is_passing = matches!(state, State::Step | State::Detail);
         match &self.out {
             Out::Terminal(terminal, _) if is_passing => terminal.spin(&target, &text, elapsed),

@@ -93,6 +93,30 @@ fn without_a_terminal_each_thing_that_happens_is_a_line() {
     assert_eq!(lines_of(false), LINES.map(|line| format!("{line}\n")).concat());
 }
 
+/// Keeps each write apart from the others.
+struct Writes(Vec<Vec<u8>>);
+
+impl Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_line_is_written_at_once() {
+    let writes = Arc::new(Mutex::new(Writes(Vec::new())));
+    let progress = Progress::with(Out::Lines(writes.clone()), true);
+    facts().iter().for_each(|fact| progress.fact(fact));
+    let writes = &writes.lock().unwrap().0;
+    assert_eq!(writes.len(), LINES.len());
+    assert!(writes.iter().all(|line| line.ends_with(b"\n")));
+}
+
 #[test]
 fn colours_tell_warnings_and_ends() {
     let colors = ["", "", "33", "", "", "", "33", "33", "31"];
