@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +13,7 @@ use crate::clock::{Clock, Now};
 use crate::domain::fact::Fact;
 use crate::domain::hook::HookCall;
 use crate::domain::record::{OpId, Record};
-use crate::journal::JournalHandle;
+use crate::journal::{JournalError, JournalHandle};
 use crate::provider::Provider;
 use crate::runner;
 use crate::task;
@@ -155,18 +154,10 @@ async fn write(
     inputs: mpsc::UnboundedSender<Input>,
 ) {
     while let Some((batch, op)) = records.recv().await {
-        let handle = journal.clone();
-        let records = batch.clone();
-        let mut append = Box::pin(async move { handle.append(batch).await });
-        // The first poll takes the batch's place in the order.
-        let first = std::future::poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await;
-        let inputs = inputs.clone();
-        let tell = move |result: Result<(), crate::journal::JournalError>| {
+        let (inputs, records) = (inputs.clone(), batch.clone());
+        let tell = move |result: Result<(), JournalError>| {
             drop(inputs.send(Input::Appended(op, result.map_err(|error| Unwritten { error, records }))));
         };
-        match first {
-            Poll::Ready(result) => tell(result),
-            Poll::Pending => drop(task::spawn(async move { tell(append.await) })),
-        }
+        journal.hand_in(batch, tell).await;
     }
 }

@@ -15,8 +15,27 @@ const GROUP_MAX: usize = 256;
 
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
 
+/// Is told what became of records, [`JournalError::Closed`] if nobody takes them any more.
+struct Waiter(Option<Box<dyn FnOnce(Result<(), JournalError>) + Send>>);
+
+impl Waiter {
+    fn tell(mut self, result: Result<(), JournalError>) {
+        if let Some(tell) = self.0.take() {
+            tell(result);
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(tell) = self.0.take() {
+            tell(Err(JournalError::Closed));
+        }
+    }
+}
+
 enum Request {
-    Append(Vec<Record>, Answer<()>),
+    Append(Vec<Record>, Waiter),
     Load(Timestamp, Answer<Recollection>),
     Prune(Timestamp, Answer<u64>),
     Close(Answer<()>),
@@ -35,7 +54,16 @@ impl JournalHandle {
     /// # Errors
     /// See [`Journal::append`]; [`JournalError::Closed`] after the end of the thread.
     pub async fn append(&self, records: Vec<Record>) -> Result<(), JournalError> {
-        self.ask(|answer| Request::Append(records, answer)).await
+        let (answer, answered) = oneshot::channel();
+        self.hand_in(records, |result| tell(answer, result)).await;
+        answered.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// The same without waiting for the commit, only for a place among those who wait. `tell` is called once and in any case, on the journal's
+    /// thread, where it must not block: for all records of a commit in a row, so that whoever reads a queue is woken once for them.
+    pub async fn hand_in(&self, records: Vec<Record>, tell: impl FnOnce(Result<(), JournalError>) + Send + 'static) {
+        // What cannot be sent is dropped, and tells by that.
+        drop(self.requests.send(Request::Append(records, Waiter(Some(Box::new(tell))))).await);
     }
 
     /// See [`Recall::load`](super::Recall::load).
@@ -107,7 +135,7 @@ impl JournalThread {
 struct Group {
     records: Vec<Record>,
     /// How many of the records belong to each, and who waits.
-    members: Vec<(usize, Answer<()>)>,
+    members: Vec<(usize, Waiter)>,
 }
 
 /// The thread's loop. Dropping `waiting` at its end answers whatever still waits.
@@ -117,7 +145,7 @@ fn serve(mut journal: impl Journal, mut waiting: mpsc::Receiver<Request>) {
         let mut next = Some(request);
         while let Some(request) = next {
             match request {
-                Request::Append(records, answer) => group.add(records, answer),
+                Request::Append(records, waiter) => group.add(records, waiter),
                 other => {
                     group.commit(&mut journal);
                     if !attend(&mut journal, other) {
@@ -134,7 +162,7 @@ fn serve(mut journal: impl Journal, mut waiting: mpsc::Receiver<Request>) {
 /// Does what is not an append. Returns whether to go on.
 fn attend(journal: &mut impl Journal, request: Request) -> bool {
     match request {
-        Request::Append(records, answer) => tell(answer, journal.append(&records)),
+        Request::Append(records, waiter) => waiter.tell(journal.append(&records)),
         Request::Load(since, answer) => tell(answer, journal.load(since)),
         Request::Prune(before, answer) => tell(answer, journal.prune(before)),
         Request::Close(answer) => {
@@ -146,8 +174,8 @@ fn attend(journal: &mut impl Journal, request: Request) -> bool {
 }
 
 impl Group {
-    fn add(&mut self, mut records: Vec<Record>, answer: Answer<()>) {
-        self.members.push((records.len(), answer));
+    fn add(&mut self, mut records: Vec<Record>, waiter: Waiter) {
+        self.members.push((records.len(), waiter));
         self.records.append(&mut records);
     }
 
@@ -160,10 +188,10 @@ impl Group {
         let joint = journal.append(&self.records);
         let alone = matches!(joint, Err(JournalError::Rejected { .. })) && self.members.len() > 1;
         let mut rest = self.records.as_slice();
-        for (count, answer) in self.members.drain(..) {
+        for (count, waiter) in self.members.drain(..) {
             let (own, others) = rest.split_at(count);
             rest = others;
-            tell(answer, if alone { journal.append(own) } else { joint.clone() });
+            waiter.tell(if alone { journal.append(own) } else { joint.clone() });
         }
         self.records.clear();
     }
@@ -179,7 +207,7 @@ mod tests {
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, mpsc as blocking};
-    use std::task::{Context, Waker};
+    use std::task::{Context, Wake, Waker};
 
     use super::super::samples::*;
     use super::super::tests::open;
@@ -308,6 +336,45 @@ mod tests {
         }
         assert_eq!(handle.append(vec![create(11, 1, 0)]).await, Err(JournalError::Closed));
         assert_eq!(ops(&open(folder.path()).load(at(0)).unwrap()), (1..=10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn all_of_a_commit_are_told_by_one_wake() {
+        const MANY: u64 = 200;
+        let (journal, _, begin) = watched(MemoryJournal::new());
+        let thread = JournalThread::spawn(journal).unwrap();
+        let (told, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        for op in 1..=MANY {
+            let told = told.clone();
+            thread.handle().hand_in(vec![create(op, op, 0)], move |result| told.send((op, result)).unwrap()).await;
+        }
+        let wakes = Arc::new(Wakes::default());
+        assert!(inbox.poll_recv(&mut Context::from_waker(&Waker::from(Arc::clone(&wakes)))).is_pending());
+        drop(begin);
+        thread.close().await.unwrap();
+        for op in 1..=MANY {
+            assert_eq!(inbox.recv().await, Some((op, Ok(()))));
+        }
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_hands_in_too_late_is_told_too() {
+        let thread = JournalThread::spawn(MemoryJournal::new()).unwrap();
+        let handle = thread.handle();
+        thread.close().await.unwrap();
+        let (told, answered) = oneshot::channel();
+        handle.hand_in(vec![create(1, 1, 0)], |result| told.send(result).unwrap()).await;
+        assert_eq!(answered.await, Ok(Err(JournalError::Closed)));
     }
 
     #[tokio::test]
