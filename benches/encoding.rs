@@ -32,10 +32,10 @@ fn controller(servers: u64) -> Controller {
     controller.handle(now, Input::Tick);
     let server = |number| Server { id: ServerId(number), name: fleet::name(number).into(), status: "active".into() };
     let all = ServerListing { servers: (1..=servers).map(server).collect(), defects: Vec::new() };
-    controller.handle(now, Input::Servers(now.mono, Reply { result: Ok(all), date: None }));
+    controller.handle(now, Input::Servers(now.mono, Reply { result: Ok(all), date: None, begun: Some(now.mono) }));
     for (kind, days) in [(Kind::Snapshot, 0..5), (Kind::Backup, 0..10)] {
         let listing = fleet::listing(kind, servers, &days.collect::<Vec<_>>());
-        controller.handle(now, Input::Listed(kind, now.mono, Reply { result: Ok(listing), date: None }));
+        controller.handle(now, Input::Listed(kind, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
     }
     controller
 }

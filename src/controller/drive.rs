@@ -110,8 +110,14 @@ impl<P: Provider> Driver<P> {
                 Command::Stopped => notices.push(Notice::Stopped),
                 // The receiver lives as long as this does; once it is gone nothing is waited for any more.
                 Command::Append(records, op) => drop(self.records.send((records, op))),
-                Command::List(kind, begun) => self.call(|provider| async move { Input::Listed(kind, begun, provider.list(kind).await) }),
-                Command::Servers(begun) => self.call(|provider| async move { Input::Servers(begun, provider.servers().await) }),
+                Command::List(kind, asked) => self.call(move |provider| async move {
+                    let reply = provider.list(kind).await;
+                    Input::Listed(kind, reply.begun.unwrap_or(asked), reply)
+                }),
+                Command::Servers(asked) => self.call(move |provider| async move {
+                    let reply = provider.servers().await;
+                    Input::Servers(reply.begun.unwrap_or(asked), reply)
+                }),
                 Command::Account => self.call(|provider| async move { Input::Account(provider.account().await) }),
                 Command::Create { op, server, kind, order } => self.call(move |provider| async move {
                     Input::Created(op, provider.create(kind, server, order.name.as_deref(), &order.description).await)

@@ -32,9 +32,9 @@ pub(super) struct Sources {
 /// One thing that is listed.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// When the call in flight was begun.
+    /// When the call in flight was asked for; it may be let through later.
     in_flight: Option<Mono>,
-    /// When the newest call was begun.
+    /// When the newest call was asked for, or let through once that is known.
     last_begun: Option<Mono>,
     /// Failures in a row.
     pub failures: u32,
@@ -136,15 +136,23 @@ impl Source {
         self.credited = now;
         self.in_flight = Some(now);
         self.last_begun = Some(now);
-        if self.wanted.is_some_and(|after| after <= now) {
+        self.serve(now);
+    }
+
+    /// The call in flight was answered; it was let through then.
+    pub fn succeeded(&mut self, begun: Mono) {
+        (self.in_flight, self.failures, self.settled, self.error) = (None, 0, true, None);
+        self.not_before = Mono::default();
+        self.last_begun = self.last_begun.max(Some(begun));
+        self.serve(begun);
+    }
+
+    /// Whoever waits for a call that is begun by then waits no more for another.
+    fn serve(&mut self, begun: Mono) {
+        if self.wanted.is_some_and(|after| after <= begun) {
             self.wanted = None;
             self.urgent = false;
         }
-    }
-
-    pub fn succeeded(&mut self) {
-        (self.in_flight, self.failures, self.settled, self.error) = (None, 0, true, None);
-        self.not_before = Mono::default();
     }
 
     /// A failed call is begun again after a pause.
@@ -233,5 +241,40 @@ impl Controller {
                 source.not_before = source.not_before.min(now.mono);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLL: Duration = Duration::from_secs(15);
+
+    fn at(secs: u64) -> Mono {
+        Mono(Duration::from_secs(secs))
+    }
+
+    /// Asked for at 10 s; at 20 s somebody wants to see what has happened until then.
+    fn asked_for_before_it_was_wanted() -> Source {
+        let mut source = Source::new();
+        source.begin(at(10), POLL);
+        source.want(at(20), true);
+        source
+    }
+
+    #[test]
+    fn a_call_that_waited_for_its_turn_serves_who_came_meanwhile() {
+        let mut source = asked_for_before_it_was_wanted();
+        source.succeeded(at(20));
+        assert_eq!(source.due(POLL, None), None);
+        source.want(at(21), false);
+        assert_eq!(source.due(POLL, None), Some(at(35)), "the next poll counts from then");
+    }
+
+    #[test]
+    fn a_call_that_went_before_serves_nobody_who_came_after() {
+        let mut source = asked_for_before_it_was_wanted();
+        source.succeeded(at(19));
+        assert_eq!(source.due(POLL, None), Some(at(20)));
     }
 }

@@ -87,7 +87,7 @@ pub enum Mode {
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// A list call has ended.
+    /// A list call has ended; it was let through at this time.
     Listed(Kind, Mono, Reply<Listing>),
     /// The list of servers has come, or not.
     Servers(Mono, Reply<ServerListing>),
@@ -116,9 +116,9 @@ pub enum Input {
 /// Something to be done outside.
 #[derive(Debug)]
 pub enum Command {
-    /// List everything of a kind; begun at this time.
+    /// List everything of a kind; asked for at this time.
     List(Kind, Mono),
-    /// List the servers; begun at this time.
+    /// List the servers; asked for at this time.
     Servers(Mono),
     /// Ask whose token this is.
     Account,

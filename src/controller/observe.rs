@@ -134,7 +134,7 @@ impl Controller {
         match reply.result {
             Ok(mut listing) => {
                 let empty = listing.items.is_empty() && listing.opaque.is_empty() && self.knows_items(kind);
-                self.source(kind).succeeded();
+                self.source(kind).succeeded(begun);
                 if self.source(kind).doubts_empty(begun, empty) {
                     listing.defects.push(Defect::Empty);
                 }
@@ -196,7 +196,7 @@ impl Controller {
         match reply.result {
             Ok(listing) => {
                 let whole = listing.defects.is_empty();
-                self.sources.servers.succeeded();
+                self.sources.servers.succeeded(begun);
                 let told_before = std::mem::replace(&mut self.sources.servers.told, true);
                 let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
                 let restoring = gather(listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id));
@@ -213,7 +213,7 @@ impl Controller {
                 | ProviderError::Server { status: 501, .. },
             ) if self.servers.is_none() || self.sources.servers.failures + 1 >= UNTOLD_AFTER || !self.sources.servers.told => {
                 let changed = first || self.sources.servers.told;
-                self.sources.servers.succeeded();
+                self.sources.servers.succeeded(begun);
                 self.sources.servers.told = false;
                 if changed {
                     self.resolve(now);

@@ -160,7 +160,7 @@ impl Api {
     pub(super) async fn call<R: ReadBody>(&self, request: &Request, reader: &R) -> Reply<R::Out> {
         let token = match self.token.header() {
             Ok(token) => token,
-            Err(error) => return Reply { result: Err(error), date: None },
+            Err(error) => return Reply::unsent(error),
         };
         let reply = self.exchange(request, token.clone(), reader).await;
         if matches!(reply.result, Err(ProviderError::Unauthorized))
@@ -174,12 +174,12 @@ impl Api {
     async fn exchange<R: ReadBody>(&self, request: &Request, token: HeaderValue, reader: &R) -> Reply<R::Out> {
         let permit = match self.gate.enter(request.class).await {
             Ok(permit) => permit,
-            Err(left) => return Reply { result: Err(ProviderError::Throttled { retry_after: Some(left) }), date: None },
+            Err(left) => return Reply::unsent(ProviderError::Throttled { retry_after: Some(left) }),
         };
         // Here and not earlier: nothing but the sending comes after it.
         let Some(leave) = (if request.is_write() { self.leave.given() } else { Some(Duration::MAX) }) else {
             permit.finish(Outcome::Answered);
-            return Reply { result: Err(ProviderError::NotInCharge), date: None };
+            return Reply::unsent(ProviderError::NotInCharge);
         };
         let begun = permit.begun();
         let mut heard = Heard::default();
@@ -194,7 +194,7 @@ impl Api {
         };
         let duration = self.clock.now().mono.since(begun);
         self.observer.exchange(&Exchange { method: request.method, endpoint: request.endpoint, code, duration });
-        Reply { result, date: heard.date }
+        Reply { result, date: heard.date, begun: Some(begun) }
     }
 
     async fn converse<R: ReadBody>(

@@ -54,7 +54,7 @@ impl HttpProvider {
     /// All pages of a listing. The first must succeed; a later one that fails leaves what has arrived, with a defect.
     async fn gather<G: Gather + Sync>(&self, endpoint: Endpoint, mut entries: G) -> Reply<(G, Totals)> {
         let mut totals = Totals::default();
-        let mut date = None;
+        let (mut date, mut begun) = (None, None);
         let mut url = self.api.url(endpoint, 0);
         let mut followed = BTreeSet::new();
         loop {
@@ -62,10 +62,11 @@ impl HttpProvider {
             let request = Request { method: Method::Get, endpoint, url: url.clone(), class: Class::List, body: Vec::new() };
             let reply = self.api.call(&request, &Entries(entries.empty())).await;
             date = reply.date.or(date);
+            begun = begun.or(reply.begun);
             let page = match reply.result {
                 Ok(page) => page,
                 // A refused token is worth more than half a list: all other calls have to stop too.
-                Err(error) if followed.len() == 1 || error.is_auth() => return Reply { result: Err(error), date },
+                Err(error) if followed.len() == 1 || error.is_auth() => return Reply { result: Err(error), date, begun },
                 Err(_) => {
                     totals.page_missing = true;
                     break;
@@ -88,7 +89,7 @@ impl HttpProvider {
                 }
             }
         }
-        Reply { result: Ok((entries, totals)), date }
+        Reply { result: Ok((entries, totals)), date, begun }
     }
 }
 
@@ -118,7 +119,7 @@ pub(super) fn json(body: &impl Serialize) -> Vec<u8> {
 
 impl<T> Reply<T> {
     fn map<U>(self, convert: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply { result: self.result.map(convert), date: self.date }
+        Reply { result: self.result.map(convert), date: self.date, begun: self.begun }
     }
 }
 
@@ -161,7 +162,7 @@ impl Provider for HttpProvider {
             Err(ProviderError::NotFound) => Ok(Deleted::WasGone),
             Err(error) => Err(error),
         };
-        Reply { result, date: reply.date }
+        Reply { result, date: reply.date, begun: reply.begun }
     }
 }
 

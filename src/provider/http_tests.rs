@@ -465,6 +465,28 @@ async fn the_date_of_the_answer_is_handed_on() {
 }
 
 #[tokio::test]
+async fn a_listing_counts_from_its_turn() {
+    let mut scripts = vec![vec![Act::Hang]; 4];
+    scripts.push(ok("[]"));
+    let fake = Fake::start(scripts).await;
+    let provider = hasty(&fake);
+    let create = || provider.create(Kind::Snapshot, ServerId(1), None, MARK);
+    // So many as may be under way.
+    let (first, _, _, _, listed) = tokio::join!(create(), create(), create(), create(), provider.list(Kind::Snapshot));
+    assert!(listed.begun.unwrap() >= first.begun.unwrap().after(HASTY), "{first:?} {listed:?}");
+}
+
+#[tokio::test]
+async fn a_listing_is_as_old_as_its_first_page() {
+    let fake = Fake::start(vec![ok(&paged(2, &[1], "\"?page=2\"")), vec![Act::Hang]]).await;
+    let clock = Arc::new(SystemClock::new());
+    let token = TokenSource::fixed("vps_abc".into());
+    let provider = HttpProvider::new(&settings(&fake.address, HASTY), token, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(())).unwrap();
+    let listed = provider.list(Kind::Snapshot).await;
+    assert!(listed.begun.unwrap().after(HASTY) <= clock.now().mono, "{listed:?}");
+}
+
+#[tokio::test]
 async fn every_exchange_is_told() {
     let seen = Arc::new(Seen::default());
     let fake = Fake::start(vec![ok("[]"), answer("201 Created", &[], "{}"), answer("404 Not Found", &[], ""), ok("<html>")]).await;

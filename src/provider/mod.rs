@@ -30,6 +30,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
+use crate::clock::Mono;
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 
 pub use client::{HttpSettings, SetupError};
@@ -46,6 +47,17 @@ pub struct Reply<T> {
     pub result: Result<T, ProviderError>,
     /// What the last answer's `Date` header said, whether it was an error or not; for the difference of the clocks.
     pub date: Option<Timestamp>,
+    /// When the first request that this is the answer to was let through, which may be long after it was asked for: it may have to wait for its turn.
+    /// None if nothing was sent.
+    pub begun: Option<Mono>,
+}
+
+impl<T> Reply<T> {
+    /// Nothing was sent, for this reason.
+    #[must_use]
+    pub fn unsent(why: ProviderError) -> Reply<T> {
+        Reply { result: Err(why), date: None, begun: None }
+    }
 }
 
 /// What the provider tells about the token and its account.

@@ -92,13 +92,16 @@ impl Twin {
         let off = if let Some(Trouble::Dated(off)) = &trouble { *off } else { SignedDuration::ZERO };
         let date = now.checked_add(off).ok();
         let input = match call {
-            Call::List(kind) => Input::Listed(*kind, begun, Reply { result: self.list(*kind, trouble.as_ref(), now), date }),
-            Call::Servers => {
-                Input::Servers(begun, Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date })
+            Call::List(kind) => {
+                Input::Listed(*kind, begun, Reply { result: self.list(*kind, trouble.as_ref(), now), date, begun: Some(begun) })
             }
+            Call::Servers => Input::Servers(
+                begun,
+                Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date, begun: Some(begun) },
+            ),
             Call::Account => {
                 let account = provider::Account { email: Some(self.email.clone()), ..provider::Account::default() };
-                Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date })
+                Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date, begun: Some(begun) })
             }
             Call::Create { server, kind, order } => {
                 let order = Order {
@@ -107,9 +110,11 @@ impl Twin {
                     name: order.name.as_deref().map(str::to_owned),
                     description: order.description.to_string(),
                 };
-                Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date })
+                Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date, begun: Some(begun) })
             }
-            Call::Delete { kind, item } => Input::Deleted(op, Reply { result: self.delete(*kind, *item, trouble.as_ref(), now), date }),
+            Call::Delete { kind, item } => {
+                Input::Deleted(op, Reply { result: self.delete(*kind, *item, trouble.as_ref(), now), date, begun: Some(begun) })
+            }
         };
         Answered { input, delay, trouble }
     }

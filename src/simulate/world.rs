@@ -574,8 +574,8 @@ impl World {
 /// What is said of a write that is not let out.
 fn not_let_out(command: &Command) -> Option<Input> {
     match command {
-        Command::Create { op, .. } => Some(Input::Created(*op, Reply { result: Err(ProviderError::NotInCharge), date: None })),
-        Command::Delete { op, .. } => Some(Input::Deleted(*op, Reply { result: Err(ProviderError::NotInCharge), date: None })),
+        Command::Create { op, .. } => Some(Input::Created(*op, Reply::unsent(ProviderError::NotInCharge))),
+        Command::Delete { op, .. } => Some(Input::Deleted(*op, Reply::unsent(ProviderError::NotInCharge))),
         _ => None,
     }
 }
