@@ -1,6 +1,6 @@
 //! What scrapes of ten thousand servers cost, and whether they hold up runs.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,25 @@ const SCRAPERS: usize = 16;
 /// Snapshots that are made and dropped: one of each server.
 const NIGHTLY: &str = "snapshots: {schedule: \"SLOT\", catch_up: 2h, keep: {last: 4}}\nbackups: {schedule: \"0 0 1 1 *\", keep: {last: 9}}";
 
-fn stage(servers: u64) -> Stage {
+/// What a provider allows that is what the runs wait for; the processors have time to spare.
+const SLOW: (Duration, &str) = (
+    Duration::from_millis(50),
+    "requests_per_second: 100000\nconcurrent_requests: 8\nconcurrent_creates: 100000\npoll_every: 1s\nrequest_timeout: 30s",
+);
+
+/// One that answers as fast as it is asked.
+const FAST: (Duration, &str) = (Duration::from_millis(5), UNLIMITED);
+
+fn stage(servers: u64, (latency, provider): (Duration, &str)) -> Stage {
     Stage::new(Wish {
         servers,
         snapshots: 4,
         backups: 9,
         names: "prod-fleet",
-        provider: UNLIMITED.to_owned(),
+        provider: provider.to_owned(),
         policy: NIGHTLY.to_owned(),
         takes: Duration::from_secs(1),
-        latency: Duration::from_millis(5),
+        latency,
     })
 }
 
@@ -33,17 +42,25 @@ pub fn scrapes() {
     for servers in [100, 1_000, 10_000] {
         many(servers);
     }
-    println!("\n| runs | alone | with {SCRAPERS} scrapers |");
-    println!("|---|---|---|");
+    println!("\n| runs | answers take | alone | with {SCRAPERS} scrapers | scrapes a second |");
+    println!("|---|---|---|---|---|");
     let servers = 1_000;
-    let alone = runs(servers, 0);
-    let beside = runs(servers, SCRAPERS);
-    println!("| {servers} | {:.1} s | {:.1} s |", alone.as_secs_f64(), beside.as_secs_f64());
+    for provider in [SLOW, FAST] {
+        let (alone, _) = runs(servers, 0, provider);
+        let (beside, scrapes) = runs(servers, SCRAPERS, provider);
+        println!(
+            "| {servers} | {} ms | {:.1} s | {:.1} s | {:.0} |",
+            provider.0.as_millis(),
+            alone.as_secs_f64(),
+            beside.as_secs_f64(),
+            scrapes as f64 / beside.as_secs_f64()
+        );
+    }
 }
 
 /// A thousand scrapes, one after the other, each of a report of its own.
 fn many(servers: u64) {
-    let stage = stage(servers);
+    let stage = stage(servers, FAST);
     let mut daemon = stage.serve();
     daemon.until_ready();
     let writes = usize::try_from(servers).unwrap();
@@ -75,19 +92,20 @@ fn many(servers: u64) {
     );
 }
 
-/// How long all runs of a night take beside so many scrapers.
-fn runs(servers: u64, scrapers: usize) -> Duration {
-    let stage = stage(servers);
+/// How long all runs of a night take beside so many scrapers, and how many scrapes were answered meanwhile.
+fn runs(servers: u64, scrapers: usize, provider: (Duration, &str)) -> (Duration, usize) {
+    let stage = stage(servers, provider);
     let mut daemon = stage.serve();
     daemon.until_ready();
-    let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let (ended, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let took = thread::scope(|scope| {
         for _ in 0..scrapers {
             let port = daemon.port();
-            let ended = &ended;
+            let (ended, answered) = (&ended, &answered);
             scope.spawn(move || {
                 while !ended.load(Ordering::Relaxed) {
                     get(port, "/metrics");
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -95,5 +113,6 @@ fn runs(servers: u64, scrapers: usize) -> Duration {
         stage.until_written(writes, writes);
         ended.store(true, Ordering::Relaxed);
         daemon.begun.elapsed()
-    })
+    });
+    (took, answered.into_inner())
 }

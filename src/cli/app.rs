@@ -42,9 +42,10 @@ pub(super) struct App {
     token_file: Option<PathBuf>,
 }
 
-/// Runs a command on an asynchronous runtime of its own. In a box all commands are of one type, so that there is one way through tokio for all of them.
+/// Runs a command on an asynchronous runtime of its own, on this thread: what is waited for comes to the main loop without waking another one. In a box
+/// all commands are of one type, so that there is one way through tokio for all of them.
 pub(super) fn block_on(command: Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}")))?;
     let result = runtime.block_on(command);
     // What still hangs on the network is not waited for.

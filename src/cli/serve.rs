@@ -1,5 +1,6 @@
 //! `snapwarden serve`: the daemon.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ use crate::notices::Notices;
 use crate::provider::HttpProvider;
 use crate::serve::daemon::{Daemon, Ending, Parts, Reload, Reloaded, Wish};
 use crate::serve::health::STALL_AFTER;
-use crate::serve::{Endpoints, Health, ListenLimits, bind, listener, report_channel, router};
-use crate::task;
+use crate::serve::{Alarm, Endpoints, Health, ListenLimits, bind, listener, report_channel, router};
+use crate::task::{self, Beside};
 use crate::telemetry::{Metrics, Telemetry};
 
 use super::Common;
@@ -70,6 +71,8 @@ pub(super) struct Service {
     parts: PartsWithoutWishes,
     journal: JournalThread,
     endpoints: Task,
+    /// Where the endpoints are.
+    beside: Beside,
     control: Option<(Task, SocketFile)>,
     notices: Arc<Notices>,
     leading: Option<Task>,
@@ -98,6 +101,7 @@ impl Task {
 struct PartsWithoutWishes {
     driver: Driver<HttpProvider>,
     inputs: mpsc::UnboundedReceiver<crate::controller::Input>,
+    alarm: Alarm,
     reports: crate::serve::ReportRequests,
     clients: Clients,
     health: Arc<Health>,
@@ -112,7 +116,9 @@ impl Service {
         let mut provider = app.provider(&metrics)?;
         let (journal, past) = app.journal().await?;
         tell_past(&past);
-        let socket = bind(app.config.listen).await.map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let alarm = Alarm::new().map_err(failed_to_start)?;
+        let beside = Beside::start("endpoints").map_err(failed_to_start)?;
+        let socket = beside.inside(|| bind(app.config.listen)).map_err(|error| Failure::of(Exit::Failed, &error))?;
         // Nothing that could fail comes after it: a lease that is taken and not given back keeps all others waiting.
         let (leading, leader) = match app.config.leader.clone() {
             Some(settings) => {
@@ -128,7 +134,8 @@ impl Service {
         let health = Arc::new(Health::new(Arc::clone(&clock), Arc::clone(&metrics), STALL_AFTER));
         let (cache, reports) = report_channel();
         let routes = router(Endpoints::new(Arc::clone(&metrics), cache, Arc::clone(&health)));
-        let endpoints = Task::start(|stop| listener::serve(socket, routes, ListenLimits::default(), async { drop(stop.await) }));
+        let answer = |stop: oneshot::Receiver<()>| listener::serve(socket, routes, ListenLimits::default(), async { drop(stop.await) });
+        let endpoints = beside.inside(|| Task::start(answer));
         let (asked, clients, board) = control::clients();
         let control = open_control(&app.state(), asked, board.clone());
         let telemetry = Telemetry::new(Arc::clone(&metrics));
@@ -143,16 +150,17 @@ impl Service {
         let controller = Controller::new(app.config.setup(), Mode::Daemon, &past, app.clock.now());
         let ports = Ports { provider: Arc::new(provider), journal: journal.handle(), clock, state: app.state(), tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        let parts = PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader };
-        Ok(Service { app: Arc::new(app), parts, journal, endpoints, control, notices, leading })
+        let parts = PartsWithoutWishes { driver, inputs, alarm, reports, clients, health, metrics, leader };
+        Ok(Service { app: Arc::new(app), parts, journal, endpoints, beside, control, notices, leading })
     }
 
     /// Works until it is told to stop, then closes everything in order.
     pub async fn run(self, wishes: mpsc::UnboundedReceiver<Wish>) -> Result<Ending, Failure> {
-        let PartsWithoutWishes { driver, inputs, reports, clients, health, metrics, leader } = self.parts;
+        let PartsWithoutWishes { driver, inputs, alarm, reports, clients, health, metrics, leader } = self.parts;
         let parts = Parts {
             driver,
             inputs,
+            alarm,
             reports,
             clients,
             leader,
@@ -180,10 +188,15 @@ impl Service {
             drop(file);
         }
         self.endpoints.end().await;
+        drop(self.beside);
         self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error))?;
         info!("stopped");
         Ok(ending)
     }
+}
+
+fn failed_to_start(error: io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}"))
 }
 
 /// Listens for `run` and `take`. Without that the daemon does its work all the same.

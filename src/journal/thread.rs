@@ -15,8 +15,10 @@ const GROUP_MAX: usize = 256;
 
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
 
+type Tell = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+
 /// Is told what became of records, [`JournalError::Closed`] if nobody takes them any more.
-struct Waiter(Option<Box<dyn FnOnce(Result<(), JournalError>) + Send>>);
+struct Waiter(Option<Tell>);
 
 impl Waiter {
     fn tell(mut self, result: Result<(), JournalError>) {

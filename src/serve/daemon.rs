@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::clock::Mono;
@@ -22,7 +22,7 @@ use crate::task;
 use crate::telemetry::{Metrics, log_orders, printable};
 
 use super::manager::Manager;
-use super::{Health, ReportRequest, ReportRequests};
+use super::{Alarm, Health, ReportRequest, ReportRequests};
 
 /// The journal forgets what is old once in this time.
 const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -63,6 +63,8 @@ pub struct Parts<P> {
     pub driver: Driver<P>,
     /// What they bring.
     pub inputs: mpsc::UnboundedReceiver<Input>,
+    /// What it is woken by while nothing comes in.
+    pub alarm: Alarm,
     /// Who asks for reports.
     pub reports: ReportRequests,
     /// Who asks for runs.
@@ -160,7 +162,7 @@ impl<P: Provider> Daemon<P> {
             Some(report) = self.parts.reports.recv() => Event::Report(report),
             Some(asked) = self.parts.clients.next() => Event::Asked(asked),
             Some(result) = self.reloads.recv() => Event::Reloaded(result),
-            () = sleep(idle) => Event::Tick,
+            () = self.parts.alarm.rings_after(idle) => Event::Tick,
         }
     }
 

@@ -51,7 +51,7 @@ impl Daemon {
         let metrics = Arc::new(Metrics::new().unwrap());
         metrics.configure(&[(Kind::Snapshot, "web".into())]);
         let health = Arc::new(Health::new(clock.clone(), Arc::clone(&metrics), STALL_AFTER));
-        let socket = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
         let routes = router(Endpoints::new(metrics, cache, Arc::clone(&health)));
         tokio::spawn(listener::serve(socket, routes, ListenLimits::default(), std::future::pending()));

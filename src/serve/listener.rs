@@ -18,7 +18,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -27,6 +27,9 @@ use crate::task::boxed;
 
 /// How long to wait after the system refused a connection, for instance because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// So many connections may wait for being accepted.
+const BACKLOG: u32 = 1024;
 
 /// The longest request line and headers together, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -65,12 +68,19 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// Takes the address.
+/// Takes the address, for the runtime that this is called in.
 ///
 /// # Errors
 /// If it is in use, not ours, or not allowed.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError { address, source })
+pub fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // What the last process has left in TIME_WAIT is in nobody's way.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|source| ListenError { address, source })
 }
 
 /// Answers requests with `router` until `stop`; then takes no more, and lets those under way end within `limits.stop_timeout`.

@@ -27,7 +27,7 @@ struct Running {
 }
 
 async fn run(router: Router, limits: ListenLimits) -> Running {
-    let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(serve(socket, router, limits, async {
@@ -102,7 +102,7 @@ async fn headers_without_end_are_refused() {
 
 /// Carries one connection whose client sends `request` and then neither sends nor reads; returns once it is given up.
 async fn carried(limits: ListenLimits, request: &str) {
-    let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
     client.write_all(request.as_bytes()).await.unwrap();
     let (stream, _) = socket.accept().await.unwrap();
@@ -169,9 +169,9 @@ async fn stopping_has_an_end_even_if_an_answer_has_none() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = first.local_addr().unwrap();
-    let error = bind(address).await.unwrap_err();
+    let error = bind(address).unwrap_err();
     assert_eq!(error.to_string(), format!("listen on {address}"));
     assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
 }
