@@ -1,6 +1,7 @@
 //! Tasks on tokio's runtime, and a second runtime.
 
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle};
@@ -32,13 +33,19 @@ impl Beside {
     /// # Errors
     /// If the system gives no thread, or none of what a runtime needs.
     pub(crate) fn start(name: &str) -> io::Result<Beside> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (handle, (end, ended)) = (runtime.handle().clone(), oneshot::channel::<()>());
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // Nothing is ever sent.
-            drop(runtime.block_on(ended));
-            runtime.shutdown_background();
+        let (end, ended) = oneshot::channel::<()>();
+        let (tell, told) = mpsc::sync_channel(1);
+        // The runtime is made there: one that is dropped within another, because there is no thread for it, panics.
+        thread::Builder::new().name(name.to_owned()).spawn(move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                drop(tell.send(Ok(runtime.handle().clone())));
+                // Nothing is ever sent.
+                drop(runtime.block_on(ended));
+                runtime.shutdown_background();
+            }
+            Err(error) => drop(tell.send(Err(error))),
         })?;
+        let handle = told.recv().map_err(io::Error::other)??;
         Ok(Beside { handle, _end: end })
     }
 
@@ -51,7 +58,6 @@ impl Beside {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;

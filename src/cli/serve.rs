@@ -71,7 +71,7 @@ pub(super) struct Service {
     parts: PartsWithoutWishes,
     journal: JournalThread,
     endpoints: Task,
-    /// Where the endpoints are.
+    /// Where the endpoints and the control socket are.
     beside: Beside,
     control: Option<(Task, SocketFile)>,
     notices: Arc<Notices>,
@@ -137,7 +137,8 @@ impl Service {
         let answer = |stop: oneshot::Receiver<()>| listener::serve(socket, routes, ListenLimits::default(), async { drop(stop.await) });
         let endpoints = beside.inside(|| Task::start(answer));
         let (asked, clients, board) = control::clients();
-        let control = open_control(&app.state(), asked, board.clone());
+        // Beside the main loop, so that who gives an order is told that it stands still, and the order is not begun when nobody waits any more.
+        let control = beside.inside(|| open_control(&app.state(), asked, board.clone()));
         let telemetry = Telemetry::new(Arc::clone(&metrics));
         let notices = app.notices(&past);
         let told = Arc::clone(&notices);
