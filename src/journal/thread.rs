@@ -61,11 +61,17 @@ impl JournalHandle {
         answered.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// The same without waiting for the commit, only for a place among those who wait. `tell` is called once and in any case, on the journal's
-    /// thread, where it must not block: for all records of a commit in a row, so that whoever reads a queue is woken once for them.
-    pub async fn hand_in(&self, records: Vec<Record>, tell: impl FnOnce(Result<(), JournalError>) + Send + 'static) {
+    /// The same without waiting for the commit, only for a place among those who wait. `tell` is called once and in any case: on the journal's thread,
+    /// where it must not block, or on the caller's if the records are not taken. All of a commit are told in a row, so that whoever reads a queue is
+    /// mostly woken once for them.
+    pub fn hand_in(
+        &self,
+        records: Vec<Record>,
+        tell: impl FnOnce(Result<(), JournalError>) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
+        let request = Request::Append(records, Waiter(Some(Box::new(tell))));
         // What cannot be sent is dropped, and tells by that.
-        drop(self.requests.send(Request::Append(records, Waiter(Some(Box::new(tell))))).await);
+        async { drop(self.requests.send(request).await) }
     }
 
     /// See [`Recall::load`](super::Recall::load).
@@ -209,7 +215,7 @@ mod tests {
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, mpsc as blocking};
-    use std::task::{Context, Wake, Waker};
+    use std::task::{Context, Waker};
 
     use super::super::samples::*;
     use super::super::tests::open;
@@ -341,32 +347,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_of_a_commit_are_told_by_one_wake() {
+    async fn each_is_told_once_and_in_order_after_its_commit() {
         const MANY: u64 = 200;
-        let (journal, _, begin) = watched(MemoryJournal::new());
+        let (journal, commits, begin) = watched(MemoryJournal::new());
         let thread = JournalThread::spawn(journal).unwrap();
-        let (told, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        let (told, heard) = blocking::channel();
         for op in 1..=MANY {
-            let told = told.clone();
-            thread.handle().hand_in(vec![create(op, op, 0)], move |result| told.send((op, result)).unwrap()).await;
+            let (told, commits) = (told.clone(), Arc::clone(&commits));
+            let tell = move |result| told.send((op, result, commits.load(Ordering::SeqCst))).unwrap();
+            thread.handle().hand_in(vec![create(op, op, 0)], tell).await;
         }
-        let wakes = Arc::new(Wakes::default());
-        assert!(inbox.poll_recv(&mut Context::from_waker(&Waker::from(Arc::clone(&wakes)))).is_pending());
-        drop(begin);
+        drop((told, begin));
         thread.close().await.unwrap();
-        for op in 1..=MANY {
-            assert_eq!(inbox.recv().await, Some((op, Ok(()))));
-        }
-        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        let heard: Vec<_> = heard.iter().collect();
+        assert!(heard.iter().map(|(op, result, _)| (*op, result.clone())).eq((1..=MANY).map(|op| (op, Ok(())))));
+        let (first, last) = (heard[0].2, heard[heard.len() - 1].2);
+        assert_eq!((first, last), (1, commits.load(Ordering::SeqCst)), "the first commit may have begun before the others came");
     }
 
-    #[derive(Default)]
-    struct Wakes(AtomicUsize);
-
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
+    #[tokio::test]
+    async fn who_gives_up_before_there_is_a_place_is_told_too() {
+        let thread = JournalThread::spawn(MemoryJournal::new()).unwrap();
+        let (told, answered) = oneshot::channel();
+        drop(thread.handle().hand_in(vec![create(1, 1, 0)], |result| told.send(result).unwrap()));
+        assert_eq!(answered.await, Ok(Err(JournalError::Closed)));
     }
 
     #[tokio::test]
