@@ -34,7 +34,7 @@ pub(super) struct Sources {
 pub(super) struct Source {
     /// When the call in flight was asked for; it may be let through later.
     in_flight: Option<Mono>,
-    /// When the newest call was asked for, or let through once that is known.
+    /// When the newest call was asked for; once it has succeeded, when it was let through.
     last_begun: Option<Mono>,
     /// Failures in a row.
     pub failures: u32,

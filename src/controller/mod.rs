@@ -87,7 +87,7 @@ pub enum Mode {
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// A list call has ended; it was let through at this time.
+    /// A list call has ended; it was let through at this time, or only asked for if it never was.
     Listed(Kind, Mono, Reply<Listing>),
     /// The list of servers has come, or not.
     Servers(Mono, Reply<ServerListing>),

@@ -130,7 +130,16 @@ impl Provider for HttpProvider {
             Kind::Backup => &self.texts[1],
         };
         let reply = self.gather(endpoints(kind).0, Items::new(kind, Arc::clone(texts))).await;
-        reply.map(|(items, totals)| items.into_listing(&totals))
+        let Reply { result, date, begun } = reply;
+        let result = match result {
+            // Where it is in nobody's way: it may be 150,000 items.
+            Ok((items, totals)) => {
+                let whole = tokio::task::spawn_blocking(move || items.into_listing(&totals)).await;
+                whole.map_err(|_| ProviderError::Unreadable { what: "the reader of the listing failed".into() })
+            }
+            Err(error) => Err(error),
+        };
+        Reply { result, date, begun }
     }
 
     async fn servers(&self) -> Reply<ServerListing> {

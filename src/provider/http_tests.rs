@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{Mono, SystemClock};
 use crate::domain::inventory::{Defect, Status};
 use crate::provider::restore::{HttpRestorer, Restorer, Restoring};
 use crate::provider::testing::{Act, Fake, answer, ok};
@@ -476,14 +476,25 @@ async fn a_listing_counts_from_its_turn() {
     assert!(listed.begun.unwrap() >= first.begun.unwrap().after(HASTY), "{first:?} {listed:?}");
 }
 
+/// Notes when each exchange has ended.
+struct Ends(Arc<SystemClock>, Mutex<Vec<Mono>>);
+
+impl Observer for Ends {
+    fn exchange(&self, _: &Exchange) {
+        self.1.lock().unwrap().push(self.0.now().mono);
+    }
+}
+
 #[tokio::test]
 async fn a_listing_is_as_old_as_its_first_page() {
-    let fake = Fake::start(vec![ok(&paged(2, &[1], "\"?page=2\"")), vec![Act::Hang]]).await;
+    let fake = Fake::start(vec![ok(&paged(2, &[1], "\"?page=2\"")), ok(&paged(2, &[2], "null"))]).await;
     let clock = Arc::new(SystemClock::new());
+    let ends = Arc::new(Ends(Arc::clone(&clock), Mutex::default()));
     let token = TokenSource::fixed("vps_abc".into());
-    let provider = HttpProvider::new(&settings(&fake.address, HASTY), token, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(())).unwrap();
+    let provider = HttpProvider::new(&settings(&fake.address, PATIENT), token, clock, Arc::clone(&ends) as Arc<dyn Observer>).unwrap();
     let listed = provider.list(Kind::Snapshot).await;
-    assert!(listed.begun.unwrap().after(HASTY) <= clock.now().mono, "{listed:?}");
+    assert_eq!(ids(&listed.result.unwrap()), [1, 2]);
+    assert!(listed.begun.unwrap() < ends.1.lock().unwrap()[0]);
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub struct Reply<T> {
     /// What the last answer's `Date` header said, whether it was an error or not; for the difference of the clocks.
     pub date: Option<Timestamp>,
     /// When the first request that this is the answer to was let through, which may be long after it was asked for: it may have to wait for its turn.
-    /// None if nothing was sent.
+    /// None if nothing was sent. By the clock that the provider was given, which has to be the controller's.
     pub begun: Option<Mono>,
 }
 
