@@ -30,6 +30,8 @@ words! {
         CrashWhileMaking => "crash_while_making",
         /// The process died before an append was durable.
         CrashLosesAppend => "crash_loses_append",
+        /// A listing was let through long after it was asked for.
+        ListingQueued => "listing_queued",
         /// An interrupted run was picked up.
         RunResumed => "run_resumed",
         /// The journal was lost.

@@ -82,6 +82,8 @@ pub enum Trouble {
     Late(Duration, ProviderError),
     /// It is done, and the right answer comes only so much later.
     Slow(Duration),
+    /// It waits so long for its turn before it goes out, once. If its process dies meanwhile, it never does.
+    Queued(Duration),
     /// The answer is a success, and nothing is done (deletes).
     NoEffect,
     /// What becomes of the item.

@@ -78,10 +78,14 @@ impl Twin {
         self.faults.clear();
     }
 
-    /// A call has arrived.
-    pub(super) fn perform(&mut self, call: &Call, op: OpId, begun: Mono, now: Timestamp) -> Answered {
+    /// What a call that has arrived runs into.
+    pub(super) fn trouble(&mut self, call: &Call, now: Timestamp) -> Option<Trouble> {
+        self.faults.pick(call, now)
+    }
+
+    /// A call has arrived, and runs into this.
+    pub(super) fn perform(&mut self, call: &Call, op: OpId, begun: Mono, now: Timestamp, trouble: Option<Trouble>) -> Answered {
         self.account.advance(now);
-        let trouble = self.faults.pick(call, now);
         let delay = match &trouble {
             Some(
                 Trouble::Refused(ProviderError::Timeout) | Trouble::Lost(ProviderError::Timeout) | Trouble::Late(_, ProviderError::Timeout),

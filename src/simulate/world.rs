@@ -50,9 +50,11 @@ struct Asked {
     process: u64,
     call: Call,
     op: OpId,
-    /// When the controller began it, by the clock of its process.
+    /// When it was let through, by the clock of its process.
     begun: Mono,
     sent: Duration,
+    /// Whether it had to wait for its turn.
+    queued: bool,
 }
 
 /// The world.
@@ -270,8 +272,21 @@ impl World {
 
     fn arrive(&mut self, asked: Asked) {
         let now = self.true_now();
-        let Asked { host, process, call, op, begun, sent } = asked;
-        let answered = self.twin.perform(&call, op, begun, now);
+        let mut trouble = self.twin.trouble(&asked.call, now);
+        if let Some(Trouble::Queued(wait)) = trouble {
+            if !asked.queued {
+                let (begun, sent) = (asked.begun.after(wait), asked.sent + wait);
+                self.note(|| format!("{}: {:?} waits for its turn", asked.host, asked.call));
+                return self.push(wait, Event::Arrives(Asked { begun, sent, queued: true, ..asked }));
+            }
+            trouble = None;
+        }
+        let Asked { host, process, call, op, begun, sent, queued } = asked;
+        if queued && !self.hosts.get(host).is_some_and(|host| host.up && host.process == process) {
+            return;
+        }
+        self.landmarks.extend(queued.then_some(Landmark::ListingQueued));
+        let answered = self.twin.perform(&call, op, begun, now, trouble);
         self.note(|| {
             format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}")))
         });
@@ -474,7 +489,7 @@ impl World {
         let Some(sender) = self.hosts.get_mut(host) else { return };
         *sender.calls.entry(name).or_default() += 1;
         let process = sender.process;
-        self.push(HALF_LATENCY, Event::Arrives(Asked { host, process, call, op, begun, sent }));
+        self.push(HALF_LATENCY, Event::Arrives(Asked { host, process, call, op, begun, sent, queued: false }));
     }
 
     /// The process of a machine dies. What it had sent goes on its way. `written`: of what was on its way to the journal, some arrived.

@@ -109,6 +109,7 @@ fn atoms() -> Vec<Atom> {
         Trouble::Stale(MINUTE),
         Trouble::Paged(MINUTE),
         Trouble::Slow(Duration::from_secs(25)),
+        Trouble::Queued(Duration::from_secs(40)),
     ];
     let calls = |on: On, most: u32, troubles: &[Trouble]| -> Vec<Atom> {
         (1..=most).flat_map(|hit| troubles.iter().map(move |trouble| Atom::Call(on, hit, trouble.clone()))).collect()

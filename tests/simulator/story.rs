@@ -165,7 +165,8 @@ impl Story {
             17 => (On::Creates, Trouble::never_completes()),
             18 => (On::Creates, Trouble::Fate(Fate { after: Some(MINUTE * 40), end: Progress::Completed })),
             19 => (On::Creates, Trouble::Fate(Fate { after: None, end: Progress::Word("archiving".to_owned()) })),
-            20 => (On::Everything, Trouble::Slow(lag.min(Duration::from_secs(29)))),
+            20 if lag.as_secs().is_multiple_of(2) => (On::Everything, Trouble::Slow(lag.min(Duration::from_secs(29)))),
+            20 => (On::Lists, Trouble::Queued(lag)),
             _ => (On::Creates, Trouble::Mixed),
         }
     }
