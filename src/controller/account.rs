@@ -162,7 +162,7 @@ impl AccountState {
 
     /// Takes in what any answer says about the account.
     pub fn note<T>(&mut self, now: Now, reply: &Reply<T>) {
-        if matches!(reply.result, Err(ProviderError::NotInCharge)) {
+        if matches!(reply.result, Err(ProviderError::NotInCharge | ProviderError::Outdated)) {
             return;
         }
         if let Some(date) = reply.date {

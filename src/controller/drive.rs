@@ -122,8 +122,8 @@ impl<P: Provider> Driver<P> {
                 Command::Create { op, server, kind, order } => self.call(move |provider| async move {
                     Input::Created(op, provider.create(kind, server, order.name.as_deref(), &order.description).await)
                 }),
-                Command::Delete { op, kind, item } => {
-                    self.call(move |provider| async move { Input::Deleted(op, provider.delete(kind, item).await) });
+                Command::Delete { op, kind, item, until } => {
+                    self.call(move |provider| async move { Input::Deleted(op, provider.delete(kind, item, until).await) });
                 }
             }
         }

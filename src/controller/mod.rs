@@ -141,6 +141,8 @@ pub enum Command {
         kind: Kind,
         /// What goes.
         item: ItemId,
+        /// Not after this.
+        until: Mono,
     },
     /// Make this durable, in the order of these commands.
     Append(Vec<Record>, Option<OpId>),

@@ -249,9 +249,9 @@ impl Controller {
                     self.last_writes.insert(key.0, now.mono);
                     self.out.push(Command::Create { op, server: key.0, kind: key.1, order });
                 }
-                Effect::SendDelete { op, item } => {
+                Effect::SendDelete { op, item, until } => {
                     self.last_writes.insert(key.0, now.mono);
-                    self.out.push(Command::Delete { op, kind: key.1, item });
+                    self.out.push(Command::Delete { op, kind: key.1, item, until });
                 }
                 Effect::Before { op, hook, max_hold } => self.run_before(now, op, hook, max_hold),
                 Effect::After(op) => self.run_after(now, op),
@@ -348,6 +348,7 @@ fn setback(error: &ProviderError, create: bool) -> Setback {
         _ if error.is_doubtful() => SetbackKind::Doubtful,
         ProviderError::Connect { .. } | ProviderError::Throttled { .. } | ProviderError::Busy { .. } => SetbackKind::NotSent,
         ProviderError::NotInCharge | ProviderError::Token { .. } | ProviderError::Unauthorized => SetbackKind::NotSent,
+        ProviderError::Outdated => SetbackKind::Outdated,
         ProviderError::NotFound if create => SetbackKind::ServerMissing,
         _ => SetbackKind::Refused,
     };

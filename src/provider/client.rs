@@ -80,6 +80,8 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) class: Class,
     pub(super) body: Vec<u8>,
+    /// Not to be let through after this.
+    pub(super) until: Option<Mono>,
 }
 
 impl Request {
@@ -176,6 +178,10 @@ impl Api {
             Ok(permit) => permit,
             Err(left) => return Reply::unsent(ProviderError::Throttled { retry_after: Some(left) }),
         };
+        if request.until.is_some_and(|until| permit.begun() > until) {
+            permit.finish(Outcome::Answered);
+            return Reply::unsent(ProviderError::Outdated);
+        }
         // Here and not earlier: nothing but the sending comes after it.
         let Some(leave) = (if request.is_write() { self.leave.given() } else { Some(Duration::MAX) }) else {
             permit.finish(Outcome::Answered);
@@ -370,7 +376,7 @@ mod tests {
                 limits: LIMITS,
             };
             let (endpoint, body) = (Endpoint::Snapshots, b"{}".to_vec());
-            let request = Request { method: Method::Post, endpoint, url: api.url(endpoint, 0), class: Class::Create, body };
+            let request = Request { method: Method::Post, endpoint, url: api.url(endpoint, 0), class: Class::Create, body, until: None };
             let error = api.call(&request, &Ignored).await.result.unwrap_err();
             assert!(matches!(&error, ProviderError::Connect { .. }) && !error.is_doubtful(), "{error:?}");
             assert!(fake.requests().iter().all(|request| !request.contains("vps_abc")));

@@ -22,6 +22,9 @@ pub enum ProviderError {
     /// Another replica is in charge, or may be before the exchange is over, so nothing was sent.
     #[error("this replica is not in charge long enough, so nothing is sent")]
     NotInCharge,
+    /// It had to wait for its turn until what it was decided on was no longer fresh, so nothing was sent.
+    #[error("it waited for its turn until the listing that it was decided on was too old, so nothing is sent")]
+    Outdated,
     /// Sent, and no whole answer came in time.
     #[error("the provider did not answer in time")]
     Timeout,
@@ -109,6 +112,7 @@ impl ProviderError {
             ProviderError::Token { .. }
             | ProviderError::Connect { .. }
             | ProviderError::NotInCharge
+            | ProviderError::Outdated
             | ProviderError::Unauthorized
             | ProviderError::Forbidden
             | ProviderError::NotFound
@@ -146,7 +150,9 @@ impl ProviderError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            ProviderError::Token { .. } | ProviderError::Connect { .. } | ProviderError::NotInCharge => Code::Connect,
+            ProviderError::Token { .. } | ProviderError::Connect { .. } | ProviderError::NotInCharge | ProviderError::Outdated => {
+                Code::Connect
+            }
             ProviderError::Timeout => Code::Timeout,
             ProviderError::Broken { .. }
             | ProviderError::TooLarge { .. }
@@ -174,6 +180,7 @@ impl ProviderError {
             | ProviderError::Mismatch { what: text }
             | ProviderError::Rejected { message: text, .. } => *text = change(text),
             ProviderError::NotInCharge
+            | ProviderError::Outdated
             | ProviderError::Timeout
             | ProviderError::TooLarge { .. }
             | ProviderError::Server { .. }

@@ -17,7 +17,7 @@ use super::texts::Texts;
 use super::token::TokenSource;
 use super::wire::{CreateBody, read_account, read_created};
 use super::{Account, Deleted, Leave, Provider, Reply};
-use crate::clock::Clock;
+use crate::clock::{Clock, Mono};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
 
 /// How many pages of one listing are ever followed.
@@ -59,7 +59,7 @@ impl HttpProvider {
         let mut followed = BTreeSet::new();
         loop {
             followed.insert(url.to_string());
-            let request = Request { method: Method::Get, endpoint, url: url.clone(), class: Class::List, body: Vec::new() };
+            let request = Request { method: Method::Get, endpoint, url: url.clone(), class: Class::List, body: Vec::new(), until: None };
             let reply = self.api.call(&request, &Entries(entries.empty())).await;
             date = reply.date.or(date);
             begun = begun.or(reply.begun);
@@ -149,7 +149,8 @@ impl Provider for HttpProvider {
 
     async fn account(&self) -> Reply<Account> {
         let endpoint = Endpoint::Account;
-        let request = Request { method: Method::Get, endpoint, url: self.api.url(endpoint, 0), class: Class::Other, body: Vec::new() };
+        let request =
+            Request { method: Method::Get, endpoint, url: self.api.url(endpoint, 0), class: Class::Other, body: Vec::new(), until: None };
         self.api.call(&request, &Parsed(read_account)).await
     }
 
@@ -157,14 +158,14 @@ impl Provider for HttpProvider {
         let endpoint = endpoints(kind).0;
         let asked = CreateBody { server_id: server.0, name: name.filter(|_| kind == Kind::Snapshot), description };
         let url = self.api.url(endpoint, 0);
-        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: json(&asked) };
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: json(&asked), until: None };
         self.api.call(&request, &Parsed(|body: &[u8]| read_created(kind, &asked, body))).await
     }
 
-    async fn delete(&self, kind: Kind, item: ItemId) -> Reply<Deleted> {
+    async fn delete(&self, kind: Kind, item: ItemId, until: Mono) -> Reply<Deleted> {
         let endpoint = endpoints(kind).1;
         let url = self.api.url(endpoint, item.0);
-        let request = Request { method: Method::Delete, endpoint, url, class: Class::Delete, body: Vec::new() };
+        let request = Request { method: Method::Delete, endpoint, url, class: Class::Delete, body: Vec::new(), until: Some(until) };
         let reply = self.api.call(&request, &Ignored).await;
         let result = match reply.result {
             Ok(()) => Ok(Deleted::Done),

@@ -18,6 +18,9 @@ const PATIENT: Duration = Duration::from_secs(60);
 /// For tests that wait for the timeout itself.
 const HASTY: Duration = Duration::from_millis(60);
 
+/// What is never too late.
+const NEVER: Mono = Mono(Duration::MAX);
+
 #[derive(Default)]
 struct Seen(Mutex<Vec<(Method, Endpoint, Code)>>);
 
@@ -134,8 +137,8 @@ async fn writes_are_sent_as_documented() {
     assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
     let made = provider.create(Kind::Backup, ServerId(1), None, MARK).await.result.unwrap();
     assert_eq!((made.id, made.kind, made.automatic), (ItemId(501), Kind::Backup, false));
-    assert_eq!(provider.delete(Kind::Snapshot, ItemId(801)).await.result, Ok(Deleted::Done));
-    assert_eq!(provider.delete(Kind::Backup, ItemId(501)).await.result, Ok(Deleted::WasGone));
+    assert_eq!(provider.delete(Kind::Snapshot, ItemId(801), NEVER).await.result, Ok(Deleted::Done));
+    assert_eq!(provider.delete(Kind::Backup, ItemId(501), NEVER).await.result, Ok(Deleted::WasGone));
 
     let requests = fake.requests();
     let body = format!(r#"{{"server_id":1,"name":"prod-web","description":"{MARK}"}}"#);
@@ -194,7 +197,7 @@ async fn only_the_documented_success_counts() {
     let partial = Fake::start(vec![answer("206 Partial Content", &[], &listing(0, &[]))]).await;
     assert!(matches!(list(&provider(&partial)).await, Err(ProviderError::Unreadable { .. })));
     let deleted = Fake::start(vec![ok("<html>please log in</html>")]).await;
-    let error = provider(&deleted).delete(Kind::Snapshot, ItemId(1)).await.result.unwrap_err();
+    let error = provider(&deleted).delete(Kind::Snapshot, ItemId(1), NEVER).await.result.unwrap_err();
     assert!(error.is_doubtful(), "{error}");
     let empty = create_error(answer("204 No Content", &[], "")).await;
     assert!(empty.is_doubtful(), "{empty}");
@@ -476,6 +479,17 @@ async fn a_listing_counts_from_its_turn() {
     assert!(listed.begun.unwrap() >= first.begun.unwrap().after(HASTY), "{first:?} {listed:?}");
 }
 
+#[tokio::test]
+async fn a_delete_that_has_waited_too_long_for_its_turn_is_not_sent() {
+    let fake = Fake::start(vec![answer("204 No Content", &[], "")]).await;
+    let provider = provider(&fake);
+    let begun = provider.delete(Kind::Snapshot, ItemId(1), NEVER).await.begun.unwrap();
+    // The next one has its turn later than that.
+    assert_eq!(provider.delete(Kind::Snapshot, ItemId(2), begun).await, Reply::unsent(ProviderError::Outdated));
+    assert!(!ProviderError::Outdated.is_doubtful());
+    assert_eq!(fake.requests().len(), 1);
+}
+
 /// Notes when each exchange has ended.
 struct Ends(Arc<SystemClock>, Mutex<Vec<Mono>>);
 
@@ -502,7 +516,8 @@ async fn every_exchange_is_told() {
     let seen = Arc::new(Seen::default());
     let fake = Fake::start(vec![ok("[]"), answer("201 Created", &[], "{}"), answer("404 Not Found", &[], ""), ok("<html>")]).await;
     let provider = provider_with(&fake.address, PATIENT, TokenSource::fixed("vps_abc".into()), Arc::clone(&seen) as Arc<dyn Observer>);
-    let _ = (list(&provider).await, create(&provider).await, provider.delete(Kind::Backup, ItemId(1)).await, provider.servers().await);
+    let _ =
+        (list(&provider).await, create(&provider).await, provider.delete(Kind::Backup, ItemId(1), NEVER).await, provider.servers().await);
     let expected = [
         (Method::Get, Endpoint::Snapshots, Code::Status(200)),
         (Method::Post, Endpoint::Snapshots, Code::Body),

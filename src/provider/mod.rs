@@ -96,6 +96,6 @@ pub trait Provider: Send + Sync + 'static {
     /// The item returned was compared with what was asked for: server, name and description are the same.
     fn create(&self, kind: Kind, server: ServerId, name: Option<&str>, description: &str) -> impl Future<Output = Reply<Item>> + Send;
 
-    /// Deletes an item. Irreversible.
-    fn delete(&self, kind: Kind, item: ItemId) -> impl Future<Output = Reply<Deleted>> + Send;
+    /// Deletes an item. Irreversible. Not after `until`: what has to wait for its turn that long is not sent, and is [`ProviderError::Outdated`].
+    fn delete(&self, kind: Kind, item: ItemId, until: Mono) -> impl Future<Output = Reply<Deleted>> + Send;
 }

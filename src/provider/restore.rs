@@ -56,7 +56,7 @@ impl Restorer for HttpRestorer {
     async fn restore_snapshot(&self, snapshot: ItemId) -> Reply<Restoring> {
         let endpoint = Endpoint::SnapshotRestore;
         let url = self.api.url(endpoint, snapshot.0);
-        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: Vec::new() };
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body: Vec::new(), until: None };
         self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(Some(snapshot), None, body))).await
     }
 
@@ -64,7 +64,7 @@ impl Restorer for HttpRestorer {
         let endpoint = Endpoint::ServerRestore;
         let url = self.api.url(endpoint, server.0);
         let body = json(&RestoreBody { backup_id: backup.0 });
-        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body };
+        let request = Request { method: Method::Post, endpoint, url, class: Class::Create, body, until: None };
         self.api.call(&request, &Parsed(|body: &[u8]| read_restoring(None, Some(server), body))).await
     }
 }

@@ -468,6 +468,12 @@ impl Conduct {
         wrong
     }
 
+    /// I4: a delete that had to wait is let through now; what it was decided on must still be fresh.
+    pub fn outdated(&self, kind: Kind, item: ItemId, time: Duration) -> Option<String> {
+        let age = self.grounds.get(&kind).map(|ground| time.saturating_sub(ground.begun)).filter(|age| *age > GROUND_AGE_MAX)?;
+        Some(format!("I4: {item} goes although the last listing is {} s old", age.as_secs()))
+    }
+
     /// I4: what was last told of the server must be whole and fresh.
     fn doubt(&self, scene: Scene<'_>, server: ServerId, kind: Kind, item: ItemId) -> Option<String> {
         let Some(ground) = self.grounds.get(&kind) else {

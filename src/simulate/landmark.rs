@@ -30,6 +30,8 @@ words! {
         CrashWhileMaking => "crash_while_making",
         /// The process died before an append was durable.
         CrashLosesAppend => "crash_loses_append",
+        /// A delete had to wait for its turn until it was too old, and was not sent.
+        DeleteOutdated => "delete_outdated",
         /// A listing was let through long after it was asked for.
         ListingQueued => "listing_queued",
         /// An interrupted run was picked up.

@@ -35,6 +35,8 @@ pub enum Call {
         kind: Kind,
         /// Which.
         item: ItemId,
+        /// How long it may wait for its turn.
+        within: Duration,
     },
 }
 

@@ -116,7 +116,7 @@ impl Twin {
                 };
                 Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date, begun: Some(begun) })
             }
-            Call::Delete { kind, item } => {
+            Call::Delete { kind, item, .. } => {
                 Input::Deleted(op, Reply { result: self.delete(*kind, *item, trouble.as_ref(), now), date, begun: Some(begun) })
             }
         };

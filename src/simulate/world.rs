@@ -275,9 +275,8 @@ impl World {
         let mut trouble = self.twin.trouble(&asked.call, now);
         if let Some(Trouble::Queued(wait)) = trouble {
             if !asked.queued {
-                let (begun, sent) = (asked.begun.after(wait), asked.sent + wait);
                 self.note(|| format!("{}: {:?} waits for its turn", asked.host, asked.call));
-                return self.push(wait, Event::Arrives(Asked { begun, sent, queued: true, ..asked }));
+                return self.wait(asked, wait);
             }
             trouble = None;
         }
@@ -285,7 +284,11 @@ impl World {
         if queued && !self.hosts.get(host).is_some_and(|host| host.up && host.process == process) {
             return;
         }
-        self.landmarks.extend(queued.then_some(Landmark::ListingQueued));
+        self.landmarks.extend((queued && matches!(call, Call::List(_))).then_some(Landmark::ListingQueued));
+        if let (true, Call::Delete { kind, item, .. }) = (queued, &call) {
+            let outdated = self.hosts.get(host).and_then(|host| host.conduct.outdated(*kind, *item, sent));
+            self.breaches.extend(outdated.map(|breach| format!("{now}: {breach}")));
+        }
         let answered = self.twin.perform(&call, op, begun, now, trouble);
         self.note(|| {
             format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}")))
@@ -303,6 +306,20 @@ impl World {
         );
         let input = Box::new(answered.input);
         self.push(HALF_LATENCY + answered.delay, Event::Answered { host, process, begun: sent, lie, input });
+    }
+
+    /// A call waits for its turn. What is too old then is given back instead of being sent.
+    fn wait(&mut self, asked: Asked, wait: Duration) {
+        if let Call::Delete { within, .. } = asked.call
+            && wait > within
+        {
+            self.landmarks.insert(Landmark::DeleteOutdated);
+            let input = Box::new(Input::Deleted(asked.op, Reply::unsent(ProviderError::Outdated)));
+            let Asked { host, process, sent, .. } = asked;
+            return self.push(wait, Event::Answered { host, process, begun: sent, lie: false, input });
+        }
+        let (begun, sent) = (asked.begun.after(wait), asked.sent + wait);
+        self.push(wait, Event::Arrives(Asked { begun, sent, queued: true, ..asked }));
     }
 
     /// Takes in what has happened at the provider.
@@ -414,14 +431,15 @@ impl World {
                     self.send(place, "create", Call::Create { server, kind, order }, op, Mono::default());
                 }
             }
-            Command::Delete { op, kind, item } => {
+            Command::Delete { op, kind, item, until } => {
                 self.judge(place, |conduct, scene| conduct.delete(scene, op, kind, item));
                 let intent = self.hosts.get(place).and_then(|host| host.conduct.delete_intent(op));
                 if let Some(intent) = intent {
                     self.watch.announce(intent);
                 }
                 if dies != Some(Sending::IsLost) {
-                    self.send(place, "delete", Call::Delete { kind, item }, op, Mono::default());
+                    let within = self.hosts.get(place).map_or(Duration::ZERO, |host| until.since(host.now(self.time, now).mono));
+                    self.send(place, "delete", Call::Delete { kind, item, within }, op, Mono::default());
                 }
             }
         }

@@ -99,6 +99,7 @@ fn atoms() -> Vec<Atom> {
         Trouble::Lost(Trouble::cut()),
         Trouble::Late(late, timeout()),
         Trouble::NoEffect,
+        Trouble::Queued(MINUTE * 2),
     ];
     let lists = [
         Trouble::Refused(Trouble::status(503)),

@@ -166,7 +166,7 @@ impl Story {
             18 => (On::Creates, Trouble::Fate(Fate { after: Some(MINUTE * 40), end: Progress::Completed })),
             19 => (On::Creates, Trouble::Fate(Fate { after: None, end: Progress::Word("archiving".to_owned()) })),
             20 if lag.as_secs().is_multiple_of(2) => (On::Everything, Trouble::Slow(lag.min(Duration::from_secs(29)))),
-            20 => (On::Lists, Trouble::Queued(lag)),
+            20 => (if server == 1 { On::Deletes } else { On::Lists }, Trouble::Queued(lag)),
             _ => (On::Creates, Trouble::Mixed),
         }
     }

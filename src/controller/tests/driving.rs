@@ -42,7 +42,7 @@ impl Provider for Silent {
         pending().await
     }
 
-    async fn delete(&self, _: Kind, _: ItemId) -> Reply<Deleted> {
+    async fn delete(&self, _: Kind, _: ItemId, _: Mono) -> Reply<Deleted> {
         pending().await
     }
 }

@@ -151,7 +151,7 @@ impl Run {
                 self.want = Want { listing: Some(now), urgent: true, wake: Some(end), ..Want::default() };
                 self.phase = Phase::Creating(creating);
             }
-            SetbackKind::NotSent => {
+            SetbackKind::NotSent | SetbackKind::Outdated => {
                 self.end_create(step, creating.op, CreateEnd::NotSent, &text);
                 self.unsent += 1;
                 if self.unsent >= UNSENT_MAX || !self.in_time(step.wall()) {

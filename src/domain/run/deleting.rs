@@ -195,7 +195,7 @@ impl Run {
             name: item.title().to_owned(),
             why: sentence(why),
         });
-        step.out.push(Effect::SendDelete { op: deleting.op, item: item.id });
+        step.out.push(Effect::SendDelete { op: deleting.op, item: item.id, until: Self::fresh_until(step.ctx) });
         deleting.stage = Stage::Sent;
         deleting.sent += 1;
         Deleted::Pending(Box::new(deleting))
@@ -214,6 +214,10 @@ impl Run {
             return self.look_at_once(step, deleting);
         }
         self.end_delete(step, &deleting, DeleteEnd::Refused, Some(&text));
+        if kind == SetbackKind::Outdated {
+            // It has waited for a minute; that is pause enough, and nothing went wrong.
+            return Deleted::Dropped(step.ctx.now.mono);
+        }
         if kind == SetbackKind::NotSent {
             self.unsent += 1;
             if self.unsent < UNSENT_MAX {

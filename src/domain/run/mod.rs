@@ -209,6 +209,12 @@ impl Run {
         matches!(self.phase, Phase::Room(_) | Phase::Hooking(_) | Phase::Creating(_) | Phase::Waiting(_))
     }
 
+    /// Whether it is to decide what to make.
+    #[must_use]
+    pub fn is_planning(&self) -> bool {
+        matches!(self.phase, Phase::Planning { .. })
+    }
+
     /// Whether nothing has been sent yet, so that it can be dropped without a trace.
     #[must_use]
     pub fn is_untouched(&self) -> bool {

@@ -36,6 +36,11 @@ impl Run {
         ctx.last_write.map_or(youngest, |write| write.max(youngest))
     }
 
+    /// Until when the newest listing is fresh enough to delete on.
+    pub(super) fn fresh_until(ctx: &Context<'_>) -> Mono {
+        ctx.inventory.map(|inventory| inventory.begun).unwrap_or_default().after(guard::LISTING_AGE_MAX)
+    }
+
     /// Whether the state of the servers is known freshly enough for deletes, where the provider tells it.
     pub(super) fn servers_are_fresh(ctx: &Context<'_>) -> bool {
         let youngest = Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX));

@@ -135,6 +135,8 @@ pub struct Setback {
 pub enum SetbackKind {
     /// It never reached the provider, or was turned away unread.
     NotSent,
+    /// It was not sent, because it had to wait for its turn until what it was decided on was no longer fresh.
+    Outdated,
     /// The provider says no.
     Refused,
     /// The provider does not know the server.
@@ -163,6 +165,8 @@ pub enum Effect {
         op: OpId,
         /// What goes.
         item: ItemId,
+        /// Not after this: then the listing that it was decided on is no longer fresh (contract §3.1).
+        until: Mono,
     },
     /// Run `before`, if there is one; [`Event::BeforeEnded`] answers. From now on `after` is owed.
     Before {

@@ -87,6 +87,17 @@ fn one_that_was_not_sent_is_planned_anew_on_a_fresh_listing() {
 }
 
 #[test]
+fn one_that_waited_too_long_for_its_turn_is_planned_anew_as_often_as_that_takes() {
+    let mut story = prune_sent();
+    for _ in 0..2 * UNSENT_MAX {
+        assert_eq!(story.pass(61).delete_fails(SetbackKind::Outdated), ["delete refused"]);
+        assert_eq!(story.look(), [""; 0], "the listing is too old");
+        assert_eq!(story.show(&five()), ["intend after_create 1"]);
+        assert_eq!(story.recorded(), ["send delete 1"]);
+    }
+}
+
+#[test]
 fn a_change_between_intent_and_sending_drops_the_delete() {
     type Change = fn(&mut Story);
     let changes: [(&str, Change); 5] = [

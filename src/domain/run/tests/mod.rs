@@ -185,8 +185,9 @@ impl Story {
                 self.send(op);
                 Some("send create".to_owned())
             }
-            Effect::SendDelete { op, item } => {
+            Effect::SendDelete { op, item, until } => {
                 assert!(self.recorded.contains(&op), "only what is recorded is sent");
+                assert_eq!(Some(until), self.inventory.as_ref().map(|inventory| inventory.begun.after(Duration::from_secs(60))));
                 self.send(op);
                 Some(format!("send delete {item}"))
             }
