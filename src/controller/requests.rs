@@ -423,7 +423,7 @@ impl Controller {
             let pending: Vec<TargetKey> = open.pending.iter().copied().collect();
             for key in pending {
                 if self.is_served(id, key) {
-                    self.drop_run(now, key);
+                    self.drop_run(now, key, "the provider does not serve us, and nothing was begun");
                 } else {
                     self.desk.queues.entry(key.0).or_default().retain(|entry| *entry != (id, key));
                     self.settle_target(id, key, None);

@@ -140,6 +140,10 @@ impl Controller {
     pub(super) fn step(&mut self, now: Now, server: ServerId, event: Event) {
         let Some(mut run) = self.runs.remove(&server) else { return };
         let key = (server, run.target.kind);
+        if run.is_planning() && self.makes_another(now, key) {
+            self.runs.insert(server, run);
+            return self.drop_run(now, key, "an item of the other kind is being made on the server");
+        }
         let freeze = self.freeze_of(now, key);
         if let Some(state) = self.targets.get_mut(&key) {
             state.freeze = freeze;
@@ -189,12 +193,18 @@ impl Controller {
         self.wakes.extend(wake.filter(|at| before != wake || *at <= now.mono).map(|at| Reverse((at, server))));
     }
 
-    /// Ends a run that has sent nothing yet.
-    pub(super) fn drop_run(&mut self, now: Now, key: TargetKey) {
+    /// Whether an item of ours of the other kind is being made on the server (F21). That is looked at before a run is begun; what comes to light later
+    /// is an item that was late to appear, or that was too old by a clock that has been set back since.
+    fn makes_another(&self, now: Now, key: TargetKey) -> bool {
+        let other = Kind::ALL.into_iter().find(|kind| *kind != key.1);
+        other.is_some_and(|kind| matches!(self.interrupted(now, (key.0, kind)), Some(Resume::Waiting { .. })))
+    }
+
+    /// Ends a run of which nothing is on its way.
+    pub(super) fn drop_run(&mut self, now: Now, key: TargetKey, why: &str) {
         let Some(mut run) = self.runs.remove(&key.0) else { return };
         let mut next_op = self.next_op;
-        let why = "the provider does not serve us, and nothing was begun".to_owned();
-        let effects = self.context(now, key).map(|context| run.give_up(&context, &mut next_op, why));
+        let effects = self.context(now, key).map(|context| run.give_up(&context, &mut next_op, why.to_owned()));
         self.runs.insert(key.0, run);
         self.carry_out(now, key, effects.unwrap_or_default());
     }

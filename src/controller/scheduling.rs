@@ -161,7 +161,7 @@ impl Controller {
     }
 
     /// What an earlier process, or another replica, has left unfinished there.
-    fn interrupted(&self, now: Now, key: TargetKey) -> Option<Resume> {
+    pub(super) fn interrupted(&self, now: Now, key: TargetKey) -> Option<Resume> {
         let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
         let foreign = memory.undecided.iter().find(|(op, _)| self.ops.get(**op).is_none()).map(|(_, undecided)| undecided.clone());
         match foreign {

@@ -13,6 +13,7 @@ const SEEDS: &[(u64, &str)] = &[
     (11_708, "a slot to come, of another machine's clock, let slots be begun again once our own clock was set back"),
     (13_453, "an item by hand did not pay for the room that was made for it"),
     (15_030, "the late completion of an item for an earlier slot paid for a room that was made after it"),
+    (17_438, "a run planned again beside an item that was young again, once the clock was set back"),
     (17_967, "items of slots to come paid for each room, so that it was made again and again"),
 ];
 

@@ -200,3 +200,23 @@ fn a_slot_for_which_every_create_failed_is_not_missed_as_well() {
     world.run_for(DAY * 3);
     assert!(missed(&world).is_empty());
 }
+
+#[test]
+fn a_run_that_plans_again_begins_nothing_beside_an_item_that_is_young_again() {
+    let yaml = one("keep: {last: 3}")
+        .replace("0 3 * * *", "0 4 * * *")
+        .replace("servers:", "    backups: {schedule: \"0 3 * * *\", keep: {last: 3}}\nservers:");
+    let mut world = World::new(&yaml);
+    world.fault(On::Creates, 1..=1, Trouble::never_completes());
+    world.fault(On::Creates, 2..=2, Trouble::Refused(Trouble::no_connection()));
+    world.run_until("2026-03-01T03:05:00Z");
+    // By a clock that is ahead, the backup is stuck, and the snapshot is due.
+    world.step_clock(SignedDuration::from_hours(2));
+    world.restart(MINUTE);
+    assert!(world.run_until_that(HOUR, |world| world.calls("create") == 2));
+    world.step_clock(SignedDuration::from_hours(-2));
+    world.run_for(MINUTE * 30);
+    assert_eq!(world.watch.created_by_us().len(), 1, "the backup is being made");
+    world.run_until("2026-03-01T06:00:00Z");
+    assert_eq!(world.watch.created_by_us().len(), 2);
+}
