@@ -16,7 +16,7 @@ const NIGHTLY: &str = "snapshots: {schedule: \"SLOT\", catch_up: 2h, keep: {last
 /// What a provider allows that is what the runs wait for; the processors have time to spare.
 const SLOW: (Duration, &str) = (
     Duration::from_millis(50),
-    "requests_per_second: 100000\nconcurrent_requests: 8\nconcurrent_creates: 100000\npoll_every: 1s\nrequest_timeout: 30s",
+    "requests_per_second: 100000\nconcurrent_requests: 8\nconcurrent_creates: 1000\npoll_every: 1s\nrequest_timeout: 30s",
 );
 
 /// One that answers as fast as it is asked.
@@ -42,18 +42,22 @@ pub fn scrapes() {
     for servers in [100, 1_000, 10_000] {
         many(servers);
     }
-    println!("\n| runs | answers take | alone | with {SCRAPERS} scrapers | scrapes a second |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "\n| runs | answers take | alone | {SCRAPERS} scrapers, each second | {SCRAPERS} scrapers without a pause | their scrapes a second |"
+    );
+    println!("|---|---|---|---|---|---|");
     let servers = 1_000;
     for provider in [SLOW, FAST] {
-        let (alone, _) = runs(servers, 0, provider);
-        let (beside, scrapes) = runs(servers, SCRAPERS, provider);
+        let (alone, _) = runs(servers, 0, Duration::ZERO, provider);
+        let (often, _) = runs(servers, SCRAPERS, Duration::from_secs(1), provider);
+        let (always, scrapes) = runs(servers, SCRAPERS, Duration::ZERO, provider);
         println!(
-            "| {servers} | {} ms | {:.1} s | {:.1} s | {:.0} |",
+            "| {servers} | {} ms | {:.1} s | {:.1} s | {:.1} s | {:.0} |",
             provider.0.as_millis(),
             alone.as_secs_f64(),
-            beside.as_secs_f64(),
-            scrapes as f64 / beside.as_secs_f64()
+            often.as_secs_f64(),
+            always.as_secs_f64(),
+            scrapes as f64 / always.as_secs_f64()
         );
     }
 }
@@ -92,8 +96,8 @@ fn many(servers: u64) {
     );
 }
 
-/// How long all runs of a night take beside so many scrapers, and how many scrapes were answered meanwhile.
-fn runs(servers: u64, scrapers: usize, provider: (Duration, &str)) -> (Duration, usize) {
+/// How long all runs of a night take beside so many scrapers, which all ask at once and then pause, and how many scrapes were answered meanwhile.
+fn runs(servers: u64, scrapers: usize, pause: Duration, provider: (Duration, &str)) -> (Duration, usize) {
     let stage = stage(servers, provider);
     let mut daemon = stage.serve();
     daemon.until_ready();
@@ -103,9 +107,12 @@ fn runs(servers: u64, scrapers: usize, provider: (Duration, &str)) -> (Duration,
             let port = daemon.port();
             let (ended, answered) = (&ended, &answered);
             scope.spawn(move || {
+                let mut next = Instant::now();
                 while !ended.load(Ordering::Relaxed) {
                     get(port, "/metrics");
                     answered.fetch_add(1, Ordering::Relaxed);
+                    next += pause;
+                    thread::sleep(next.saturating_duration_since(Instant::now()));
                 }
             });
         }
