@@ -253,3 +253,48 @@ fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloade
     notices.configure(app.recipients());
     Ok(Reloaded { setup: app.config.setup(), provider: Arc::new(provider), journal_keep, remarks })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const LONG: Option<Duration> = Some(Duration::from_secs(60));
+
+    /// The first line of the answer.
+    fn ask(mut stream: impl Write + io::Read, question: &str) -> String {
+        stream.write_all(question.as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn who_asks_is_answered_while_the_main_loop_stands_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, token, state) = (folder.path().join("snapwarden.yaml"), folder.path().join("token"), folder.path().join("state"));
+        fs::write(&token, "vps_0123456789").unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = format!(
+            "owner: prod\nprovider: {{url: 'http://127.0.0.1:9', token_file: token}}\nstate: {}\nlisten: {listen}\n\
+             servers:\n  - {{id: 1, snapshots: {{schedule: '@daily', keep: {{last: 2}}}}}}\n",
+            state.display()
+        );
+        fs::write(&config, text).unwrap();
+        let started = async { Service::start(App::load(&Common { config, token_file: None })?, Arc::new(|_: &Fact| ())).await };
+        let _service = started.await.map_err(|failure: Failure| failure.render(false)).unwrap();
+        // Nothing here is asynchronous: as long as it waits, nothing else goes on on this thread.
+        let order = UnixStream::connect(state.join("control.sock")).unwrap();
+        order.set_read_timeout(LONG).unwrap();
+        assert_ne!(ask(order, "not an order\n"), "");
+        let probe = TcpStream::connect(listen).unwrap();
+        probe.set_read_timeout(LONG).unwrap();
+        assert_eq!(ask(probe, "GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"), "HTTP/1.1 200 OK\r\n");
+    }
+}
