@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,11 +47,16 @@ pub(super) struct App {
 /// all commands are of one type, so that there is one way through tokio for all of them.
 pub(super) fn block_on(command: Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}")))?;
+    let runtime = runtime.map_err(failed_to_start)?;
     let result = runtime.block_on(command);
     // What still hangs on the network is not waited for.
     runtime.shutdown_background();
     result
+}
+
+/// The system does not give what any command needs.
+pub(super) fn failed_to_start(error: io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}"))
 }
 
 impl App {

@@ -1,6 +1,5 @@
 //! `snapwarden serve`: the daemon.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use crate::task::{self, Beside};
 use crate::telemetry::{Metrics, Telemetry};
 
 use super::Common;
-use super::app::App;
+use super::app::{App, failed_to_start};
 use super::exit::{Exit, Failure};
 use super::leading::{self, Leading};
 use super::signals::{self, Signal};
@@ -196,10 +195,6 @@ impl Service {
     }
 }
 
-fn failed_to_start(error: io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("snapwarden: failed to start: {error}"))
-}
-
 /// Listens for `run` and `take`. Without that the daemon does its work all the same.
 fn open_control(state: &Path, asked: mpsc::Sender<Asked>, board: Board) -> Option<(Task, SocketFile)> {
     match control::bind(state) {
@@ -257,7 +252,7 @@ fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloade
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
@@ -267,7 +262,7 @@ mod tests {
     const LONG: Option<Duration> = Some(Duration::from_secs(60));
 
     /// The first line of the answer.
-    fn ask(mut stream: impl Write + io::Read, question: &str) -> String {
+    fn ask(mut stream: impl Write + Read, question: &str) -> String {
         stream.write_all(question.as_bytes()).unwrap();
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer).unwrap();

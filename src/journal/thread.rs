@@ -21,7 +21,8 @@ type Tell = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 struct Waiter(Option<Tell>);
 
 impl Waiter {
-    fn tell(mut self, result: Result<(), JournalError>) {
+    /// The first word counts.
+    fn tell(&mut self, result: Result<(), JournalError>) {
         if let Some(tell) = self.0.take() {
             tell(result);
         }
@@ -30,9 +31,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        if let Some(tell) = self.0.take() {
-            tell(Err(JournalError::Closed));
-        }
+        self.tell(Err(JournalError::Closed));
     }
 }
 
@@ -170,7 +169,7 @@ fn serve(mut journal: impl Journal, mut waiting: mpsc::Receiver<Request>) {
 /// Does what is not an append. Returns whether to go on.
 fn attend(journal: &mut impl Journal, request: Request) -> bool {
     match request {
-        Request::Append(records, waiter) => waiter.tell(journal.append(&records)),
+        Request::Append(records, mut waiter) => waiter.tell(journal.append(&records)),
         Request::Load(since, answer) => tell(answer, journal.load(since)),
         Request::Prune(before, answer) => tell(answer, journal.prune(before)),
         Request::Close(answer) => {
@@ -196,7 +195,7 @@ impl Group {
         let joint = journal.append(&self.records);
         let alone = matches!(joint, Err(JournalError::Rejected { .. })) && self.members.len() > 1;
         let mut rest = self.records.as_slice();
-        for (count, waiter) in self.members.drain(..) {
+        for (count, mut waiter) in self.members.drain(..) {
             let (own, others) = rest.split_at(count);
             rest = others;
             waiter.tell(if alone { journal.append(own) } else { joint.clone() });

@@ -218,7 +218,7 @@ impl Run {
     /// Whether nothing has been sent yet, so that it can be dropped without a trace.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        matches!(self.phase, Phase::Planning { .. }) && self.deleted.is_empty() && self.created.is_empty()
+        self.is_planning() && self.deleted.is_empty() && self.created.is_empty()
     }
 
     /// Whether an answer or the journal is being waited for, so that the exchange in flight is to be finished first.
