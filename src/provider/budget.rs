@@ -2,7 +2,8 @@
 //!
 //! The rate is a token bucket. When the provider throttles, the rate halves and everything waits as long as the provider asks; each answer then
 //! gives a little back (additive increase, multiplicative decrease). Whoever waits has a due time by class, and the earliest goes first: creates
-//! before deletes before lists before the rest, but a request that has waited long enough goes before a younger one of a better class.
+//! before deletes before lists before the rest, but a request that has waited long enough goes before a younger one of a better class. A list waits
+//! for no more of those that were there before it than may be under way at a time: one list shows what comes next for all servers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,6 +51,8 @@ impl Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket {
     due: Mono,
+    /// Its own number, or that of the one which it goes right behind.
+    place: u64,
     number: u64,
 }
 
@@ -82,6 +85,7 @@ pub struct Budget {
     rate: f64,
     tokens: f64,
     refilled_at: Mono,
+    slots: usize,
     slots_free: usize,
     paused_until: Mono,
     throttled_at: Option<Mono>,
@@ -99,6 +103,7 @@ impl Budget {
             rate,
             tokens: burst(rate),
             refilled_at: now,
+            slots: slots.max(1),
             slots_free: slots.max(1),
             paused_until: now,
             throttled_at: None,
@@ -110,7 +115,10 @@ impl Budget {
     /// Joins the queue.
     pub fn join(&mut self, class: Class, now: Mono) -> Ticket {
         self.tickets += 1;
-        let ticket = Ticket { due: now.after(class.patience()), number: self.tickets };
+        let number = self.tickets;
+        let own = Ticket { due: now.after(class.patience()), place: number, number };
+        let ahead = if class == Class::List { self.queue.iter().nth(self.slots - 1) } else { None };
+        let ticket = ahead.map_or(own, |ahead| own.min(Ticket { number, ..*ahead }));
         self.queue.insert(ticket);
         ticket
     }
@@ -267,6 +275,17 @@ mod tests {
             first == other
         });
         assert!(gone_s.is_some_and(|second| second <= 17), "{gone_s:?}");
+    }
+
+    #[test]
+    fn a_list_waits_for_one_round_of_a_flood_that_was_there_before() {
+        let mut budget = Budget::new(1.0, 3, at(0));
+        let creates: Vec<Ticket> = (0..100).map(|_| budget.join(Class::Create, at(0))).collect();
+        let lists = [budget.join(Class::List, at(500)), budget.join(Class::List, at(600))];
+        budget.join(Class::Create, at(700));
+        let order: Vec<Ticket> = drain(&mut budget, at(1000)).into_iter().map(|(ticket, _)| ticket).collect();
+        assert_eq!(order[..6], [creates[0], creates[1], creates[2], lists[0], lists[1], creates[3]]);
+        assert_eq!(order.len(), 103);
     }
 
     #[test]
