@@ -27,6 +27,9 @@ pub(super) struct Sources {
     backups: Source,
     /// The servers.
     pub servers: Source,
+    /// Creates and deletes under way. What they come to has to be looked at as well, so whoever is in a hurry waits for them, but no longer than
+    /// for the next poll.
+    writes: u32,
 }
 
 /// One thing that is listed.
@@ -55,9 +58,36 @@ pub(super) struct Source {
     empty_since: Option<Mono>,
 }
 
+/// How often anything is listed.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    poll_every: Duration,
+    /// Where nobody waits.
+    refresh_every: Option<Duration>,
+    /// Whether whoever is in a hurry need not wait for the next poll.
+    hurries: bool,
+}
+
+impl Pace {
+    /// The list of servers does not depend on what is being written.
+    fn of_servers(self) -> Pace {
+        Pace { hurries: true, ..self }
+    }
+}
+
 impl Sources {
     pub fn new() -> Sources {
-        Sources { snapshots: Source::new(), backups: Source::new(), servers: Source::new() }
+        Sources { snapshots: Source::new(), backups: Source::new(), servers: Source::new(), writes: 0 }
+    }
+
+    /// A create or delete is sent.
+    pub fn write_begun(&mut self) {
+        self.writes = self.writes.saturating_add(1);
+    }
+
+    /// It has been answered.
+    pub fn write_ended(&mut self) {
+        self.writes = self.writes.saturating_sub(1);
     }
 
     pub fn of(&mut self, kind: Kind) -> &mut Source {
@@ -105,7 +135,8 @@ impl Source {
     }
 
     /// When the next call is to be begun; none while one is in flight, or if nobody needs one.
-    fn due(&self, poll_every: Duration, refresh_every: Option<Duration>) -> Option<Mono> {
+    fn due(&self, pace: Pace) -> Option<Mono> {
+        let Pace { poll_every, refresh_every, hurries } = pace;
         if self.in_flight.is_some() {
             return None;
         }
@@ -114,7 +145,7 @@ impl Source {
         // A failed call is tried again after its pause, whoever asked for it.
         let again = (self.failures > 0).then_some(self.not_before);
         let wanted = self.wanted.map(|after| {
-            let allowed = if self.urgent { self.next_credit(poll_every) } else { last.after(poll_every) };
+            let allowed = if self.urgent && hurries { self.next_credit(poll_every) } else { last.after(poll_every) };
             allowed.max(after)
         });
         let due = refresh.into_iter().chain(again).chain(wanted).min()?;
@@ -185,14 +216,14 @@ impl Controller {
             }
             return;
         }
-        let (poll, refresh) = (self.setup.poll_every, self.refresh());
-        let is_due = |source: &Source| source.due(poll, refresh).is_some_and(|due| due <= now.mono);
-        if is_due(&self.sources.servers) {
+        let (pace, poll) = (self.pace(), self.setup.poll_every);
+        let is_due = |source: &Source, pace| source.due(pace).is_some_and(|due| due <= now.mono);
+        if is_due(&self.sources.servers, pace.of_servers()) {
             self.sources.servers.begin(now.mono, poll);
             self.out.push(Command::Servers(now.mono));
         }
         for kind in self.kinds() {
-            if is_due(self.source(kind)) {
+            if is_due(self.source(kind), pace) {
                 self.source(kind).begin(now.mono, poll);
                 self.out.push(Command::List(kind, now.mono));
             }
@@ -207,16 +238,21 @@ impl Controller {
         if self.account.is_asking() {
             return self.account.ask_at();
         }
-        let (poll, refresh) = (self.setup.poll_every, self.refresh());
+        let pace = self.pace();
         let listed = self.kinds().map(|kind| match kind {
             Kind::Snapshot => &self.sources.snapshots,
             Kind::Backup => &self.sources.backups,
         });
-        listed.chain([&self.sources.servers]).filter_map(|source| source.due(poll, refresh)).min()
+        let servers = self.sources.servers.due(pace.of_servers());
+        listed.filter_map(|source| source.due(pace)).chain(servers).min()
     }
 
-    fn refresh(&self) -> Option<Duration> {
-        (self.mode == Mode::Daemon).then_some(self.setup.refresh_every)
+    fn pace(&self) -> Pace {
+        Pace {
+            poll_every: self.setup.poll_every,
+            refresh_every: (self.mode == Mode::Daemon).then_some(self.setup.refresh_every),
+            hurries: self.sources.writes == 0,
+        }
     }
 
     /// The kinds that anything is wanted of.
@@ -248,7 +284,7 @@ impl Controller {
 mod tests {
     use super::*;
 
-    const POLL: Duration = Duration::from_secs(15);
+    const PACE: Pace = Pace { poll_every: Duration::from_secs(15), refresh_every: None, hurries: true };
 
     fn at(secs: u64) -> Mono {
         Mono(Duration::from_secs(secs))
@@ -257,7 +293,7 @@ mod tests {
     /// Asked for at 10 s; at 20 s somebody wants to see what has happened until then.
     fn asked_for_before_it_was_wanted() -> Source {
         let mut source = Source::new();
-        source.begin(at(10), POLL);
+        source.begin(at(10), PACE.poll_every);
         source.want(at(20), true);
         source
     }
@@ -266,15 +302,23 @@ mod tests {
     fn a_call_that_waited_for_its_turn_serves_who_came_meanwhile() {
         let mut source = asked_for_before_it_was_wanted();
         source.succeeded(at(20));
-        assert_eq!(source.due(POLL, None), None);
+        assert_eq!(source.due(PACE), None);
         source.want(at(21), false);
-        assert_eq!(source.due(POLL, None), Some(at(35)), "the next poll counts from then");
+        assert_eq!(source.due(PACE), Some(at(35)), "the next poll counts from then");
     }
 
     #[test]
     fn a_call_that_went_before_serves_nobody_who_came_after() {
         let mut source = asked_for_before_it_was_wanted();
         source.succeeded(at(19));
-        assert_eq!(source.due(POLL, None), Some(at(20)));
+        assert_eq!(source.due(PACE), Some(at(20)));
+    }
+
+    #[test]
+    fn whoever_is_in_a_hurry_waits_for_what_is_being_written_until_the_next_poll() {
+        let mut source = asked_for_before_it_was_wanted();
+        source.succeeded(at(10));
+        assert_eq!(source.due(Pace { hurries: false, ..PACE }), Some(at(25)));
+        assert_eq!(source.due(PACE), Some(at(20)));
     }
 }

@@ -257,10 +257,12 @@ impl Controller {
                 Effect::Record(record) => self.note_record(key, record),
                 Effect::SendCreate { op, order } => {
                     self.last_writes.insert(key.0, now.mono);
+                    self.sources.write_begun();
                     self.out.push(Command::Create { op, server: key.0, kind: key.1, order });
                 }
                 Effect::SendDelete { op, item, until } => {
                     self.last_writes.insert(key.0, now.mono);
+                    self.sources.write_begun();
                     self.out.push(Command::Delete { op, kind: key.1, item, until });
                 }
                 Effect::Before { op, hook, max_hold } => self.run_before(now, op, hook, max_hold),
@@ -331,6 +333,7 @@ impl Controller {
     /// The answer to a create.
     pub(super) fn created(&mut self, now: Now, op: OpId, reply: Reply<Item>) {
         self.account.note(now, &reply);
+        self.sources.write_ended();
         let Some(server) = self.ops.get(op) else { return };
         self.last_writes.insert(server, now.mono);
         let refused = self.mode == Mode::Daemon && reply.result.as_ref().is_err_and(ProviderError::is_auth);
@@ -345,6 +348,7 @@ impl Controller {
     /// The answer to a delete.
     pub(super) fn deleted(&mut self, now: Now, op: OpId, reply: Reply<Deleted>) {
         self.account.note(now, &reply);
+        self.sources.write_ended();
         let Some(server) = self.ops.get(op) else { return };
         self.last_writes.insert(server, now.mono);
         let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
