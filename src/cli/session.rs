@@ -163,7 +163,6 @@ impl<P: Provider> Session<P> {
     /// The same, and the signals go on to be caught.
     pub async fn close_and_keep_signals(mut self) -> (Result<(), Failure>, Signals) {
         self.run_owed_hooks().await;
-        self.driver.close().await;
         (self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error)), self.signals)
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Now};
 use crate::domain::fact::Fact;
@@ -39,8 +38,6 @@ pub struct Driver<P> {
     controller: Controller,
     ports: Ports<P>,
     inputs: mpsc::UnboundedSender<Input>,
-    records: mpsc::UnboundedSender<(Vec<Record>, Option<OpId>)>,
-    writer: JoinHandle<()>,
     /// Hooks that run, to end them.
     hooks: BTreeMap<OpId, oneshot::Sender<()>>,
 }
@@ -60,16 +57,7 @@ impl<P: Provider> Driver<P> {
     /// Connects a controller. The inputs that the connections bring come out of the receiver and are to be handed to [`Driver::turn`].
     pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, mpsc::UnboundedReceiver<Input>) {
         let (inputs, received) = mpsc::unbounded_channel();
-        let (records, to_write) = mpsc::unbounded_channel();
-        let writer = task::spawn(write(ports.journal.clone(), to_write, inputs.clone()));
-        (Driver { controller, ports, inputs, records, writer, hooks: BTreeMap::new() }, received)
-    }
-
-    /// Hands over to the journal what it has not got yet. Only then it may be closed: the last outcomes are among it.
-    pub async fn close(self) {
-        drop(self.records);
-        // It ends by itself; a panic in it has been told.
-        drop(self.writer.await);
+        (Driver { controller, ports, inputs, hooks: BTreeMap::new() }, received)
     }
 
     /// The time.
@@ -99,7 +87,10 @@ impl<P: Provider> Driver<P> {
         }
         self.controller.handle(self.now(), input);
         let mut notices = Vec::new();
-        for command in self.controller.take_commands() {
+        // The journal is at work while the rest is seen to.
+        let (appends, others): (Vec<_>, Vec<_>) =
+            self.controller.take_commands().into_iter().partition(|command| matches!(command, Command::Append(..)));
+        for command in appends.into_iter().chain(others) {
             match command {
                 Command::Tell(fact) => (self.ports.tell)(&fact),
                 Command::Hook(call) => self.run_hook(call),
@@ -108,8 +99,7 @@ impl<P: Provider> Driver<P> {
                 Command::Finished(report) => notices.push(Notice::Finished(report)),
                 Command::Ordered(report) => notices.push(Notice::Ordered(report)),
                 Command::Stopped => notices.push(Notice::Stopped),
-                // The receiver lives as long as this does; once it is gone nothing is waited for any more.
-                Command::Append(records, op) => drop(self.records.send((records, op))),
+                Command::Append(records, op) => self.append(records, op),
                 Command::List(kind, asked) => self.call(move |provider| async move {
                     let reply = provider.list(kind).await;
                     Input::Listed(kind, reply.begun.unwrap_or(asked), reply)
@@ -128,6 +118,16 @@ impl<P: Provider> Driver<P> {
             }
         }
         notices
+    }
+
+    /// The journal's thread takes records in their order, and those that wait go into one commit.
+    fn append(&self, records: Vec<Record>, op: Option<OpId>) {
+        let (inputs, kept) = (self.inputs.clone(), records.clone());
+        let tell = move |result: Result<(), JournalError>| {
+            // Once the receiver is gone nothing is waited for any more.
+            drop(inputs.send(Input::Appended(op, result.map_err(|error| Unwritten { error, records: kept }))));
+        };
+        self.ports.journal.hand_in(records, tell);
     }
 
     fn run_hook(&mut self, call: HookCall) {
@@ -150,20 +150,5 @@ impl<P: Provider> Driver<P> {
             let input = future.await;
             drop(inputs.send(input));
         });
-    }
-}
-
-/// Hands records to the journal in their order, without waiting for one before handing over the next: so they share a commit.
-async fn write(
-    journal: JournalHandle,
-    mut records: mpsc::UnboundedReceiver<(Vec<Record>, Option<OpId>)>,
-    inputs: mpsc::UnboundedSender<Input>,
-) {
-    while let Some((batch, op)) = records.recv().await {
-        let (inputs, records) = (inputs.clone(), batch.clone());
-        let tell = move |result: Result<(), JournalError>| {
-            drop(inputs.send(Input::Appended(op, result.map_err(|error| Unwritten { error, records }))));
-        };
-        journal.hand_in(batch, tell).await;
     }
 }

@@ -7,11 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Journal, JournalError, Recollection, Record};
 
-/// So many requests may wait; whoever comes later waits for a place.
-const WAITING_MAX: usize = 1024;
-
 /// So many appends go into one commit at most.
-const GROUP_MAX: usize = 256;
+const GROUP_MAX: usize = 128;
 
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
 
@@ -45,7 +42,7 @@ enum Request {
 /// Where records are handed in. Clones hand in to the same journal.
 #[derive(Debug, Clone)]
 pub struct JournalHandle {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::UnboundedSender<Request>,
 }
 
 impl JournalHandle {
@@ -56,21 +53,16 @@ impl JournalHandle {
     /// See [`Journal::append`]; [`JournalError::Closed`] after the end of the thread.
     pub async fn append(&self, records: Vec<Record>) -> Result<(), JournalError> {
         let (answer, answered) = oneshot::channel();
-        self.hand_in(records, |result| tell(answer, result)).await;
+        self.hand_in(records, |result| tell(answer, result));
         answered.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// The same without waiting for the commit, only for a place among those who wait. `tell` is called once and in any case: on the journal's thread,
-    /// where it must not block, or on the caller's if the records are not taken. All of a commit are told in a row, so that whoever reads a queue is
-    /// mostly woken once for them.
-    pub fn hand_in(
-        &self,
-        records: Vec<Record>,
-        tell: impl FnOnce(Result<(), JournalError>) + Send + 'static,
-    ) -> impl Future<Output = ()> + Send {
-        let request = Request::Append(records, Waiter(Some(Box::new(tell))));
+    /// The same without waiting. `tell` is called once and in any case: on the journal's thread, where it must not block, or on the caller's if the
+    /// records are not taken. All of a commit are told in a row, so that whoever reads a queue is mostly woken once for them. How many may wait is for
+    /// the caller to bound.
+    pub fn hand_in(&self, records: Vec<Record>, tell: impl FnOnce(Result<(), JournalError>) + Send + 'static) {
         // What cannot be sent is dropped, and tells by that.
-        async { drop(self.requests.send(request).await) }
+        drop(self.requests.send(Request::Append(records, Waiter(Some(Box::new(tell))))));
     }
 
     /// See [`Recall::load`](super::Recall::load).
@@ -91,7 +83,7 @@ impl JournalHandle {
 
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, JournalError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(request(answer)).await.map_err(|_| JournalError::Closed)?;
+        self.requests.send(request(answer)).map_err(|_| JournalError::Closed)?;
         answered.await.map_err(|_| JournalError::Closed)?
     }
 }
@@ -109,7 +101,7 @@ impl JournalThread {
     /// # Errors
     /// [`JournalError::Io`] if the system gives no thread.
     pub fn spawn(journal: impl Journal + Send + 'static) -> Result<JournalThread, JournalError> {
-        let (requests, waiting) = mpsc::channel(WAITING_MAX);
+        let (requests, waiting) = mpsc::unbounded_channel();
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || serve(journal, waiting));
         let thread = thread.map_err(|error| JournalError::system("a thread for the journal", &error))?;
         Ok(JournalThread { handle: JournalHandle { requests }, thread })
@@ -146,7 +138,7 @@ struct Group {
 }
 
 /// The thread's loop. Dropping `waiting` at its end answers whatever still waits.
-fn serve(mut journal: impl Journal, mut waiting: mpsc::Receiver<Request>) {
+fn serve(mut journal: impl Journal, mut waiting: mpsc::UnboundedReceiver<Request>) {
     let mut group = Group::default();
     while let Some(request) = waiting.blocking_recv() {
         let mut next = Some(request);
@@ -354,7 +346,7 @@ mod tests {
         for op in 1..=MANY {
             let (told, commits) = (told.clone(), Arc::clone(&commits));
             let tell = move |result| told.send((op, result, commits.load(Ordering::SeqCst))).unwrap();
-            thread.handle().hand_in(vec![create(op, op, 0)], tell).await;
+            thread.handle().hand_in(vec![create(op, op, 0)], tell);
         }
         drop((told, begin));
         thread.close().await.unwrap();
@@ -365,20 +357,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_before_there_is_a_place_is_told_too() {
-        let thread = JournalThread::spawn(MemoryJournal::new()).unwrap();
-        let (told, answered) = oneshot::channel();
-        drop(thread.handle().hand_in(vec![create(1, 1, 0)], |result| told.send(result).unwrap()));
-        assert_eq!(answered.await, Ok(Err(JournalError::Closed)));
-    }
-
-    #[tokio::test]
     async fn who_hands_in_too_late_is_told_too() {
         let thread = JournalThread::spawn(MemoryJournal::new()).unwrap();
         let handle = thread.handle();
         thread.close().await.unwrap();
         let (told, answered) = oneshot::channel();
-        handle.hand_in(vec![create(1, 1, 0)], |result| told.send(result).unwrap()).await;
+        handle.hand_in(vec![create(1, 1, 0)], |result| told.send(result).unwrap());
         assert_eq!(answered.await, Ok(Err(JournalError::Closed)));
     }
 

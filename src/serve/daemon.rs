@@ -146,7 +146,6 @@ impl<P: Provider> Daemon<P> {
         self.parts.health.set_not_ready("stopping");
         // What is open now was not done in time; it is picked up at the next start.
         self.parts.clients.close();
-        self.parts.driver.close().await;
         ending.unwrap_or(Ending::Drained)
     }
 

@@ -56,7 +56,7 @@ fn driver(provider: Silent, journal: &JournalThread, clock: &Arc<dyn Clock>) -> 
     Driver::new(controller, Ports { provider: Arc::new(provider), journal: journal.handle(), clock, state: "/".into(), tell })
 }
 
-/// On one thread nothing runs beside this, so that what `close` does not wait for is not done.
+/// On one thread nothing runs beside this: what a turn does not hand in itself is not written.
 #[tokio::test]
 async fn what_was_said_last_is_written_before_the_journal_is_closed() {
     let mut journal = MemoryJournal::new();
@@ -64,7 +64,7 @@ async fn what_was_said_last_is_written_before_the_journal_is_closed() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (mut driver, _inputs) = driver(Silent(None), &thread, &clock);
     driver.turn(Input::Tick);
-    driver.close().await;
+    drop(driver);
     thread.close().await.unwrap();
     assert_eq!(journal.load(jiff::Timestamp::MIN).unwrap().targets.len(), 1);
 }
