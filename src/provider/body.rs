@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::outgoing;
 
 use super::error::ProviderError;
 use super::gather::Gather;
-use super::page::{Page, read_page};
+use super::page::{Page, read_page, read_whole_page};
 use super::text::{MESSAGE_CHARS_MAX, printable};
 
 /// How many pieces may wait for the reader of a page; more would only be memory.
 const PIECES_WAITING_MAX: usize = 4;
+
+/// A page of a listing that says to be no longer is taken in as a whole before it is read, which is faster.
+const WHOLE_PAGE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// The body of one answer, not yet read.
 pub(super) struct Body {
@@ -38,6 +42,11 @@ impl Body {
         };
         self.left = self.left.checked_sub(bytes.len() as u64).ok_or(ProviderError::TooLarge { limit: self.limit })?;
         Ok(Some(bytes))
+    }
+
+    /// Whether it says how long it is, and that is not long.
+    fn is_short(&self) -> bool {
+        self.response.content_length().is_some_and(|length| length <= WHOLE_PAGE_BYTES_MAX)
     }
 
     /// The whole of it.
@@ -90,18 +99,24 @@ impl<T: Send, F: Fn(&[u8]) -> Result<T, ProviderError> + Sync> ReadBody for Pars
     }
 }
 
-/// As a page of a listing. Each entry is converted while the rest is still on its way.
+/// As a page of a listing. Where it is long, each entry is converted while the rest is still on its way.
 pub(super) struct Entries<G>(pub(super) G);
 
 impl<G: Gather + Sync> ReadBody for Entries<G> {
     type Out = Page<G>;
 
     async fn read(&self, body: Body) -> Result<Page<G>, ProviderError> {
-        let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
         let entries = self.0.empty();
-        let reader = tokio::task::spawn_blocking(move || read_page(Pieces { receiver, piece: Bytes::new(), ended: false }, entries));
-        // Should the transport fail, the reader sees that pieces are missing and ends as well; the transport's error is then the one to tell.
-        hand_over(body, sender).await?;
+        let reader = if body.is_short() {
+            let bytes = body.whole().await?;
+            spawn_blocking(move || read_whole_page(&bytes, entries))
+        } else {
+            let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
+            let reader = spawn_blocking(move || read_page(Pieces { receiver, piece: Bytes::new(), ended: false }, entries));
+            // Should the transport fail, the reader sees that pieces are missing and ends as well; the transport's error is then the one to tell.
+            hand_over(body, sender).await?;
+            reader
+        };
         match reader.await {
             Ok(Ok(page)) => Ok(page),
             Ok(Err(error)) => Err(ProviderError::Unreadable { what: printable(&error.to_string(), MESSAGE_CHARS_MAX) }),

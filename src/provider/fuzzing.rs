@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::ProviderError;
 use super::gather::{Gather, Items, Servers, Totals};
-use super::page::{Next, Page, read_page};
+use super::page::{Next, Page, read_page, read_whole_page};
 use super::retry_after::{self, PAUSE_MAX, PAUSE_MIN};
 use super::text::MESSAGE_CHARS_MAX;
 use super::texts::Texts;
@@ -41,7 +41,9 @@ pub(crate) fn check_listing(data: &[u8]) {
 fn gather<G: Gather>(pages: &[&str], mut all: G) -> Option<(G, Totals, Vec<Value>)> {
     let (mut totals, mut entries) = (Totals::default(), Vec::new());
     for (index, text) in pages.iter().enumerate() {
-        let Ok(Page { count, next, entries: page }) = read_page(text.as_bytes(), all.empty()) else {
+        let read = read_page(text.as_bytes(), all.empty());
+        assert_eq!(read_whole_page(text.as_bytes(), all.empty()).is_ok(), read.is_ok(), "both ways of reading {text:?}");
+        let Ok(Page { count, next, entries: page }) = read else {
             if index == 0 {
                 return None;
             }

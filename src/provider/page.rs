@@ -1,4 +1,5 @@
-//! One page of a listing, read as it arrives: no entry is kept longer than it takes to convert it, and the page as a whole is never in memory.
+//! One page of a listing. No entry is kept longer than it takes to convert it, and a long page is read as it arrives, so that it is never in memory as a
+//! whole.
 
 use std::fmt;
 use std::io::{BufReader, Read};
@@ -33,7 +34,18 @@ pub(super) struct Page<G> {
 
 /// Reads `{count, results, next?}` or a bare list, up to the end of the input.
 pub(super) fn read_page<G: Gather>(input: impl Read, entries: G) -> Result<Page<G>, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, input));
+    read(serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, input)), entries)
+}
+
+/// The same of a page that is there already.
+pub(super) fn read_whole_page<G: Gather>(input: &[u8], entries: G) -> Result<Page<G>, serde_json::Error> {
+    read(serde_json::Deserializer::from_slice(input), entries)
+}
+
+fn read<'de, G: Gather>(
+    mut deserializer: serde_json::Deserializer<impl serde_json::de::Read<'de>>,
+    entries: G,
+) -> Result<Page<G>, serde_json::Error> {
     let page = deserializer.deserialize_any(PageVisitor { entries })?;
     deserializer.end()?;
     Ok(page)

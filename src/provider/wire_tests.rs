@@ -1,12 +1,13 @@
 //! What is read from the provider's JSON, and what becomes of what cannot be read.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::provider::gather::{Gather, Items, Servers, Totals};
-use crate::provider::page::{Next, Page, read_page};
+use crate::provider::page::{Next, Page, read_page, read_whole_page};
 
 const SNAPSHOT: &str = r#"{"id": 801, "server": {"id": 12345, "name": "web-server-01"}, "name": "pre-migration-snapshot", "status": "completed",
     "size_mb": 5120, "created_at": "2025-01-15T18:30:00Z", "description": "Before major migration"}"#;
@@ -43,7 +44,16 @@ fn with(text: &str, from: &str, to: &str) -> String {
 }
 
 fn items_page(text: &str) -> Result<Page<Items>, serde_json::Error> {
-    read_page(text.as_bytes(), Items::new(Kind::Snapshot, Arc::default()))
+    read_either_way(text.as_bytes(), &Items::new(Kind::Snapshot, Arc::default()))
+}
+
+/// Reads a page as it arrives, and as a whole; both must come to the same.
+fn read_either_way<G: Gather + Debug>(bytes: &[u8], entries: &G) -> Result<Page<G>, serde_json::Error> {
+    let arriving = read_page(bytes, entries.empty());
+    let whole = read_whole_page(bytes, entries.empty());
+    assert_eq!(arriving.is_ok(), whole.is_ok(), "{arriving:?}, {whole:?}");
+    assert_eq!(arriving.as_ref().ok().map(|page| format!("{page:?}")), whole.ok().map(|page| format!("{page:?}")));
+    arriving
 }
 
 #[test]
@@ -218,7 +228,7 @@ fn deep_nesting_in_one_entry_spoils_only_that_one() {
 fn servers_are_shown_as_far_as_they_can_be_read() {
     let text =
         r#"{"count": 4, "results": [{"id": 1, "name": "a", "status": "active", "plan": {}}, {"id": 2, "name": "b"}, {"id": "3"}, 4]}"#;
-    let page = read_page(text.as_bytes(), Servers::default()).unwrap();
+    let page = read_either_way(text.as_bytes(), &Servers::default()).unwrap();
     let listing = page.entries.into_listing(&Totals::default());
     let names: Vec<(&str, &str)> = listing.servers.iter().map(|server| (&*server.name, &*server.status)).collect();
     assert_eq!(names, [("a", "active"), ("b", "")]);
@@ -272,8 +282,8 @@ fn a_restore_must_be_about_what_was_asked() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read_page(&bytes[..], Items::new(Kind::Backup, Arc::default()));
-        let _ = read_page(&bytes[..], Servers::default());
+        let _ = read_either_way(&bytes, &Items::new(Kind::Backup, Arc::default()));
+        let _ = read_either_way(&bytes, &Servers::default());
         let _ = read_account(&bytes);
         let _ = read_message(&bytes);
         let _ = read_restoring(None, None, &bytes);
@@ -285,7 +295,7 @@ proptest! {
         let mut bytes = whole.into_bytes();
         let at = at % bytes.len();
         bytes[at] = byte;
-        if let Ok(page) = read_page(&bytes[..], Items::new(Kind::Snapshot, Arc::default())) {
+        if let Ok(page) = read_either_way(&bytes, &Items::new(Kind::Snapshot, Arc::default())) {
             prop_assert!(page.entries.arrived() <= 2);
         }
     }
