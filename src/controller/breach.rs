@@ -34,7 +34,7 @@ impl Controller {
     /// The guard has refused a plan: deletes on that server stop, and it is told once.
     pub(super) fn freeze_deletes(&mut self, key: TargetKey, violation: &Violation) {
         let target = self.target(key);
-        let run = self.runs.get(&key.0).map_or(0, |run| run.id.0);
+        let run = self.runs.get(key.0).map_or(0, |run| run.id.0);
         if !self.targets.contains_key(&key) {
             return;
         }

@@ -33,7 +33,7 @@ impl Controller {
         }
         let mut guests: BTreeSet<TargetKey> = gather(self.desk.requests().flat_map(|request| self.guests_of(request)));
         // A run ends under the policy that it was begun with.
-        let running = |key: &TargetKey| self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1);
+        let running = |key: &TargetKey| self.runs.get(key.0).is_some_and(|run| run.target.kind == key.1);
         guests.extend(self.guests.iter().filter(|key| running(key) && self.has_no_policy(**key)));
         if guests != self.guests {
             self.guests = guests;

@@ -180,7 +180,7 @@ impl Controller {
 
     /// After a stop only those hear of it that wait for nothing else: the others could begin something.
     fn tell_run(&mut self, now: Now, server: ServerId, event: Event) {
-        if !self.winds_down() || self.runs.get(&server).is_some_and(|run| run.is_in_flight()) {
+        if !self.winds_down() || self.runs.get(server).is_some_and(|run| run.is_in_flight()) {
             self.step(now, server, event);
         }
     }
@@ -238,7 +238,7 @@ impl Controller {
                 bracket.let_go = true;
                 self.tell_run(now, server, Event::HoldOver(op));
             }
-            let in_flight = self.runs.get(&server).is_some_and(|run| run.is_in_flight());
+            let in_flight = self.runs.get(server).is_some_and(|run| run.is_in_flight());
             let Some(bracket) = self.brackets.open.get(&op) else { continue };
             let due = match bracket.stage {
                 Stage::Held => bracket.let_go || winds_down && !in_flight,

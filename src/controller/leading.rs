@@ -74,16 +74,16 @@ impl Controller {
         self.sources.servers.want(now.mono, true);
         for (server, _) in self.targets.keys() {
             // Whatever was seen before may have changed by the others' writes.
-            self.last_writes.insert(*server, now.mono);
+            self.trails.get_or_add(*server).last_write = Some(now.mono);
             self.ready.insert(*server);
         }
     }
 
     /// Gives up runs without a trace; what they have sent or written is looked into by the next ones.
     pub(super) fn drop_runs(&mut self, which: impl Fn(&Run) -> bool) {
-        let servers: Vec<ServerId> = self.runs.iter().filter(|(_, run)| which(run)).map(|(server, _)| *server).collect();
+        let servers: Vec<ServerId> = self.runs.iter().filter(|(_, run)| which(run)).map(|(server, _)| server).collect();
         for server in servers {
-            self.runs.remove(&server);
+            self.runs.remove(server);
             self.places.leave(server);
             self.ops.leave(server);
         }
@@ -91,7 +91,7 @@ impl Controller {
 
     /// Slots that passed while others acted were theirs. Only the newest is accounted for here: it may be what they left.
     fn pass_over_slots(&mut self, now: Now) {
-        for (key, state) in &self.targets {
+        for (key, state) in self.targets.iter() {
             let schedule = &state.policy.schedule;
             let newest = schedule.newest_at_or_before(now.wall).and_then(|newest| newest.checked_sub(Duration::from_nanos(1)).ok());
             let before = newest.and_then(|newest| schedule.newest_at_or_before(newest));

@@ -11,6 +11,7 @@ mod hooks;
 mod leading;
 mod listings;
 mod observe;
+mod ongoing;
 mod ops;
 mod places;
 mod queue;
@@ -44,7 +45,7 @@ use crate::domain::plan::Order;
 use crate::domain::policy::Assignment;
 use crate::domain::record::{OpId, Record, RunId};
 use crate::domain::report::Leader;
-use crate::domain::run::Run;
+use crate::domain::roster::Roster;
 use crate::domain::standing::Order as StandingRequest;
 use crate::domain::view::Inventory;
 use crate::journal::Recollection;
@@ -65,6 +66,7 @@ use breach::Breach;
 use hooks::Brackets;
 use listings::{Source, Sources};
 use observe::TargetState;
+use ongoing::Ongoing;
 use ops::Ops;
 use places::Places;
 use requests::Desk;
@@ -169,7 +171,7 @@ pub struct Controller {
     memory: Memory,
     fleet: Fleet,
     faults_told: Vec<String>,
-    targets: BTreeMap<TargetKey, TargetState>,
+    targets: Roster<TargetKey, TargetState>,
     /// Plans that the guard has refused, until plans are sound again.
     breaches: BTreeMap<TargetKey, Breach>,
     timetables: Timetables,
@@ -179,15 +181,15 @@ pub struct Controller {
     inventories: BTreeMap<Kind, Inventory>,
     servers: Option<ServersSeen>,
     account: AccountState,
-    runs: BTreeMap<ServerId, Box<Run>>,
+    runs: Ongoing,
     ops: Ops,
     wakes: BinaryHeap<Reverse<(Mono, ServerId)>>,
-    last_writes: BTreeMap<ServerId, Mono>,
+    /// Of each server that ever was in the fleet.
+    trails: Roster<ServerId, Trail>,
     outbox: Outbox,
     brackets: Brackets,
     places: Places,
     retries: BTreeSet<(Mono, TargetKey)>,
-    turns: BTreeMap<ServerId, Kind>,
     /// The longest interval of each policy, in their order: costly to find, and the same until the next reload.
     intervals: OnceCell<Vec<Duration>>,
     desk: Desk,
@@ -208,6 +210,15 @@ pub struct Controller {
     mistake: Option<fn(&mut crate::domain::plan::Plan)>,
 }
 
+/// What runs have left behind on a server.
+#[derive(Debug, Default)]
+struct Trail {
+    /// When something was last sent to it, or answered by it.
+    last_write: Option<Mono>,
+    /// Of which kind the last run was.
+    last_kind: Option<Kind>,
+}
+
 /// The servers as last told.
 #[derive(Debug)]
 struct ServersSeen {
@@ -224,6 +235,9 @@ impl Controller {
     #[must_use]
     pub fn new(setup: Setup, mode: Mode, past: &Recollection, now: Now) -> Controller {
         let mut memory = Memory::default();
+        let mut known: Vec<TargetKey> = past.targets.iter().map(|row| (row.server, row.kind)).collect();
+        known.sort_unstable();
+        memory.expect(&known);
         for record in past.replay() {
             memory.apply(&record);
         }
@@ -236,21 +250,20 @@ impl Controller {
             memory,
             fleet: Fleet::default(),
             faults_told: Vec::new(),
-            targets: BTreeMap::new(),
+            targets: Roster::default(),
             breaches: BTreeMap::new(),
             timetables: Timetables::default(),
             ready: BTreeSet::new(),
             inventories: BTreeMap::new(),
             servers: None,
-            runs: BTreeMap::new(),
+            runs: Ongoing::default(),
             ops: Ops::default(),
             wakes: BinaryHeap::new(),
-            last_writes: BTreeMap::new(),
+            trails: Roster::default(),
             outbox: Outbox::default(),
             brackets: Brackets::default(),
             places: Places::default(),
             retries: BTreeSet::new(),
-            turns: BTreeMap::new(),
             intervals: OnceCell::new(),
             desk: Desk::default(),
             guests: BTreeSet::new(),
@@ -335,6 +348,15 @@ impl Controller {
         &self.setup
     }
 
+    /// Several questions about this target follow: all of it is looked for once.
+    fn turn_to(&mut self, key: TargetKey) {
+        self.targets.turn_to(&key);
+        self.memory.turn_to(key);
+        self.fleet.members.turn_to(&key.0);
+        self.trails.turn_to(&key.0);
+        self.runs.turn_to(key.0);
+    }
+
     fn tell(&mut self, fact: Fact) {
         self.out.push(Command::Tell(fact));
     }
@@ -371,9 +393,9 @@ impl Controller {
 
     fn stop(&mut self) {
         self.stopping = true;
-        let untouched: Vec<ServerId> = self.runs.iter().filter(|(_, run)| run.is_untouched()).map(|(server, _)| *server).collect();
+        let untouched: Vec<ServerId> = self.runs.iter().filter(|(_, run)| run.is_untouched()).map(|(server, _)| server).collect();
         for server in untouched {
-            self.runs.remove(&server);
+            self.runs.remove(server);
         }
         self.stop_hooks();
     }
@@ -389,7 +411,7 @@ impl Controller {
         }
         self.account.try_again();
         self.resolve(now);
-        let running: Vec<ServerId> = self.runs.keys().copied().collect();
+        let running: Vec<ServerId> = self.runs.iter().map(|(server, _)| server).collect();
         for server in running {
             self.nudge(now, server);
         }

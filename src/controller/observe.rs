@@ -16,6 +16,7 @@ use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::{CreateEnd, OpId, Record};
+use crate::domain::roster::Roster;
 use crate::domain::schedule::splay_offset;
 use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
@@ -83,38 +84,43 @@ pub(super) struct Retry {
 impl Controller {
     /// Sets the targets up anew from the fleet; what is known of those that stay is kept.
     pub(super) fn rebuild_targets(&mut self, now: Now) {
-        let mut old = std::mem::take(&mut self.targets);
+        let mut old = std::mem::take(&mut self.targets).into_entries().peekable();
         let mut known = Vec::new();
         self.timetables.clear();
-        let members: Vec<_> = self.fleet.members.iter().map(|(id, member)| (*id, member.assignment.clone())).collect();
-        for (server, assignment) in members {
-            for key in Kind::ALL.map(|kind| (server, kind)) {
-                let configured = assignment.get(key.1);
-                let Some(policy) = configured.cloned().or_else(|| self.guest_policy(key)) else { continue };
-                let offset = splay_offset(&policy.policy, server, policy.splay);
-                let timetable = self.timetables.follow(&mut known, &policy.schedule, key, offset, now.wall);
-                let state = match old.remove(&key) {
-                    Some(state) => TargetState { policy, offset, timetable, ..state },
-                    None => {
-                        let breach = self.memory.get(key).and_then(Breach::remembered);
-                        self.breaches.extend(breach.map(|breach| (key, breach)));
-                        TargetState::new(policy, offset, timetable)
-                    }
-                };
-                self.targets.insert(key, state);
-                // Of each target something is remembered, be it nothing: nobody has to make sure of that again.
-                self.memory.entry(key);
-                if configured.is_some() && self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
-                    self.append(Record::TargetSeen { server, kind: key.1, at: now.wall });
-                }
+        let mut wanted = Vec::new();
+        for (server, member) in self.fleet.members.iter() {
+            for key in Kind::ALL.map(|kind| (*server, kind)) {
+                let configured = member.assignment.get(key.1);
+                wanted.extend(configured.cloned().or_else(|| self.guest_policy(key)).map(|policy| (key, policy, configured.is_some())));
             }
         }
+        let keys: Vec<TargetKey> = wanted.iter().map(|(key, ..)| *key).collect();
+        // Of each target something is remembered, be it nothing: nobody has to make sure of that again.
+        self.memory.expect(&keys);
+        let servers: Vec<ServerId> = self.fleet.members.keys().copied().collect();
+        self.trails.add_all(&servers);
+        self.runs.expect(&servers);
+        let mut targets = Vec::with_capacity(wanted.len());
+        for (key, policy, configured) in wanted {
+            let offset = splay_offset(&policy.policy, key.0, policy.splay);
+            let timetable = self.timetables.follow(&mut known, &policy.schedule, key, offset, now.wall);
+            while old.next_if(|(before, _)| *before < key).is_some() {}
+            let state = match old.next_if(|(before, _)| *before == key) {
+                Some((_, state)) => TargetState { policy, offset, timetable, ..state },
+                None => {
+                    let breach = self.memory.get(key).and_then(Breach::remembered);
+                    self.breaches.extend(breach.map(|breach| (key, breach)));
+                    TargetState::new(policy, offset, timetable)
+                }
+            };
+            targets.push((key, state));
+            if configured && self.memory.get(key).is_none_or(|memory| memory.first_seen.is_none()) {
+                self.append(Record::TargetSeen { server: key.0, kind: key.1, at: now.wall });
+            }
+        }
+        self.targets = Roster::of_sorted(targets);
         self.breaches.retain(|key, _| self.targets.contains_key(key));
-        // Entries that were added in their order leave each node of the map half empty; those of a map that is made at once are full.
-        self.targets = std::mem::take(&mut self.targets).into_iter().collect();
-        self.memory.pack();
         self.timetables.look_at_none();
-        let keys: Vec<TargetKey> = self.targets.keys().copied().collect();
         for key in keys {
             self.summarize(now, key, false);
             self.ready.insert(key.0);
@@ -177,7 +183,7 @@ impl Controller {
             self.rehearse(now, *key);
         }
         let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
-        let waiting: Vec<_> = waiting.map(|(server, _)| *server).collect();
+        let waiting: Vec<_> = waiting.map(|(server, _)| server).collect();
         for server in waiting {
             if !self.waits_on(now, server) {
                 self.nudge(now, server);
@@ -228,7 +234,7 @@ impl Controller {
                 self.give_up_if_hopeless(now);
             }
         }
-        let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| run.want.servers.is_some()).map(|(server, _)| *server).collect();
+        let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| run.want.servers.is_some()).map(|(server, _)| server).collect();
         for server in waiting {
             self.nudge(now, server);
         }
@@ -293,7 +299,7 @@ impl Controller {
 
     /// Items that no run waits for any more, and that have come to an end after all.
     fn note_finished(&mut self, now: Now, key: TargetKey, finished: Vec<(OpId, Status)>) {
-        let waited_for = self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1);
+        let waited_for = self.runs.get(key.0).is_some_and(|run| run.target.kind == key.1);
         if waited_for {
             return;
         }
@@ -342,6 +348,7 @@ impl Controller {
     /// Tells what has become wrong with a target, and what is over.
     pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
         if self.targets.get(&key).is_some_and(|state| state.told.is_empty() && self.is_well(now, key, state)) {
+        self.turn_to(key);
             // Whatever can be wrong with a target has to be asked for there, too.
             #[cfg(test)]
             assert_eq!(self.problems_of(now, key), Vec::new());

@@ -109,7 +109,7 @@ impl Controller {
             last_run_at: memory.and_then(|memory| memory.last_end),
             next_run_at: self.next_run_at(now, key, state),
             overdue_after: self.overdue_after(key, state, last_success_at),
-            running: self.runs.get(&key.0).is_some_and(|run| run.target.kind == key.1),
+            running: self.runs.get(key.0).is_some_and(|run| run.target.kind == key.1),
             problems: self.problems_of(now, key),
         }
     }
@@ -189,14 +189,14 @@ impl Controller {
         let as_ordered = !self.is_paused(now, key, member) && self.after_restore(now, key.0).is_none();
         let as_guarded = self.breach_on(key.0).is_none() && self.brackets.failure_of(key).is_none();
         let as_told = (member.expected_name.is_none() || self.other_name(key).is_none()) && !self.restores(now, key.0, Some(member));
-        let run = self.runs.get(&key.0).filter(|run| run.target.kind == key.1);
+        let run = self.runs.get(key.0).filter(|run| run.target.kind == key.1);
         as_seen && as_met && as_configured && as_ordered && as_told && as_guarded && run.is_none_or(|run| run.is_well())
     }
 
     /// What is wrong with a target now; each reason once, in the order of the closed list.
     pub(super) fn problems_of(&self, now: Now, key: TargetKey) -> Vec<Problem> {
         let mut problems: Vec<Problem> = Vec::new();
-        if let Some(run) = self.runs.get(&key.0).filter(|run| run.target.kind == key.1) {
+        if let Some(run) = self.runs.get(key.0).filter(|run| run.target.kind == key.1) {
             problems.extend(run.standing());
         }
         let shown = self.targets.get(&key).and_then(|state| state.summary.as_ref());

@@ -282,7 +282,7 @@ impl Controller {
                 self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand, passed_over: false });
             }
         }
-        if self.runs.contains_key(&key.0) { Begun::Running } else { Begun::NotNow }
+        if self.runs.contains(key.0) { Begun::Running } else { Begun::NotNow }
     }
 
     /// A moment that no item of ours stands for: a run that is asked for and not due is for the second in which it begins.
@@ -436,12 +436,12 @@ impl Controller {
     /// Whether the run that is on for a target was begun for this request.
     fn is_served(&self, id: u64, key: TargetKey) -> bool {
         let first = self.desk.queues.get(&key.0).and_then(VecDeque::front) == Some(&(id, key));
-        first && self.runs.get(&key.0).is_some_and(|run| self.desk.serving.get(&key.0) == Some(&run.id))
+        first && self.runs.get(key.0).is_some_and(|run| self.desk.serving.get(&key.0) == Some(&run.id))
     }
 
     fn is_under_way(&self, id: u64) -> bool {
         let Some(open) = self.desk.open.get(&id) else { return false };
-        open.pending.iter().any(|key| self.is_served(id, *key) && self.runs.get(&key.0).is_some_and(|run| !run.is_untouched()))
+        open.pending.iter().any(|key| self.is_served(id, *key) && self.runs.get(key.0).is_some_and(|run| !run.is_untouched()))
     }
 
     fn fail_arrived(&mut self, error: &str) {

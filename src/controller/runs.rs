@@ -64,7 +64,7 @@ impl Controller {
     pub(super) fn start(&mut self, now: Now, errand: Errand) {
         let start = self.open_run(now, errand);
         let server = start.target.server;
-        self.runs.insert(server, Box::new(Run::new(start)));
+        self.runs.insert(server, Run::new(start));
         self.nudge(now, server);
     }
 
@@ -100,7 +100,7 @@ impl Controller {
             Resume::DeleteInDoubt(intent, _) => self.ops.insert(intent.op, key.0),
             Resume::Waiting { .. } => {}
         }
-        self.runs.insert(key.0, Box::new(Run::resumed(start, resume, timeout)));
+        self.runs.insert(key.0, Run::resumed(start, resume, timeout));
         self.nudge(now, key.0);
     }
 
@@ -138,10 +138,11 @@ impl Controller {
 
     /// Lets a run react to something, and carries out what it asks for.
     pub(super) fn step(&mut self, now: Now, server: ServerId, event: Event) {
-        let Some(mut run) = self.runs.remove(&server) else { return };
+        let Some(mut run) = self.runs.take(server) else { return };
         let key = (server, run.target.kind);
+        self.turn_to(key);
         if run.is_planning() && self.makes_another(now, key) {
-            self.runs.insert(server, run);
+            self.runs.put_back(server, run);
             return self.drop_run(now, key, "an item of the other kind is being made on the server");
         }
         let freeze = self.freeze_of(now, key);
@@ -157,7 +158,7 @@ impl Controller {
         self.next_op = next_op;
         let want = run.want;
         let making = run.is_making();
-        self.runs.insert(server, run);
+        self.runs.put_back(server, run);
         if making && !self.places.has(server) {
             self.places.take(server, self.is_slow(server));
         }
@@ -175,8 +176,10 @@ impl Controller {
         if self.winds_down() || !self.places.has(server) {
             return false;
         }
-        let Some(run) = self.runs.get_mut(&server) else { return false };
-        let (key, before) = ((server, run.target.kind), run.want);
+        let Some(key) = self.runs.get(server).map(|run| (server, run.target.kind)) else { return false };
+        self.turn_to(key);
+        let Some(run) = self.runs.get_mut(server) else { return false };
+        let before = run.want;
         let (Some(state), Some(inventory)) = (self.targets.get(&key), self.inventories.get(&key.1)) else { return false };
         if !run.waits_on(now.mono, &state.policy, &inventory.of(server)) {
             return false;
@@ -202,17 +205,17 @@ impl Controller {
 
     /// Ends a run of which nothing is on its way.
     pub(super) fn drop_run(&mut self, now: Now, key: TargetKey, why: &str) {
-        let Some(mut run) = self.runs.remove(&key.0) else { return };
+        let Some(mut run) = self.runs.take(key.0) else { return };
         let mut next_op = self.next_op;
         let effects = self.context(now, key).map(|context| run.give_up(&context, &mut next_op, why.to_owned()));
-        self.runs.insert(key.0, run);
+        self.runs.put_back(key.0, run);
         self.carry_out(now, key, effects.unwrap_or_default());
     }
 
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let is_free = || self.places.is_free(self.setup.concurrent_creates, self.is_slow(key.0));
+        let is_free = || self.places.is_free(self.setup.concurrent_creates, || self.is_slow(key.0));
         let leave = !self.account.is_asking() && (self.places.has(key.0) || is_free());
         Some(Context {
             now,
@@ -224,7 +227,7 @@ impl Controller {
             inventory: self.inventories.get(&key.1),
             memory: self.memory.get(key)?,
             extras_last_day: self.memory.extras_last_day(now.wall),
-            last_write: self.last_writes.get(&key.0).copied(),
+            last_write: self.trails.get(&key.0).and_then(|trail| trail.last_write),
             server: ServerState {
                 missing: member.is_some_and(|member| member.missing),
                 other_name: member.filter(|member| member.expected_name.is_some()).and_then(|_| self.other_name(key)),
@@ -256,12 +259,12 @@ impl Controller {
                 }
                 Effect::Record(record) => self.note_record(key, record),
                 Effect::SendCreate { op, order } => {
-                    self.last_writes.insert(key.0, now.mono);
+                    self.trails.get_or_add(key.0).last_write = Some(now.mono);
                     self.sources.write_begun();
                     self.out.push(Command::Create { op, server: key.0, kind: key.1, order });
                 }
                 Effect::SendDelete { op, item, until } => {
-                    self.last_writes.insert(key.0, now.mono);
+                    self.trails.get_or_add(key.0).last_write = Some(now.mono);
                     self.sources.write_begun();
                     self.out.push(Command::Delete { op, kind: key.1, item, until });
                 }
@@ -290,7 +293,7 @@ impl Controller {
     }
 
     fn ended(&mut self, now: Now, key: TargetKey, outcome: &Outcome) {
-        let Some(run) = self.runs.remove(&key.0) else { return };
+        let Some(run) = self.runs.remove(key.0) else { return };
         self.places.leave(key.0);
         self.brackets.forget_failure(key);
         let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
@@ -324,7 +327,7 @@ impl Controller {
     pub(super) fn wake(&mut self, now: Now) {
         while let Some(Reverse((at, server))) = self.wakes.peek().copied().filter(|Reverse((at, _))| *at <= now.mono) {
             self.wakes.pop();
-            if self.runs.get(&server).is_some_and(|run| run.want.wake == Some(at)) {
+            if self.runs.get(server).is_some_and(|run| run.want.wake == Some(at)) {
                 self.nudge(now, server);
             }
         }
@@ -335,7 +338,7 @@ impl Controller {
         self.account.note(now, &reply);
         self.sources.write_ended();
         let Some(server) = self.ops.get(op) else { return };
-        self.last_writes.insert(server, now.mono);
+        self.trails.get_or_add(server).last_write = Some(now.mono);
         let refused = self.mode == Mode::Daemon && reply.result.as_ref().is_err_and(ProviderError::is_auth);
         let result = reply.result.map_err(|error| setback(&error, true));
         self.step(now, server, Event::CreateAnswered(op, result));
@@ -350,7 +353,7 @@ impl Controller {
         self.account.note(now, &reply);
         self.sources.write_ended();
         let Some(server) = self.ops.get(op) else { return };
-        self.last_writes.insert(server, now.mono);
+        self.trails.get_or_add(server).last_write = Some(now.mono);
         let result = reply.result.map(|_| ()).map_err(|error| setback(&error, false));
         self.step(now, server, Event::DeleteAnswered(op, result));
     }

@@ -36,6 +36,7 @@ impl Controller {
         servers.extend(self.timetables.take_due(now.wall).into_iter().map(|key| key.0));
         servers.extend(self.retries_due(now));
         for server in servers {
+            self.turn_to((server, Kind::Snapshot));
             self.consider(now, server);
         }
     }
@@ -56,7 +57,7 @@ impl Controller {
 
     /// Begins a run on a server, if there is work and none is on. Requests go first; the two kinds take turns.
     pub(super) fn consider(&mut self, now: Now, server: ServerId) {
-        let occupied = self.runs.contains_key(&server) || self.brackets.are_on(server);
+        let occupied = self.runs.contains(server) || self.brackets.are_on(server);
         if self.winds_down() || occupied || !AccountState::clock_is_set(now.wall) || !self.has_own_ground(server) {
             return;
         }
@@ -67,7 +68,7 @@ impl Controller {
             return;
         }
         let mut kinds = Kind::ALL;
-        if self.turns.get(&server) == Some(&kinds[0]) {
+        if self.trails.get(&server).is_some_and(|trail| trail.last_kind == Some(kinds[0])) {
             kinds.reverse();
         }
         for kind in kinds {
@@ -206,7 +207,7 @@ impl Controller {
         outcome: &Outcome,
         waited_for: impl Iterator<Item = ItemId>,
     ) {
-        self.turns.insert(key.0, key.1);
+        self.trails.get_or_add(key.0).last_kind = Some(key.1);
         let Some(state) = self.targets.get_mut(&key) else { return };
         state.given_up.extend(waited_for);
         let old = state.retry.take().filter(|retry| Some(retry.slot) == slot);

@@ -9,12 +9,13 @@ use crate::domain::gather::gather;
 
 use super::inventory::{ItemId, Server, ServerId};
 use super::policy::{Assignment, Selector, ServerEntry};
+use super::roster::Roster;
 
 /// The servers that have a policy.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     /// By number.
-    pub members: BTreeMap<ServerId, Member>,
+    pub members: Roster<ServerId, Member>,
     /// What is wrong with entries as a whole, each with its place: a `match` that finds too few, or cannot be resolved.
     pub faults: Vec<String>,
 }
@@ -46,7 +47,7 @@ pub struct Member {
 #[must_use]
 pub fn resolve(entries: &[ServerEntry], servers: Option<&[Server]>) -> Fleet {
     let by_id: BTreeMap<ServerId, &Server> = gather(servers.into_iter().flatten().map(|server| (server.id, server)));
-    let mut fleet = Fleet::default();
+    let mut fleet = Resolving::default();
     let mut claimed: BTreeMap<ServerId, &ServerEntry> = BTreeMap::new();
     for entry in entries {
         if let Selector::Id { id, name } = &entry.selector {
@@ -65,7 +66,14 @@ pub fn resolve(entries: &[ServerEntry], servers: Option<&[Server]>) -> Fleet {
             }
         }
     }
-    fleet
+    Fleet { members: Roster::of_sorted(fleet.members.into_iter().collect()), faults: fleet.faults }
+}
+
+/// A fleet that is being resolved.
+#[derive(Default)]
+struct Resolving {
+    members: BTreeMap<ServerId, Member>,
+    faults: Vec<String>,
 }
 
 fn member(entry: &ServerEntry, name: &str, server: Option<&Server>) -> Member {
@@ -82,7 +90,7 @@ fn member(entry: &ServerEntry, name: &str, server: Option<&Server>) -> Member {
     }
 }
 
-impl Fleet {
+impl Resolving {
     fn add(&mut self, id: ServerId, member: Member) {
         if !member.assignment.is_none() {
             self.members.insert(id, member);

@@ -9,6 +9,7 @@ use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::problem::{Problem, RunResult};
 use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
+use super::roster::Roster;
 use super::standing::StandingOrders;
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
@@ -26,7 +27,7 @@ pub type TargetKey = (ServerId, Kind);
 /// Everything remembered.
 #[derive(Debug, Default)]
 pub struct Memory {
-    targets: BTreeMap<TargetKey, TargetMemory>,
+    targets: Roster<TargetKey, TargetMemory>,
     ops: BTreeMap<OpId, (TargetKey, Op)>,
     /// Of each run that is on: its target, its slot, and what set it off.
     runs: BTreeMap<RunId, (TargetKey, Option<Timestamp>, Trigger)>,
@@ -131,13 +132,19 @@ fn take_out<K: Ord, V>(map: &mut BTreeMap<K, V>, key: &K) {
 impl Memory {
     /// What is remembered of a target; nothing, for one never heard of.
     #[must_use]
+    #[inline]
     pub fn get(&self, key: TargetKey) -> Option<&TargetMemory> {
         self.targets.get(&key)
     }
 
+    /// Several questions about this target follow.
+    pub fn turn_to(&mut self, key: TargetKey) {
+        self.targets.turn_to(&key);
+    }
+
     /// The same, to be filled in.
     pub fn entry(&mut self, key: TargetKey) -> &mut TargetMemory {
-        self.targets.entry(key).or_default()
+        self.targets.get_or_add(key)
     }
 
     /// All targets ever heard of, in order.
@@ -145,9 +152,10 @@ impl Memory {
         self.targets.iter().map(|(key, target)| (*key, target))
     }
 
-    /// Takes no more room than it needs: entries that were added in their order leave each node of the map half empty.
-    pub fn pack(&mut self) {
-        self.targets = std::mem::take(&mut self.targets).into_iter().collect();
+    /// Something is remembered of each of these targets, be it nothing. They come in their order.
+    pub fn expect(&mut self, keys: &[TargetKey]) {
+        self.targets.add_all(keys);
+        self.targets.pack();
     }
 
     /// Whether any target has items of this kind that are not known to be gone.

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod record;
 pub mod report;
 pub mod retention;
+pub mod roster;
 pub mod run;
 pub mod schedule;
 pub mod setup;

@@ -236,7 +236,7 @@ fn an_item_by_hand_of_a_kind_without_a_policy_leaves_no_target_behind() {
         let report = world.ask(Request { select: select.clone(), ..take(false) });
         assert_eq!((report.targets[0].result, &*report.targets[0].target.policy), (RunResult::Success, "hand"), "{report:?}");
         assert_eq!(world.items(Kind::Backup, 1).len(), 1);
-        assert!(world.controller().targets.keys().all(|key| key.1 == Kind::Snapshot), "{:?}", world.controller().targets.keys());
+        assert!(world.controller().targets.keys().all(|key| key.1 == Kind::Snapshot), "{:?}", world.controller().targets);
         // A run is only for what a policy is for, and a server that no entry is for has no guests.
         let run = world.ask(Request { select: select.clone(), ..run(false) });
         assert!(matches!(run.fatal, Some(Fatal::Selection(_))), "{run:?}");
