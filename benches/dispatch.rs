@@ -79,9 +79,9 @@ fn controller(setup: &Setup, servers: u64) -> Controller {
     controller.handle(now, Input::Tick);
     let server =
         |number| Server { id: ServerId(number), name: format!("p{}-{number}", number % EXPRESSIONS).into(), status: "active".into() };
-    let listing = ServerListing { servers: (0..servers).map(server).collect(), defects: Vec::new() };
+    let listing = ServerListing { servers: (0..servers).map(server).collect::<Vec<_>>().into(), defects: Vec::new() };
     controller.handle(now, Input::Servers(now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
-    let listing = Listing { kind: Kind::Snapshot, items: Vec::new(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
+    let listing = Listing { kind: Kind::Snapshot, items: Vec::new().into(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
     controller.handle(now, Input::Listed(Kind::Snapshot, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
     controller.take_commands();
     controller

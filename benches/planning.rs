@@ -153,6 +153,6 @@ fn main() {
 fn arrange(inventory: &Inventory) -> Duration {
     let mut items = inventory.items().to_vec();
     items.sort_by_key(|item| std::cmp::Reverse((item.created_at, item.id)));
-    let listing = || Listing { kind: inventory.kind, items: items.clone(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
+    let listing = || Listing { kind: inventory.kind, items: items.clone().into(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
     fleet::best(listing, |listing| Inventory::new(listing, Mono::default()))
 }

@@ -86,7 +86,10 @@ fn lines(ledger: &Ledger, from: u64) -> impl Iterator<Item = (u64, Value)> {
 }
 
 fn effect(effect: &Effect) -> Option<Value> {
-    let about = |what: &str, item: &Item| json!({"do": what, "kind": item.kind.as_str(), "id": item.id.0, "server": item.server.0, "name": item.name});
+    let about = |what: &str, item: &Item| {
+        let name = item.name.as_deref();
+        json!({"do": what, "kind": item.kind.as_str(), "id": item.id.0, "server": item.server.0, "name": name})
+    };
     match effect {
         Effect::Created { item, .. } => Some(about("created", item)),
         Effect::Ended { item } => Some(about("ended", item)),

@@ -69,8 +69,8 @@ pub fn listing(kind: Kind, servers: u64, days: &[i64]) -> Listing {
         created_at: slot + SignedDuration::from_secs(server as i64 % 600),
         automatic: false,
     };
-    let items = days.iter().enumerate().flat_map(of_slot).map(item).collect();
-    Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
+    let items: Vec<Item> = days.iter().enumerate().flat_map(of_slot).map(item).collect();
+    Listing { kind, items: items.into(), opaque: Vec::new(), missing: 0, defects: Vec::new() }
 }
 
 /// The shortest of some repetitions; what `before` makes for each of them is not counted.

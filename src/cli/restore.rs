@@ -137,7 +137,7 @@ fn restorer(app: &App) -> Result<HttpRestorer, Failure> {
 /// The servers; none where the provider does not tell them to this token.
 async fn servers(provider: &HttpProvider) -> Result<Option<Vec<Server>>, Failure> {
     match provider.servers().await.result {
-        Ok(listing) => Ok(Some(listing.servers)),
+        Ok(listing) => Ok(Some(Arc::unwrap_or_clone(listing.servers))),
         Err(ProviderError::NotFound | ProviderError::Forbidden) => Ok(None),
         Err(error) => Err(unanswered("list the servers", &error)),
     }
@@ -312,7 +312,7 @@ impl Follow<'_> {
     /// The server as it is shown; none: this look showed nothing, which may pass.
     async fn status(&self, progress: &Following) -> Result<Option<Server>, Failure> {
         match self.provider.servers().await.result {
-            Ok(listing) => Ok(listing.servers.into_iter().find(|server| server.id == self.intent.held.server)),
+            Ok(listing) => Ok(listing.servers.iter().find(|server| server.id == self.intent.held.server).cloned()),
             Err(error) if error.is_auth() => Err(unanswered("follow the server's status", &error).hint(Some(how_to_find_out(self.intent)))),
             Err(error) => {
                 progress.warn(&format!("failed to list the servers: {error}"));

@@ -1,6 +1,7 @@
 //! What was seen at the provider.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -157,8 +158,8 @@ impl fmt::Display for Defect {
 pub struct Listing {
     /// What was listed.
     pub kind: Kind,
-    /// The entries that could be read, in the provider's order.
-    pub items: Vec<Item>,
+    /// The entries that could be read, in the provider's order. Who lists them again, and knows that nothing has changed, may hand out the same.
+    pub items: Arc<Vec<Item>>,
     /// The entries that could not.
     pub opaque: Vec<Opaque>,
     /// How many entries the provider says there are but did not send; what they belong to is not known.
@@ -189,8 +190,8 @@ impl Server {
 /// The servers of the account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerListing {
-    /// Those that could be read.
-    pub servers: Vec<Server>,
+    /// Those that could be read. Who lists them again, and knows that nothing has changed, may hand out the same.
+    pub servers: Arc<Vec<Server>>,
     /// Why this is not everything; empty: it is. An entry that cannot be read is a defect here.
     pub defects: Vec<String>,
 }

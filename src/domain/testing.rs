@@ -115,7 +115,7 @@ pub fn wanted() -> Wanted {
 
 /// A whole listing of snapshots.
 pub fn listing(items: Vec<Item>) -> Listing {
-    Listing { kind: Kind::Snapshot, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
+    Listing { kind: Kind::Snapshot, items: items.into(), opaque: Vec::new(), missing: 0, defects: Vec::new() }
 }
 
 /// A listing of which so many entries did not arrive.

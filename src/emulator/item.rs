@@ -1,5 +1,6 @@
 //! The values of the emulated account: servers, items, orders, and why an order is refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,9 +70,9 @@ pub struct Item {
     /// The server it was taken of. That server may be gone since.
     pub server: ServerId,
     /// The name of a snapshot; backups have none.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// The description; empty where there is none.
-    pub description: String,
+    pub description: Arc<str>,
     /// How far it has come.
     pub progress: Progress,
     /// When it was ordered.
@@ -92,8 +93,8 @@ impl Item {
             id: ItemId(0),
             kind,
             server,
-            name: (kind == Kind::Snapshot).then(|| "by-hand".to_owned()),
-            description: String::new(),
+            name: (kind == Kind::Snapshot).then(|| "by-hand".into()),
+            description: "".into(),
             progress: Progress::Completed,
             created_at,
             size_mb: Some(4096),
@@ -108,7 +109,7 @@ impl Item {
         Item {
             automatic: true,
             expires_at: Some(later(created_at, keep)),
-            description: "Automatic daily backup".to_owned(),
+            description: "Automatic daily backup".into(),
             ..Item::completed(Kind::Backup, server, created_at)
         }
     }
@@ -116,14 +117,14 @@ impl Item {
     /// The same with this name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Item {
-        self.name = Some(name.to_owned());
+        self.name = Some(name.into());
         self
     }
 
     /// The same with this description.
     #[must_use]
     pub fn described(mut self, description: &str) -> Item {
-        self.description = description.to_owned();
+        self.description = description.into();
         self
     }
 
@@ -182,9 +183,9 @@ pub struct Order {
     /// Of which server.
     pub server: ServerId,
     /// The name of a snapshot: required there, ignored for a backup.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// The description; empty where there is none.
-    pub description: String,
+    pub description: Arc<str>,
 }
 
 /// Why the account refuses a request.

@@ -58,6 +58,8 @@ pub struct Seen<'a> {
     pub progress: &'a Progress,
     /// Its size as of the view.
     pub size_mb: Option<u64>,
+    /// The account's version since which it has not changed.
+    pub since: u64,
 }
 
 /// All items of one kind.
@@ -141,8 +143,9 @@ impl Life {
             return None;
         }
         if self.ended.is_some_and(|ended| !view.shows(ended)) {
-            return Some(Seen { item: &self.item, progress: &Progress::InProgress, size_mb: None });
+            return Some(Seen { item: &self.item, progress: &Progress::InProgress, size_mb: None, since: self.made.version });
         }
-        Some(Seen { item: &self.item, progress: &self.item.progress, size_mb: self.item.size_mb })
+        let since = self.ended.unwrap_or(self.made).version;
+        Some(Seen { item: &self.item, progress: &self.item.progress, size_mb: self.item.size_mb, since })
     }
 }

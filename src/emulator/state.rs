@@ -1,6 +1,7 @@
 //! The emulated account: what there is, what changes it, and the provider's rules. Pure: time is handed in, nothing is read or sent.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +34,7 @@ pub struct Account {
     due_count: u64,
     given_ids: [u64; 2],
     version: u64,
+    servers_since: u64,
     before_last_write: u64,
     effects: Vec<(Timestamp, Effect)>,
 }
@@ -50,6 +52,7 @@ impl Account {
             due_count: 0,
             given_ids: [0, 0],
             version: 0,
+            servers_since: 0,
             before_last_write: 0,
             effects: Vec::new(),
         }
@@ -166,6 +169,12 @@ impl Account {
         self.version
     }
 
+    /// The version since which no server has come, gone, or got another name.
+    #[must_use]
+    pub fn servers_since(&self) -> u64 {
+        self.servers_since
+    }
+
     /// How the account looked right before the last create or delete.
     #[must_use]
     pub fn view_before_last_write(&self) -> View {
@@ -181,6 +190,7 @@ impl Account {
     pub fn add_server(&mut self, server: Server, now: Timestamp) {
         let id = server.id;
         self.version += 1;
+        self.servers_since = self.version;
         let is_new = self.servers.insert(id, server).is_none();
         if let Some(plan) = self.rules.automatic_backups.filter(|_| is_new) {
             self.push_due(later(now, plan.every), Due::AutomaticBackup(id, plan));
@@ -190,6 +200,7 @@ impl Account {
     /// Removes a server. Its items stay, as orphans; to have them go too, delete them.
     pub fn remove_server(&mut self, id: ServerId) -> Option<Server> {
         self.version += 1;
+        self.servers_since = self.version;
         self.servers.remove(&id)
     }
 
@@ -217,7 +228,7 @@ impl Account {
     fn draft(&mut self, order: &Order, now: Timestamp) -> Result<Item, Refusal> {
         let Order { kind, server, .. } = *order;
         let name = match kind {
-            Kind::Snapshot => Some(valid_name(order.name.as_deref().unwrap_or_default(), self.rules.name_chars_max)?),
+            Kind::Snapshot => Some(valid_name(order.name.clone().unwrap_or_default(), self.rules.name_chars_max)?),
             Kind::Backup => None,
         };
         if !self.servers.contains_key(&server) {
@@ -250,14 +261,18 @@ impl Account {
         let at = item.created_at.min(now);
         let moment = self.write(at);
         self.shelf_mut(kind).insert(item.clone(), moment);
-        self.effects.push((now, Effect::Created { used: self.used(kind, server), item: item.clone(), by }));
+        let used = self.used(kind, server);
+        self.effects.push((now, Effect::Created { used, item: item.clone(), by }));
         let after = fate.after.unwrap_or_else(|| self.rules.takes(kind));
         match &fate.end {
             Progress::InProgress => {}
-            end if after.is_zero() => self.end(kind, id, end.clone(), now),
+            end if after.is_zero() => {
+                self.end(kind, id, end.clone(), now);
+                return self.item(kind, id).cloned().unwrap_or(item);
+            }
             end => self.push_due(later(now, after), Due::End(kind, id, end.clone())),
         }
-        self.item(kind, id).cloned().unwrap_or(item)
+        item
     }
 
     fn end(&mut self, kind: Kind, id: ItemId, progress: Progress, at: Timestamp) {
@@ -355,13 +370,13 @@ impl Account {
     }
 }
 
-fn valid_name(name: &str, chars_max: usize) -> Result<String, Refusal> {
+fn valid_name(name: Arc<str>, chars_max: usize) -> Result<Arc<str>, Refusal> {
     let message = if name.is_empty() {
         "This field may not be blank.".to_owned()
     } else if name.chars().count() > chars_max {
         format!("Ensure this field has no more than {chars_max} characters.")
     } else if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        return Ok(name.to_owned());
+        return Ok(name);
     } else {
         "Only letters, digits, hyphens and underscores are allowed.".to_owned()
     };

@@ -22,7 +22,7 @@ fn account() -> Account {
 }
 
 fn order(kind: Kind) -> Order {
-    Order { kind, server: SERVER, name: Some("n".to_owned()), description: String::new() }
+    Order { kind, server: SERVER, name: Some("n".into()), description: "".into() }
 }
 
 fn ends(end: Progress) -> Fate {

@@ -78,7 +78,7 @@ pub(super) fn list(account: &Account, part: Part<'_>) -> Bytes {
 
 /// The body of a 201.
 pub(super) fn created(account: &Account, item: &Item) -> Bytes {
-    let seen = Seen { item, progress: &item.progress, size_mb: item.size_mb };
+    let seen = Seen { item, progress: &item.progress, size_mb: item.size_mb, since: account.version() };
     let mut body = json!(wire_item(account, seen));
     let noun = match item.kind {
         Kind::Snapshot => "Snapshot",
@@ -97,7 +97,7 @@ pub(super) fn restoring(item: &Item, server: &Server) -> Bytes {
     });
     let mut source = json!({"id": item.id.0, "created_at": Seconds(item.created_at)});
     if let Some(name) = &item.name {
-        source["name"] = json!(name);
+        source["name"] = json!(**name);
     }
     body[item.kind.as_str()] = source;
     bytes_of(&body)
@@ -142,7 +142,11 @@ pub(super) fn order(kind: Kind, body: &[u8]) -> Result<Order, Vec<BadField>> {
         Kind::Backup => None,
     };
     let description = text(&body, "description").unwrap_or_else(|field| push(&mut bad, field));
-    if bad.is_empty() { Ok(Order { kind, server: ServerId(server), name, description }) } else { Err(bad) }
+    if bad.is_empty() {
+        Ok(Order { kind, server: ServerId(server), name: name.map(Into::into), description: description.into() })
+    } else {
+        Err(bad)
+    }
 }
 
 /// Reads one required integer out of a body.
@@ -182,7 +186,7 @@ fn wire_item<'a>(account: &'a Account, seen: Seen<'a>) -> WireItem<'a> {
     let item = seen.item;
     let server = account.server(item.server).map(|server| WireServer { id: server.id.0, name: &server.name });
     let (id, status, size_mb) = (item.id.0, seen.progress.as_str(), seen.size_mb);
-    let (created_at, description) = (Seconds(item.created_at), item.description.as_str());
+    let (created_at, description) = (Seconds(item.created_at), &*item.description);
     match item.kind {
         Kind::Snapshot => {
             WireItem::Snapshot { id, server, name: item.name.as_deref().unwrap_or_default(), status, size_mb, created_at, description }

@@ -94,7 +94,7 @@ fn check_items(listing: &Listing, totals: &Totals, entries: &[Value]) {
     let told = listing.defects.iter().any(|defect| matches!(defect, Defect::DuplicateId(_)));
     assert!(told || !twice, "a number that occurs twice is not told");
     assert!(told || entries.len() >= listing.items.len());
-    for item in &listing.items {
+    for item in listing.items.iter() {
         assert!(entries.iter().filter_map(Value::as_object).any(|entry| shows(entry, item)), "nobody sent {item:?}");
     }
 }
@@ -133,7 +133,7 @@ fn check_servers(listing: &ServerListing, totals: &Totals, entries: &[Value]) {
     let mut ids: Vec<ServerId> = listing.servers.iter().map(|server| server.id).collect();
     ids.sort_unstable();
     assert!(!listing.defects.is_empty() || ids.windows(2).all(|pair| pair[0] != pair[1]), "a number occurs twice");
-    for server in &listing.servers {
+    for server in listing.servers.iter() {
         assert!(is_harmless(&server.status));
         let says = |entry: &Value| entry["id"].as_u64() == Some(server.id.0) && entry["name"].as_str() == Some(&server.name);
         assert!(entries.iter().any(says), "nobody sent {server:?}");

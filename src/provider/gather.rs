@@ -74,7 +74,7 @@ impl Items {
         self.texts().forget_unused();
         self.items.shrink_to_fit();
         let count_max = totals.counts.last().copied().unwrap_or(arrived);
-        Listing { kind: self.kind, items: self.items, opaque: self.opaque, missing: count_max.saturating_sub(arrived), defects }
+        Listing { kind: self.kind, items: self.items.into(), opaque: self.opaque, missing: count_max.saturating_sub(arrived), defects }
     }
 
     /// The numbers that occur more than once, each once.
@@ -135,7 +135,7 @@ impl Servers {
             self.defects.push(format!("number {} occurs twice", pair[0]));
         }
         self.defects.extend(totals.defects(self.arrived).iter().map(ToString::to_string));
-        ServerListing { servers: self.servers, defects: self.defects }
+        ServerListing { servers: self.servers.into(), defects: self.defects }
     }
 }
 

@@ -107,7 +107,7 @@ async fn reads_are_sent_as_documented() {
     let found = list(&provider).await.unwrap();
     assert_eq!((ids(&found), found.missing, found.defects), (vec![801], 0, vec![]));
     assert_eq!((&found.items[0].status, &*found.items[0].description), (&Status::InProgress, MARK));
-    assert_eq!(provider.list(Kind::Backup).await.result.unwrap().items, []);
+    assert_eq!(*provider.list(Kind::Backup).await.result.unwrap().items, []);
     let servers = provider.servers().await.result.unwrap();
     assert!(servers.servers[0].is_restoring() && servers.defects.is_empty());
     assert_eq!(provider.account().await.result.unwrap().email.as_deref(), Some("ops@example.org"));

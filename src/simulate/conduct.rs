@@ -14,7 +14,7 @@ use super::promises::Promises;
 use super::sequence::{Sequence, passed_over};
 use crate::controller::{Input, Setup};
 use crate::domain::gather::gather;
-use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
+use crate::domain::inventory::{Item, ItemId, Kind, Server, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
@@ -50,21 +50,19 @@ struct Ground {
     begun: Duration,
     whole: bool,
     unreadable: Vec<ServerId>,
-    /// By number.
-    shown: Vec<Shown>,
-    /// How many slots of each server are filled: counted when first asked for.
-    used: OnceCell<BTreeMap<ServerId, u64>>,
+    shown: Shown,
     /// It showed something else than what there was.
     lie: bool,
 }
 
-/// An item as a listing showed it.
+/// What a listing showed. What else it says is found out when first asked for.
 #[derive(Debug)]
 struct Shown {
-    id: ItemId,
-    server: ServerId,
-    complete: bool,
-    automatic: bool,
+    items: Arc<Vec<Item>>,
+    /// The numbers in their order, with whether the item was complete.
+    by_number: OnceCell<Vec<(ItemId, bool)>>,
+    /// How many slots of each server are filled.
+    used: OnceCell<BTreeMap<ServerId, u64>>,
 }
 
 /// Items, and of which server and kind.
@@ -98,24 +96,39 @@ impl Made {
     }
 }
 
-impl Ground {
-    /// What it shows with this number: more than one thing, if the pages of the list did not fit.
-    fn with_number(&self, item: ItemId) -> impl Iterator<Item = &Shown> {
-        let first = self.shown.partition_point(|shown| shown.id < item);
-        self.shown[first..].iter().take_while(move |shown| shown.id == item)
+impl Shown {
+    fn new(items: &Arc<Vec<Item>>) -> Shown {
+        Shown { items: Arc::clone(items), by_number: OnceCell::new(), used: OnceCell::new() }
     }
 
-    fn shows(&self, item: ItemId) -> bool {
-        self.with_number(item).next().is_some()
+    /// What is shown with this number: more than one thing, if the pages of the list did not fit. Of each, whether it is complete.
+    fn with_number(&self, item: ItemId) -> impl Iterator<Item = bool> {
+        let sort = || {
+            let mut numbers: Vec<(ItemId, bool)> = self.items.iter().map(|item| (item.id, item.status == Status::Completed)).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let numbers = self.by_number.get_or_init(sort);
+        let first = numbers.partition_point(|(id, _)| *id < item);
+        numbers[first..].iter().take_while(move |(id, _)| *id == item).map(|(_, complete)| *complete)
     }
 
     fn used(&self, server: ServerId) -> u64 {
         let count = || {
             let mut used = BTreeMap::new();
-            self.shown.iter().filter(|shown| !shown.automatic).for_each(|shown| *used.entry(shown.server).or_default() += 1);
+            for of_server in self.items.chunk_by(|item, next| item.server == next.server) {
+                let filled = of_server.iter().filter(|item| !item.automatic).count() as u64;
+                *used.entry(of_server[0].server).or_default() += filled;
+            }
             used
         };
         self.used.get_or_init(count).get(&server).copied().unwrap_or_default()
+    }
+}
+
+impl Ground {
+    fn shows(&self, item: ItemId) -> bool {
+        self.shown.with_number(item).next().is_some()
     }
 }
 
@@ -137,10 +150,10 @@ pub(super) struct Conduct {
     /// When the last two complete listings of a kind were begun.
     whole_begun: BTreeMap<Kind, (Option<Duration>, Duration)>,
     written: BTreeMap<ServerId, Duration>,
-    names: BTreeMap<ServerId, String>,
+    /// The servers as last told, by number.
+    servers: Arc<Vec<Server>>,
     /// The names in the newest listings, where the servers may not be told any more.
     listed_names: BTreeMap<ServerId, Text>,
-    restoring: BTreeSet<ServerId>,
     /// Items that this machine knows as made by it, and not as gone.
     made: Made,
     /// Items whose delete was sent.
@@ -182,9 +195,8 @@ impl Conduct {
         self.sequence.process_died();
         self.grounds.clear();
         self.whole_begun.clear();
-        self.names.clear();
+        self.servers = Arc::default();
         self.listed_names.clear();
-        self.restoring.clear();
     }
 
     /// A process begins, and this is what it finds in the journal: some records were written although writing them was told to have failed.
@@ -309,22 +321,14 @@ impl Conduct {
                 let Ok(listing) = &reply.result else { return };
                 let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
                 let whole = listing.defects.is_empty() && !nameless;
-                let shown = |item: &Item| Shown {
-                    id: item.id,
-                    server: item.server,
-                    complete: item.status == Status::Completed,
-                    automatic: item.automatic,
-                };
-                let mut shown: Vec<Shown> = listing.items.iter().map(shown).collect();
-                shown.sort_by_key(|shown| shown.id);
+                let before = self.grounds.remove(kind).map(|ground| ground.shown);
+                // Of the very same items as before nothing else is to be found out.
+                let shown = before.filter(|before| Arc::ptr_eq(&before.items, &listing.items)).unwrap_or_else(|| {
+                    self.note_names(&listing.items);
+                    Shown::new(&listing.items)
+                });
                 let unreadable = listing.opaque.iter().filter_map(|opaque| opaque.server).collect();
-                let ground = Ground { begun, whole, unreadable, shown, used: OnceCell::new(), lie };
-                for item in &listing.items {
-                    if self.listed_names.get(&item.server).is_none_or(|name| *name != item.server_name) {
-                        self.listed_names.insert(item.server, item.server_name.clone());
-                    }
-                }
-                self.grounds.insert(*kind, ground);
+                self.grounds.insert(*kind, Ground { begun, whole, unreadable, shown, lie });
                 if whole {
                     let last = self.whole_begun.get(kind).map(|(_, last)| *last);
                     self.whole_begun.insert(*kind, (last, begun));
@@ -333,13 +337,20 @@ impl Conduct {
             Input::Servers(_, reply) => {
                 if let Ok(listing) = &reply.result {
                     self.told_servers = time;
-                    self.names = gather(listing.servers.iter().map(|server| (server.id, server.name.to_string())));
-                    self.restoring = gather(listing.servers.iter().filter(|server| server.is_restoring()).map(|server| server.id));
+                    self.servers = Arc::clone(&listing.servers);
                 }
             }
             Input::Created(op, reply) => self.create_answered(*op, reply.result.as_ref().err(), time),
             Input::Deleted(op, reply) => self.delete_answered(*op, reply.result.as_ref().err(), time),
             _ => {}
+        }
+    }
+
+    fn note_names(&mut self, items: &[Item]) {
+        for item in items {
+            if self.listed_names.get(&item.server).is_none_or(|name| *name != item.server_name) {
+                self.listed_names.insert(item.server, item.server_name.clone());
+            }
         }
     }
 
@@ -429,7 +440,7 @@ impl Conduct {
         let Some(ground) = self.grounds.get(&kind) else {
             return Some(format!("I9: a create on {server} without any listing"));
         };
-        let used = ground.used(server);
+        let used = ground.shown.used(server);
         let cap = u64::from(scene.setup.wanted.limits.of(kind));
         (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
     }
@@ -456,7 +467,7 @@ impl Conduct {
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
             let free = |other| !self.promises.is_held(kind, other, scene.wall);
-            let was_complete = |id| ground.with_number(id).any(|shown| shown.complete);
+            let was_complete = |id| ground.shown.with_number(id).any(|complete| complete);
             wrong.extend(passed_over(scene, was_complete, found, free));
         }
         self.undecided_deletes.insert((server, kind), item);
@@ -490,7 +501,7 @@ impl Conduct {
             "the last listing does not show it".to_owned()
         } else if let Some(hidden) = self.hidden(ground, server, kind) {
             format!("the last listing does not show {hidden}, which was made there")
-        } else if self.restoring.contains(&server) && scene.time < self.told_servers + RESTORE_TAKES_MAX {
+        } else if self.server(server).is_some_and(Server::is_restoring) && scene.time < self.told_servers + RESTORE_TAKES_MAX {
             "the server is being restored".to_owned()
         } else if self.other_name(scene.setup, server) {
             "the server has another name".to_owned()
@@ -500,6 +511,11 @@ impl Conduct {
             return None;
         };
         Some(format!("I4: {item} goes although {doubt}"))
+    }
+
+    /// A server as last told.
+    fn server(&self, id: ServerId) -> Option<&Server> {
+        self.servers.binary_search_by_key(&id, |server| server.id).ok().map(|place| &self.servers[place])
     }
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
@@ -512,7 +528,7 @@ impl Conduct {
             _ => None,
         });
         expected.is_some_and(|expected| {
-            let told = self.names.get(&server).is_some_and(|name| name != expected);
+            let told = self.server(server).is_some_and(|told| *told.name != *expected);
             told && self.listed_names.get(&server).is_some_and(|name| **name != *expected)
         })
     }

@@ -13,6 +13,7 @@ use crate::controller::Input;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerId, ServerListing, Status};
 use crate::domain::record::OpId;
 use crate::domain::text::{Description, Text};
+use crate::domain::view::arranged;
 use crate::emulator::{self, Account, Fate, Order, Progress, Refusal, Seen, View};
 use crate::provider::{self, Deleted, ProviderError, Reply};
 
@@ -28,8 +29,23 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<Arc<str>>,
     faults: Faults,
-    /// What there was of each kind when it was last listed, the highest number first, with the account's version then.
-    listed: BTreeMap<Kind, (u64, Vec<Item>)>,
+    /// What there was of each kind when it was last listed.
+    listed: BTreeMap<Kind, Listed>,
+    /// What was made since, as the answer showed it.
+    made: BTreeMap<(Kind, ItemId), Item>,
+    /// The servers, as last listed.
+    listed_servers: Arc<Vec<Server>>,
+}
+
+/// What a list shows of the account as it is.
+#[derive(Debug, Default)]
+struct Listed {
+    /// The account's version then.
+    version: u64,
+    /// The highest number first.
+    items: Vec<Item>,
+    /// The same, arranged as the program does: as long as nothing changes, all lists share it.
+    arranged: Arc<Vec<Item>>,
 }
 
 /// The texts of an item.
@@ -42,7 +58,7 @@ struct Texts {
 
 impl Texts {
     fn of(item: &emulator::Item, server_name: &str) -> Texts {
-        Texts { server_name: server_name.into(), name: item.name.as_deref().map(Into::into), description: item.description.as_str().into() }
+        Texts { server_name: server_name.into(), name: item.name.as_deref().map(Into::into), description: (*item.description).into() }
     }
 
     /// Of an item that was shown before: of its texts, only the name of its server ever changes.
@@ -64,8 +80,16 @@ pub(super) struct Answered {
 
 impl Twin {
     pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
-        let faults = Faults::new(chance);
-        Twin { account, email: "ops@example.org".to_owned(), request_timeout, late: BTreeSet::new(), faults, listed: BTreeMap::new() }
+        Twin {
+            account,
+            email: "ops@example.org".to_owned(),
+            request_timeout,
+            late: BTreeSet::new(),
+            faults: Faults::new(chance),
+            listed: BTreeMap::new(),
+            made: BTreeMap::new(),
+            listed_servers: Arc::default(),
+        }
     }
 
     /// From now on calls run into this. Of several faults that fit, the first decides.
@@ -108,12 +132,7 @@ impl Twin {
                 Input::Account(Reply { result: refused(trouble.as_ref()).map_or(Ok(account), Err), date, begun: Some(begun) })
             }
             Call::Create { server, kind, order } => {
-                let order = Order {
-                    kind: *kind,
-                    server: *server,
-                    name: order.name.as_deref().map(str::to_owned),
-                    description: order.description.to_string(),
-                };
+                let order = Order { kind: *kind, server: *server, name: order.name.clone(), description: order.description.clone() };
                 Input::Created(op, Reply { result: self.create(&order, trouble.as_ref(), now), date, begun: Some(begun) })
             }
             Call::Delete { kind, item, .. } => {
@@ -128,7 +147,7 @@ impl Twin {
         match trouble {
             Some(Trouble::Refused(error)) => return Err(error.clone()),
             Some(Trouble::Late(after, error)) => {
-                self.late.insert(order.description.as_str().into());
+                self.late.insert(order.description.clone());
                 self.account.create_later(order.clone(), fate, later(now, *after));
                 return Err(error.clone());
             }
@@ -138,6 +157,9 @@ impl Twin {
             .account
             .create(order, &fate, now)
             .map(|item| shown(&item, &item.progress, Texts::of(&item, server_name(&self.account, &item))));
+        if let Ok(item) = &made {
+            self.made.insert((item.kind, item.id), item.clone());
+        }
         match trouble {
             Some(Trouble::Lost(error)) => Err(error.clone()),
             Some(Trouble::Mixed) => Err(ProviderError::Mismatch { what: "simulated".to_owned() }),
@@ -166,53 +188,68 @@ impl Twin {
         if let Some(error) = refused(trouble) {
             return Err(error);
         }
-        let mut listing = match trouble {
-            Some(Trouble::Stale(by)) => self.listing(kind, View::AsOf(earlier(now, *by))),
-            Some(Trouble::Paged(by)) => self.paged(kind, View::AsOf(earlier(now, *by))),
-            _ => self.listing(kind, View::Present),
+        let items = match trouble {
+            Some(Trouble::Paged(by)) => return Ok(self.paged(kind, earlier(now, *by))),
+            Some(Trouble::Stale(by)) => self.as_of(kind, earlier(now, *by)).into(),
+            Some(Trouble::Empty | Trouble::Incomplete | Trouble::Unreadable(_)) => self.present(kind).items.clone().into(),
+            _ => Arc::clone(&self.present(kind).arranged),
         };
+        let mut listing = Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() };
         spoil(&mut listing, trouble);
         Ok(listing)
     }
 
-    fn listing(&mut self, kind: Kind, view: View) -> Listing {
-        let (of, listed) = self.listed.entry(kind).or_default();
-        let items = if view != View::Present {
-            items(&self.account, kind, view, listed.clone())
-        } else if *of == self.account.version() {
-            listed.clone()
-        } else {
-            *of = self.account.version();
-            *listed = items(&self.account, kind, view, std::mem::take(listed));
-            listed.clone()
-        };
-        Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() }
-    }
-
-    /// Two pages by offset. The defects are those that a client can notice: another `count`, and numbers that occur twice.
-    fn paged(&mut self, kind: Kind, first: View) -> Listing {
-        let (mut listing, second) = (self.listing(kind, first), self.listing(kind, View::Present));
-        let (then, now) = (listing.items.len(), second.items.len());
-        let half = then.div_ceil(2);
-        listing.items.truncate(half);
-        listing.items.extend(second.items.into_iter().skip(half));
-        let arrived = listing.items.len();
-        let count = then.max(now);
-        if then != arrived || now != arrived {
-            listing.defects.push(Defect::CountDiffers { count: count as u64, arrived: arrived as u64 });
+    fn present(&mut self, kind: Kind) -> &Listed {
+        let listed = self.listed.entry(kind).or_default();
+        if listed.version != self.account.version() {
+            let items = items(&self.account, kind, View::Present, (listed.version, std::mem::take(&mut listed.items)), |id| {
+                self.made.remove(&(kind, id))
+            });
+            // What is not there any more will not be shown.
+            self.made.retain(|(of, _), _| *of != kind);
+            *listed = Listed { version: self.account.version(), arranged: arranged(items.clone()), items };
         }
-        listing.missing = count.saturating_sub(arrived) as u64;
-        let mut ids = BTreeSet::new();
-        let twice = listing.items.iter().map(|item| item.id).filter(|id| !ids.insert(*id));
-        let twice: Vec<Defect> = twice.map(Defect::DuplicateId).collect();
-        listing.defects.extend(twice);
-        listing
+        listed
     }
 
-    fn servers(&self) -> ServerListing {
-        let server =
-            |server: &emulator::Server| Server { id: server.id, name: server.name.as_str().into(), status: server.status.as_str().into() };
-        ServerListing { servers: self.account.servers().map(server).collect(), defects: Vec::new() }
+    fn as_of(&mut self, kind: Kind, time: Timestamp) -> Vec<Item> {
+        let listed = self.listed.entry(kind).or_default();
+        items(&self.account, kind, View::AsOf(time), (listed.version, listed.items.clone()), |_| None)
+    }
+
+    /// Two pages by offset, of which the first lags behind. The defects are those that a client can notice: another `count`, and numbers that occur twice.
+    fn paged(&mut self, kind: Kind, time: Timestamp) -> Listing {
+        let (mut items, second) = (self.as_of(kind, time), &self.present(kind).items);
+        let (then, now) = (items.len(), second.len());
+        let half = then.div_ceil(2);
+        items.truncate(half);
+        items.extend(second.iter().skip(half).cloned());
+        let arrived = items.len();
+        let count = then.max(now);
+        let mut defects = Vec::new();
+        if then != arrived || now != arrived {
+            defects.push(Defect::CountDiffers { count: count as u64, arrived: arrived as u64 });
+        }
+        let mut ids = BTreeSet::new();
+        defects.extend(items.iter().map(|item| item.id).filter(|id| !ids.insert(*id)).map(Defect::DuplicateId));
+        Listing { kind, items: items.into(), opaque: Vec::new(), missing: count.saturating_sub(arrived) as u64, defects }
+    }
+
+    /// As long as nothing changes, all lists share the same servers.
+    fn servers(&mut self) -> ServerListing {
+        let is_shown = |(shown, server): (&Server, &emulator::Server)| {
+            shown.id == server.id && *shown.name == *server.name && *shown.status == *server.status
+        };
+        let (shown, servers) = (&self.listed_servers, self.account.servers());
+        if shown.len() != self.account.servers().count() || !shown.iter().zip(servers).all(is_shown) {
+            let server = |server: &emulator::Server| Server {
+                id: server.id,
+                name: server.name.as_str().into(),
+                status: server.status.as_str().into(),
+            };
+            self.listed_servers = Arc::new(self.account.servers().map(server).collect());
+        }
+        ServerListing { servers: Arc::clone(&self.listed_servers), defects: Vec::new() }
     }
 }
 
@@ -220,14 +257,22 @@ fn server_name<'a>(account: &'a Account, item: &emulator::Item) -> &'a str {
     account.server(item.server).map_or("", |server| &server.name)
 }
 
-/// What there is of a kind. Both the account and what was listed before have the highest number first; most texts are the same again.
-fn items(account: &Account, kind: Kind, view: View, before: Vec<Item>) -> Vec<Item> {
+/// What there is of a kind. Both the account and what was listed before, at this `version`, have the highest number first. What has not changed since is
+/// shown as it was; of the others most texts are the same again. What is new was perhaps `made` before.
+fn items(account: &Account, kind: Kind, view: View, before: (u64, Vec<Item>), mut made: impl FnMut(ItemId) -> Option<Item>) -> Vec<Item> {
+    let (version, before) = before;
     let mut before = before.into_iter().peekable();
-    let item = |Seen { item, progress, .. }: Seen<'_>| {
+    let item = |Seen { item, progress, since, .. }: Seen<'_>| {
         while before.next_if(|known| known.id > item.id).is_some() {}
         let known = before.next_if(|known| known.id == item.id);
-        let name = server_name(account, item);
-        shown(item, progress, known.map_or_else(|| Texts::of(item, name), |known| Texts::of_shown(known, name)))
+        match known {
+            Some(known) if view == View::Present && since.max(account.servers_since()) <= version => known,
+            known => {
+                let name = server_name(account, item);
+                let known = known.or_else(|| made(item.id));
+                shown(item, progress, known.map_or_else(|| Texts::of(item, name), |known| Texts::of_shown(known, name)))
+            }
+        }
     };
     account.list(kind, None, view).into_iter().map(item).collect()
 }
@@ -276,17 +321,19 @@ fn refusal(why: &Refusal) -> ProviderError {
 
 fn spoil(listing: &mut Listing, trouble: Option<&Trouble>) {
     match trouble {
-        Some(Trouble::Empty) => listing.items.clear(),
+        Some(Trouble::Empty) => Arc::make_mut(&mut listing.items).clear(),
         Some(Trouble::Incomplete) => {
-            let count = listing.items.len() as u64 + 1;
-            listing.items.pop();
-            let arrived = listing.items.len() as u64;
+            let items = Arc::make_mut(&mut listing.items);
+            let count = items.len() as u64 + 1;
+            items.pop();
+            let arrived = items.len() as u64;
             listing.missing = count - arrived;
             listing.defects.push(Defect::CountDiffers { count, arrived });
         }
         Some(Trouble::Unreadable(server)) => {
-            let place = listing.items.iter().position(|item| item.server == ServerId(*server));
-            let gone = place.map(|place| listing.items.remove(place));
+            let items = Arc::make_mut(&mut listing.items);
+            let place = items.iter().position(|item| item.server == ServerId(*server));
+            let gone = place.map(|place| items.remove(place));
             let id = gone.map(|item| item.id);
             listing.opaque.push(Opaque { id, server: Some(ServerId(*server)), why: "simulated".to_owned() });
         }

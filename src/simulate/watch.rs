@@ -1,5 +1,6 @@
 //! What happened at the provider, judged by what is really there: I1 to I3, I5, I7, I10 and I12 of failure-modes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ struct Marked {
 }
 
 impl Marked {
-    fn new(item: &Item) -> Marked {
-        Marked { item: item.clone(), reading: Mark::read(&item.description) }
+    fn new(item: Item) -> Marked {
+        Marked { reading: Mark::read(&item.description), item }
     }
 
     fn slot(&self) -> Option<Timestamp> {
@@ -147,35 +148,43 @@ impl Watch {
     /// Takes in what has happened since the last call. Returns what is wrong with it.
     pub(super) fn take(&mut self, account: &mut Account) -> Vec<String> {
         for (at, effect) in account.take_effects() {
-            match &effect {
-                Effect::Created { item, by, .. } => self.created(item, *by),
+            if self.keeps {
+                self.effects.push((at, effect.clone()));
+            }
+            match effect {
+                Effect::Created { item, by, .. } => self.created(item, by),
                 Effect::Ended { item } => self.ended(item),
-                Effect::Deleted { item, by } => self.deleted(item, *by, at),
+                Effect::Deleted { item, by } => self.deleted(&item, by, at),
                 Effect::Refused { .. } => self.refusals += 1,
                 _ => {}
-            }
-            if self.keeps {
-                self.effects.push((at, effect));
             }
         }
         std::mem::take(&mut self.breaches)
     }
 
-    fn ended(&mut self, item: &Item) {
-        let known = self.there.entry((item.server, item.kind, item.id)).or_insert_with(|| Marked::new(item));
-        known.item.clone_from(item);
-        if item.progress == Progress::Completed && matches!(known.reading, Reading::Mark(_)) {
-            let tally = self.tallies.entry((item.server, item.kind)).or_default();
+    fn ended(&mut self, item: Item) {
+        let (key, completed) = ((item.server, item.kind), item.progress == Progress::Completed);
+        let marked = match self.there.entry((item.server, item.kind, item.id)) {
+            Entry::Vacant(place) => place.insert(Marked::new(item)),
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.item = item;
+                known
+            }
+        };
+        if completed && matches!(marked.reading, Reading::Mark(_)) {
+            let tally = self.tallies.entry(key).or_default();
             tally.completed += 1;
             tally.holes = 0;
         }
     }
 
-    fn created(&mut self, item: &Item, by: Maker) {
+    fn created(&mut self, item: Item, by: Maker) {
         if by == Maker::Api && self.looked_for.remove(&*item.description) {
             self.landmarks.insert(Landmark::CommitAfterWeLooked);
         }
         let marked = Marked::new(item);
+        let item = &marked.item;
         if let (Maker::Api, Some(slot)) = (by, marked.slot()) {
             let others = self.slots.entry((item.server, item.kind, slot)).or_default();
             let there = &self.there;
@@ -212,7 +221,7 @@ impl Watch {
     }
 
     fn deleted(&mut self, item: &Item, by: Maker, at: Timestamp) {
-        let marked = self.there.remove(&(item.server, item.kind, item.id)).unwrap_or_else(|| Marked::new(item));
+        let marked = self.there.remove(&(item.server, item.kind, item.id)).unwrap_or_else(|| Marked::new(item.clone()));
         let key = (item.server, item.kind);
         if by != Maker::Api {
             self.vacate(&marked);

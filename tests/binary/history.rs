@@ -3,6 +3,7 @@
 //! It shares nothing with the program that it judges, marks included. The names of the rules are those of the catalogue of failures.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +50,7 @@ pub struct History {
 }
 
 type Shelf = (ServerId, Kind);
-type Slot = (ServerId, Kind, String);
+type Slot = (ServerId, Kind, Arc<str>);
 
 impl History {
     pub fn of(ledger: &Ledger) -> History {

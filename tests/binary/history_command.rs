@@ -37,7 +37,7 @@ async fn it_tells_who_deleted_an_item_when_why_and_by_which_text() {
     assert_eq!((&run["trigger"], &run["result"], &run["slot"]), (&json!("command"), &json!("success"), &json!(stage.slot().to_string())));
     assert_eq!(
         (&create["result"], &create["item"]["id"], &create["item"]["name"]),
-        (&json!("completed"), &json!(made.id.0), &json!(made.name))
+        (&json!("completed"), &json!(made.id.0), &json!(made.name.as_deref()))
     );
     for (delete, id) in of(&entries, "delete").iter().zip(&ours) {
         assert_eq!((&delete["item"]["id"], &delete["result"], &delete["error"]), (&json!(id.0), &json!("gone"), &Value::Null));

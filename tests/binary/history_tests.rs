@@ -70,7 +70,7 @@ impl Book {
     }
 
     fn send(&mut self, slot: &str) -> u64 {
-        let order = Order { kind: Kind::Snapshot, server: WEB, name: Some(slot.to_owned()), description: mark(slot) };
+        let order = Order { kind: Kind::Snapshot, server: WEB, name: Some(slot.into()), description: mark(slot).into() };
         self.request(Method::POST, "/snapshots/", Some(order)).seq
     }
 

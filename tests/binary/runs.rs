@@ -29,8 +29,8 @@ async fn an_item_carries_the_mark_of_its_slot() {
     stage.configure_due(KEEP_FOUR);
     stage.run_due().await.exits(0);
     let made = stage.emulator.ledger().creates()[0].clone();
-    assert_eq!(made.name.unwrap(), format!("prod-web-{}", stage.slot().strftime("%Y%m%dT%H%M%SZ")));
-    assert_eq!(made.description, format!("snapwarden owner=prod policy=web slot={}", stage.slot()));
+    assert_eq!(*made.name.unwrap(), format!("prod-web-{}", stage.slot().strftime("%Y%m%dT%H%M%SZ")));
+    assert_eq!(*made.description, format!("snapwarden owner=prod policy=web slot={}", stage.slot()));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn the_ledger_orders_requests_effects_and_answers() {
     let effect = ledger.effects().next().unwrap();
     assert_eq!((effect.request, create.server, create.kind), (Some(create.seq), Some(ServerId(SERVER)), Some(Kind::Snapshot)));
     assert!(create.seq < effect.seq && Some(effect.seq) < create.answered_seq);
-    assert_eq!(create.order.map(|order| (order.name, order.server)), Some((Some("n".to_owned()), ServerId(SERVER))));
+    assert_eq!(create.order.map(|order| (order.name, order.server)), Some((Some("n".into()), ServerId(SERVER))));
     assert_eq!(ledger.requests_by(&Method::GET, "/snapshots/").len(), 1);
     assert_eq!((ledger.writes(None).len(), ledger.most_pending(), ledger.overlapping_writes().len()), (1, 1, 0));
 }
