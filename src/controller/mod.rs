@@ -311,6 +311,11 @@ impl Controller {
         std::mem::take(&mut self.out)
     }
 
+    /// The same, into what is empty and has room for some already.
+    pub fn take_commands_into(&mut self, commands: &mut Vec<Command>) {
+        std::mem::swap(&mut self.out, commands);
+    }
+
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].
     #[must_use]
     pub fn idle_for(&self, now: Now) -> Duration {

@@ -33,6 +33,25 @@ pub(super) trait Store {
     fn create(&mut self, op: OpId) -> Result<Option<CreateRow>, JournalError>;
     fn creates_of(&mut self, kind: Kind, item: ItemId) -> Result<Vec<CreateRow>, JournalError>;
     fn put_create(&mut self, row: CreateRow) -> Result<(), JournalError>;
+    /// Reads a create, lets `change` say how it differs now, and writes it if it does. Returns whether there is such a create.
+    fn change_create(&mut self, op: OpId, change: impl FnOnce(CreateRow) -> Result<CreateRow, JournalError>) -> Result<bool, JournalError> {
+        let Some(before) = self.create(op)? else { return Ok(false) };
+        let after = change(before.clone())?;
+        if after != before {
+            self.put_create(after)?;
+        }
+        Ok(true)
+    }
+    /// Notes of the creates that made an item that it is gone.
+    fn mark_gone(&mut self, kind: Kind, item: ItemId, gone: Gone) -> Result<(), JournalError> {
+        for mut row in self.creates_of(kind, item)? {
+            if row.gone.is_none() {
+                row.gone = Some(gone);
+                self.put_create(row)?;
+            }
+        }
+        Ok(())
+    }
     fn delete(&mut self, op: OpId) -> Result<Option<DeleteRow>, JournalError>;
     fn put_delete(&mut self, row: DeleteRow) -> Result<(), JournalError>;
     fn run(&mut self, run: RunId) -> Result<Option<RunRow>, JournalError>;
@@ -63,7 +82,7 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
         Record::DeleteEnded { op, how, error, at } => {
             end_delete(store, *op, (*how).into(), Ended { seq, at: *at, error: error.clone() })?;
         }
-        Record::ItemGone { kind, item, ours, at, .. } => mark_gone(store, *kind, *item, Gone { at: *at, ours: *ours })?,
+        Record::ItemGone { kind, item, ours, at, .. } => store.mark_gone(*kind, *item, Gone { at: *at, ours: *ours })?,
         Record::RunStarted(start) => begin_run(store, counters, start, seq)?,
         Record::RunEnded { run, result, problems, error, at } => {
             let end = RunEnd { seq, at: *at, result: *result, problems: problems.clone(), error: error.clone() };
@@ -80,8 +99,11 @@ pub(super) fn apply(store: &mut impl Store, counters: &mut Counters, record: &Re
     Ok(())
 }
 
-/// Whether nothing has this number.
-fn is_free(store: &mut impl Store, op: OpId) -> Result<bool, JournalError> {
+/// Whether nothing has this number. One that is higher than all so far is free; of the highest one there is, that cannot be said.
+fn is_free(store: &mut impl Store, counters: &Counters, op: OpId) -> Result<bool, JournalError> {
+    if op.0 >= counters.next_op && op.0 != u64::MAX {
+        return Ok(true);
+    }
     let is_item = store.create(op)?.is_some() || store.delete(op)?.is_some();
     Ok(!(is_item || store.hooks(op)?.is_some() || store.order(op)?.is_some()))
 }
@@ -89,7 +111,7 @@ fn is_free(store: &mut impl Store, op: OpId) -> Result<bool, JournalError> {
 fn begin_order(store: &mut impl Store, counters: &mut Counters, order: &StandingOrder, seq: u64) -> Result<(), JournalError> {
     match store.order(order.op)? {
         Some(row) if row.order == *order => return Ok(()),
-        None if is_free(store, order.op)? => {}
+        None if is_free(store, counters, order.op)? => {}
         _ => return Err(used_twice("operation", order.op.0)),
     }
     counters.next_op = counters.next_op.max(order.op.0.saturating_add(1));
@@ -99,7 +121,7 @@ fn begin_order(store: &mut impl Store, counters: &mut Counters, order: &Standing
 fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<CreateIntent>, seq: u64) -> Result<(), JournalError> {
     match store.create(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if is_free(store, intent.op)? => {}
+        None if is_free(store, counters, intent.op)? => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
@@ -110,7 +132,7 @@ fn begin_create(store: &mut impl Store, counters: &mut Counters, intent: &Arc<Cr
 fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<DeleteIntent>, seq: u64) -> Result<(), JournalError> {
     match store.delete(intent.op)? {
         Some(row) if row.intent == *intent => return Ok(()),
-        None if is_free(store, intent.op)? => {}
+        None if is_free(store, counters, intent.op)? => {}
         _ => return Err(used_twice("operation", intent.op.0)),
     }
     counters.next_op = counters.next_op.max(intent.op.0.saturating_add(1));
@@ -120,7 +142,7 @@ fn begin_delete(store: &mut impl Store, counters: &mut Counters, intent: &Arc<De
 fn begin_hooks(store: &mut impl Store, counters: &mut Counters, begun: &HooksBegun, seq: u64) -> Result<(), JournalError> {
     match store.hooks(begun.op)? {
         Some(row) if row.begun == *begun => return Ok(()),
-        None if is_free(store, begun.op)? => {}
+        None if is_free(store, counters, begun.op)? => {}
         _ => return Err(used_twice("operation", begun.op.0)),
     }
     counters.next_op = counters.next_op.max(begun.op.0.saturating_add(1));
@@ -146,15 +168,12 @@ fn begin_run(store: &mut impl Store, counters: &mut Counters, start: &Arc<RunSta
     store.put_run(RunRow { start: Arc::clone(start), seq, ended: None })
 }
 
-/// Reads a create, lets `change` say how it differs now, and writes it if it does.
 fn change_create(
     store: &mut impl Store,
     op: OpId,
     change: impl FnOnce(CreateRow) -> Result<CreateRow, JournalError>,
 ) -> Result<(), JournalError> {
-    let before = store.create(op)?.ok_or_else(|| unknown("create", op.0))?;
-    let after = change(before.clone())?;
-    if after == before { Ok(()) } else { store.put_create(after) }
+    if store.change_create(op, change)? { Ok(()) } else { Err(unknown("create", op.0)) }
 }
 
 /// An item that turns up late takes back "refused" and "absent" (F03, F14), but never "completed" or "failed".
@@ -197,17 +216,7 @@ fn end_delete(store: &mut impl Store, op: OpId, state: DeleteState, ended: Ended
     row.ended = Some(ended);
     store.put_delete(row)?;
     if state == DeleteState::Gone {
-        mark_gone(store, intent.subject.kind, intent.item, gone)?;
-    }
-    Ok(())
-}
-
-fn mark_gone(store: &mut impl Store, kind: Kind, item: ItemId, gone: Gone) -> Result<(), JournalError> {
-    for mut row in store.creates_of(kind, item)? {
-        if row.gone.is_none() {
-            row.gone = Some(gone);
-            store.put_create(row)?;
-        }
+        store.mark_gone(intent.subject.kind, intent.item, gone)?;
     }
     Ok(())
 }

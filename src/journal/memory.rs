@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::fold::{Counters, Store, apply};
 use super::rows::{
-    CreateRow, CreateState, DeleteRow, DeleteState, HistoryFilter, HistoryRows, HooksRow, OrderRow, Recollection, RunRow, TargetRow,
+    CreateRow, CreateState, DeleteRow, DeleteState, Gone, HistoryFilter, HistoryRows, HooksRow, OrderRow, Recollection, RunRow, TargetRow,
 };
 use super::{Journal, JournalError, Recall};
 use crate::domain::gather::gather;
@@ -110,6 +110,25 @@ impl MemoryJournal {
             }
         }
         inner.replay();
+    }
+
+    /// What [`Journal::append`] does, with records that need not be copied. They are shown once they are durable, and come back where they are not.
+    ///
+    /// # Errors
+    /// As those of [`Journal::append`].
+    pub fn keep(&mut self, records: Vec<Record>, durable: impl FnOnce(&[Record])) -> Result<(), (JournalError, Vec<Record>)> {
+        let mut inner = self.inner();
+        if inner.fault.is_some() {
+            drop(inner);
+            return self.append(&records).map_err(|error| (error, records));
+        }
+        if let Err(error) = inner.rows.apply_all(&records) {
+            inner.replay();
+            return Err((error, records));
+        }
+        durable(&records);
+        inner.log.push(Step::Append(records));
+        Ok(())
     }
 
     /// From now on every append and prune fails like this; `None`: no longer.
@@ -370,6 +389,27 @@ impl Store for Rows {
             self.creates_by_item.insert((row.intent.subject.kind, item, row.intent.op));
         }
         self.creates.insert(row.intent.op, row);
+        Ok(())
+    }
+
+    fn change_create(&mut self, op: OpId, change: impl FnOnce(CreateRow) -> Result<CreateRow, JournalError>) -> Result<bool, JournalError> {
+        let Some(row) = self.creates.get_mut(&op) else { return Ok(false) };
+        let after = change(row.clone())?;
+        if after.item != row.item
+            && let Some(item) = after.item
+        {
+            self.creates_by_item.insert((after.intent.subject.kind, item, op));
+        }
+        *row = after;
+        Ok(true)
+    }
+
+    fn mark_gone(&mut self, kind: Kind, item: ItemId, gone: Gone) -> Result<(), JournalError> {
+        for (.., op) in self.creates_by_item.range((kind, item, OpId(0))..=(kind, item, OpId(u64::MAX))) {
+            if let Some(row) = self.creates.get_mut(op).filter(|row| row.item == Some(item)) {
+                row.gone.get_or_insert(gone);
+            }
+        }
         Ok(())
     }
 

@@ -124,7 +124,7 @@ impl Host {
     }
 
     pub(super) fn now(&self, time: Duration, true_now: Timestamp) -> Now {
-        let wall = true_now.checked_add(self.wall_off).unwrap_or(true_now);
+        let wall = if self.wall_off.is_zero() { true_now } else { true_now.checked_add(self.wall_off).unwrap_or(true_now) };
         Now { wall, mono: Mono(time.saturating_sub(self.began)) }
     }
 
@@ -154,7 +154,10 @@ impl Host {
 
     /// The latest time that the wall clock can have shown so far.
     pub(super) fn wall_max(&self, true_now: Timestamp) -> Timestamp {
-        true_now.checked_add(self.ahead_max.max(self.wall_off)).unwrap_or(true_now)
+        match self.ahead_max.max(self.wall_off) {
+            SignedDuration::ZERO => true_now,
+            ahead => true_now.checked_add(ahead).unwrap_or(true_now),
+        }
     }
 
     /// What the wall clock is off.

@@ -8,6 +8,7 @@
 //! For operators, [`Play`] lets a policy have a calm world to itself; [`facts`] measures what came of it, [`Worth`] is what the policy promises, and
 //! [`suggest`] looks for a better one.
 
+mod agenda;
 mod chance;
 mod conduct;
 mod hooks;

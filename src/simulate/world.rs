@@ -2,11 +2,12 @@
 //!
 //! Everything follows from the seed and from what the caller does: no real time, no other chance.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::agenda::Agenda;
 use super::chance::Chance;
 use super::conduct::Scene;
 use super::hooks::HookLuck;
@@ -23,7 +24,7 @@ use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::OpResult;
 use crate::domain::record::{CreateEnd, OpId, Record};
 use crate::emulator::{Account, Item, Progress};
-use crate::journal::{self, Journal, JournalError};
+use crate::journal::{self, JournalError};
 use crate::provider::{ProviderError, Reply};
 
 /// How long a call is on its way, each half of it.
@@ -78,10 +79,13 @@ pub struct World {
     pub skips_idle_turns: bool,
     /// The true time that has passed.
     time: Duration,
+    /// The provider's time then: asked for far more often than time passes.
+    true_now: Timestamp,
     origin: Timestamp,
     chance: Chance,
-    events: BTreeMap<(Duration, u64), Box<Event>>,
-    count: u64,
+    events: Agenda<Event>,
+    /// Room for what a machine asks for.
+    commands: Vec<Command>,
 }
 
 impl World {
@@ -104,10 +108,11 @@ impl World {
             hook_luck: HookLuck::default(),
             skips_idle_turns: true,
             time: Duration::ZERO,
+            true_now: origin,
             origin,
             chance,
-            events: BTreeMap::new(),
-            count: 0,
+            events: Agenda::new(),
+            commands: Vec::new(),
         })
     }
 
@@ -134,7 +139,7 @@ impl World {
     /// The provider's time.
     #[must_use]
     pub fn true_now(&self) -> Timestamp {
-        self.origin.checked_add(self.time).unwrap_or(Timestamp::MAX)
+        self.true_now
     }
 
     /// The time since the beginning.
@@ -201,14 +206,17 @@ impl World {
 
     /// The next thing happens; at the latest at `end`.
     pub fn turn(&mut self, end: Duration) {
-        let event = self.events.first_key_value().map(|((at, _), _)| *at);
+        let event = self.events.next_at();
         let wake = self.hosts.iter().enumerate().filter_map(|(place, host)| Some((host.wake?, place))).min();
         let next = event.into_iter().chain(wake.map(|(at, _)| at)).min().unwrap_or(end).min(end).max(self.time);
         let stands_still = next == self.time;
-        self.time = next;
+        if !stands_still {
+            self.time = next;
+            self.true_now = self.origin.checked_add(next).unwrap_or(Timestamp::MAX);
+        }
         if event.is_some_and(|event| event <= next) {
-            if let Some((_, event)) = self.events.pop_first() {
-                self.happen(*event);
+            if let Some(event) = self.events.take_next() {
+                self.happen(event);
             }
         } else if let Some((_, place)) = wake.filter(|(at, _)| *at <= next) {
             self.check_spin(place, stands_still);
@@ -259,15 +267,13 @@ impl World {
 
     fn write(&mut self, host: usize, records: Vec<Record>) -> Result<(), Unwritten> {
         let Some(host) = self.hosts.get_mut(host) else { return Ok(()) };
-        match host.journal.append(&records) {
-            Ok(()) => {
-                host.conduct.durable(&records);
-                host.hooks.durable(&records, &host.setup);
-                self.landmarks.extend(records.iter().filter_map(Landmark::of_record));
-                Ok(())
-            }
-            Err(error) => Err(Unwritten { error, records }),
-        }
+        let (conduct, hooks, setup, landmarks) = (&mut host.conduct, &mut host.hooks, &host.setup, &mut self.landmarks);
+        let durable = |records: &[Record]| {
+            conduct.durable(records);
+            hooks.durable(records, setup);
+            landmarks.extend(records.iter().filter_map(Landmark::of_record));
+        };
+        host.journal.keep(records, durable).map_err(|(error, records)| Unwritten { error, records })
     }
 
     fn arrive(&mut self, asked: Asked) {
@@ -333,8 +339,7 @@ impl World {
     }
 
     fn push(&mut self, wait: Duration, event: Event) {
-        self.count += 1;
-        self.events.insert((self.time + wait, self.count), Box::new(event));
+        self.events.note(self.time + wait, event);
     }
 
     /// Hands an input to a machine and carries out what comes of it.
@@ -343,7 +348,22 @@ impl World {
         let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
         host.turns += 1;
         host.controller.handle(now, input);
-        for command in host.controller.take_commands() {
+        let mut commands = std::mem::take(&mut self.commands);
+        host.controller.take_commands_into(&mut commands);
+        self.carry_out_all(place, &mut commands);
+        commands.clear();
+        self.commands = commands;
+        let (time, skips) = (self.time, self.skips_idle_turns);
+        if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
+            host.sleep(time, now, skips);
+            let overdue = host.hooks.overdue(time);
+            self.breaches.extend(overdue.map(|overdue| format!("{}: {overdue}", now.wall)));
+        }
+    }
+
+    /// Carries out what a machine asks for, until its process dies.
+    fn carry_out_all(&mut self, place: usize, commands: &mut Vec<Command>) {
+        for command in commands.drain(..) {
             let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
             host.commands += 1;
             if host.barred
@@ -365,12 +385,6 @@ impl World {
                 }
                 return;
             }
-        }
-        let (time, skips) = (self.time, self.skips_idle_turns);
-        if let Some(host) = self.hosts.get_mut(place) {
-            host.sleep(time, now, skips);
-            let overdue = host.hooks.overdue(time);
-            self.breaches.extend(overdue.map(|overdue| format!("{}: {overdue}", now.wall)));
         }
     }
 
@@ -459,8 +473,7 @@ impl World {
 
     fn stop_hook(&mut self, place: usize, op: OpId) {
         let runs = |event: &Event| matches!(event, Event::HookEnds { host, op: of, .. } if *host == place && *of == op);
-        let found = self.events.iter().find(|(_, event)| runs(event)).map(|(key, _)| *key);
-        if let Some(Event::HookEnds { host, process, op, side, .. }) = found.and_then(|key| self.events.remove(&key)).map(|event| *event) {
+        if let Some(Event::HookEnds { host, process, op, side, .. }) = self.events.take_out(runs) {
             self.push(HALF_LATENCY, Event::HookEnds { host, process, op, side, end: HookEnd::Stopped });
         }
     }
@@ -518,10 +531,10 @@ impl World {
             self.landmarks.insert(Landmark::CrashInFlight);
         }
         let mine = |event: &Event| matches!(event, Event::Durable { host, process: of, .. } if *host == place && *of == process);
-        let pending: Vec<(Duration, u64)> = self.events.iter().filter(|(_, event)| mine(event)).map(|(key, _)| *key).collect();
+        let pending: Vec<Event> = std::iter::from_fn(|| self.events.take_out(mine)).collect();
         let kept = if written { self.chance.below(pending.len() as u64 + 1) as usize } else { 0 };
-        for (index, key) in pending.iter().enumerate() {
-            if let Some(Event::Durable { records, .. }) = self.events.remove(key).map(|event| *event) {
+        for (index, event) in pending.into_iter().enumerate() {
+            if let Event::Durable { records, .. } = event {
                 if index < kept {
                     drop(self.write(place, records));
                 } else {
