@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use super::inventory::Kind;
+use super::wall_clock;
 
 /// The longest name that is ever sent; the provider documents no limit.
 pub const NAME_LENGTH_MAX: usize = 63;
@@ -88,15 +89,10 @@ impl Mark {
     /// Reads a description. Only a whole mark counts: the known keys in their order, nothing before, between or after.
     #[must_use]
     pub fn read(description: &str) -> Reading {
-        let mut words = description.split(' ');
-        if words.next() != Some("snapwarden") {
+        let Some(words) = description.strip_prefix("snapwarden ").filter(|words| words.starts_with("owner=")) else {
             return Reading::None;
-        }
-        let mut words = words.peekable();
-        if !words.peek().is_some_and(|word| word.starts_with("owner=")) {
-            return Reading::None;
-        }
-        match Self::read_words(words) {
+        };
+        match Self::read_words(Words(Some(words))) {
             Some(mark) => Reading::Mark(mark),
             None => Reading::Damaged,
         }
@@ -116,6 +112,20 @@ impl Mark {
             Some(word) => Some(time_value(word, "until")?),
         };
         words.next().is_none().then(|| Mark { owner: owner.into(), origin, until })
+    }
+}
+
+/// What stands between single spaces. In texts as short as these, it is found soonest byte by byte.
+struct Words<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.0?;
+        let space = text.bytes().position(|byte| byte == b' ');
+        self.0 = space.map(|space| &text[space + 1..]);
+        Some(&text[..space.unwrap_or(text.len())])
     }
 }
 
@@ -162,15 +172,21 @@ pub fn item_name(kind: Kind, mark: &Mark, label: &str) -> Option<String> {
     if kind == Kind::Backup {
         return None;
     }
-    Some(match &mark.origin {
-        Origin::Slot { policy, slot } => format!("{}-{policy}-{}", mark.owner, compact(*slot)),
-        Origin::Hand { at } => format!("{}-{label}-{}-hand", mark.owner, compact(*at)),
-    })
+    let (middle, time, end) = match &mark.origin {
+        Origin::Slot { policy, slot } => (&**policy, slot, ""),
+        Origin::Hand { at } => (label, at, "-hand"),
+    };
+    let mut name = String::with_capacity(NAME_LENGTH_MAX);
+    [&*mark.owner, "-", middle, "-"].into_iter().for_each(|part| name.push_str(part));
+    push_compact(&mut name, *time);
+    name.push_str(end);
+    Some(name)
 }
 
-/// `20261121T033000Z`.
-fn compact(time: Timestamp) -> String {
-    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+/// `20261121T033000Z`: what stands in a mark, without the signs between and what is less than a second.
+fn push_compact(name: &mut String, time: Timestamp) {
+    let whole = wall_clock::timestamp(wall_clock::whole_second(time)).to_string();
+    name.extend(whole.chars().filter(|sign| !matches!(sign, '-' | ':')));
 }
 
 #[cfg(test)]

@@ -78,7 +78,10 @@ impl Why {
 /// Several reasons in one sentence.
 #[must_use]
 pub fn sentence(reasons: &[Why]) -> String {
-    reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; ")
+    match reasons {
+        [only] => only.sentence(),
+        _ => reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; "),
+    }
 }
 
 /// Why an item makes room that retention drops for these reasons once the coming one is among the others.

@@ -21,6 +21,8 @@ use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, Setba
 pub(super) struct Deleting {
     op: OpId,
     deletion: Deletion,
+    /// Why the item goes, in words.
+    reason: Box<str>,
     stage: Stage,
     sent: u32,
     /// Whether it has been told how it came out: that is counted once, however often it is sent.
@@ -82,6 +84,7 @@ impl Deleting {
     pub(super) fn begin(run: &Run, step: &mut Step<'_, '_>, deletion: Deletion) -> Deleting {
         let op = step.op();
         let text = step.ctx.policy.map(KindPolicy::text);
+        let reason: Box<str> = sentence(&deletion.why).into();
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -94,13 +97,13 @@ impl Deleting {
                 When::AfterCreate => DeleteWhen::AfterCreate,
             },
             extra: deletion.extra,
-            reason: sentence(&deletion.why).into(),
+            reason: reason.clone(),
             at: step.wall(),
             config: step.ctx.config.into(),
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::DeleteIntent(intent.into()));
-        Deleting { op, deletion, stage: Stage::Recording, sent: 0, told: false }
+        Deleting { op, deletion, reason, stage: Stage::Recording, sent: 0, told: false }
     }
 
     /// A delete of an earlier process, of which it is not known whether it was done. It is never sent again: its plan is gone.
@@ -109,9 +112,10 @@ impl Deleting {
             DeleteWhen::BeforeCreate => When::BeforeCreate,
             DeleteWhen::AfterCreate => When::AfterCreate,
         };
-        let deletion = Deletion { item, when, extra: intent.extra, why: Why::from((*intent.reason).to_owned()).into() };
+        let reason = intent.reason.clone();
+        let deletion = Deletion { item, when, extra: intent.extra, why: Why::from(String::from(reason.clone())).into() };
         let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
-        Deleting { op: intent.op, deletion, stage, sent: DELETES_SENT_MAX, told: false }
+        Deleting { op: intent.op, deletion, reason, stage, sent: DELETES_SENT_MAX, told: false }
     }
 
     /// The item.
@@ -186,14 +190,14 @@ impl Run {
     }
 
     fn send_delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
-        let Deletion { item, why, .. } = &deleting.deletion;
+        let item = &deleting.deletion.item;
         step.tell(Fact::DeleteSent {
             target: self.target.clone(),
             run: self.id.0,
             op: deleting.op.0,
             item: item.id,
             name: item.title().to_owned(),
-            why: sentence(why),
+            why: deleting.reason.to_string(),
         });
         step.out.push(Effect::SendDelete { op: deleting.op, item: item.id, until: Self::fresh_until(step.ctx) });
         deleting.stage = Stage::Sent;
@@ -292,7 +296,7 @@ impl Run {
             op: deleting.op.0,
             item: deleting.item(),
             name: deleting.deletion.item.title().to_owned(),
-            why: sentence(&deleting.deletion.why),
+            why: deleting.reason.to_string(),
             result,
             error,
         });
