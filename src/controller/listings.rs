@@ -148,7 +148,7 @@ impl Source {
             let allowed = if self.urgent && hurries { self.next_credit(poll_every) } else { last.after(poll_every) };
             allowed.max(after)
         });
-        let due = refresh.into_iter().chain(again).chain(wanted).min()?;
+        let due = [refresh, again, wanted].into_iter().flatten().min()?;
         Some(due.max(self.not_before))
     }
 

@@ -328,8 +328,8 @@ impl Controller {
         if self.stopping {
             return None;
         }
-        let by_mono = self.next_call().into_iter().chain(self.outbox.again()).chain(self.brackets.next());
-        let by_mono = by_mono.chain(self.account.next_over(now.mono)).map(|at| at.since(now.mono)).min();
+        let by_mono = [self.next_call(), self.outbox.again(), self.brackets.next(), self.account.next_over(now.mono)];
+        let by_mono = by_mono.into_iter().flatten().min().map(|at| at.since(now.mono));
         if !self.is_in_charge() {
             return by_mono;
         }
@@ -337,8 +337,9 @@ impl Controller {
             return Some(Duration::ZERO);
         }
         let by_wall = self.timetables.next().map(|at| at.duration_since(now.wall).try_into().unwrap_or(Duration::ZERO));
-        let of_runs = self.wakes.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_retry());
-        by_wall.into_iter().chain(by_mono).chain(of_runs.map(|at| at.since(now.mono))).min()
+        let of_runs = [self.wakes.peek().map(|Reverse((at, _))| *at), self.next_retry()];
+        let of_runs = of_runs.into_iter().flatten().min().map(|at| at.since(now.mono));
+        [by_wall, by_mono, of_runs].into_iter().flatten().min()
     }
 
     /// Whether a run is on.

@@ -32,9 +32,6 @@ pub(super) struct Summary {
 
 impl Summary {
     pub fn of(rows: &[Row<'_>], view: &View<'_>, policy: &KindPolicy, now: Timestamp) -> Summary {
-        let others = rows.iter().filter(|row| row.belonging == Belonging::Other).count() as u64;
-        let unseen = view.unreadable.len() as u64 + view.unseen;
-        let points = rows.iter().filter(|row| row.judged);
         let ours = || rows.iter().filter(|row| row.belonging == Belonging::Ours);
         let unfinished = || ours().filter(|row| row.is_unfinished_ours());
         let mut problems = Vec::new();
@@ -57,30 +54,50 @@ impl Summary {
             let detail = format!("item {} was made by us and no longer carries its mark", row.item.id);
             problems.push(Problem { reason: Reason::MarkLost, detail });
         }
-        Summary {
-            seen: Seen {
-                used: u32::try_from(view.used()).unwrap_or(u32::MAX),
-                others: u32::try_from(others + unseen).unwrap_or(u32::MAX),
-                restore_points: u32::try_from(points.clone().count()).unwrap_or(u32::MAX),
-                newest_completed_at: points.map(|row| row.item.created_at).max(),
-            },
-            items: rows.iter().filter_map(|row| Some(SeenItem::new(row.item.created_at, standing(row)?))).collect(),
-            newest_ours: ours().filter(|row| row.judged && row.slot().is_some()).map(|row| row.item.created_at).max(),
-            slots: ours().filter(|row| row.item.status != Status::Failed).filter_map(Row::slot).collect(),
-            unfinished: unfinished().filter(|row| row.slot().is_some()).map(|row| (row.item.id, row.item.created_at)).collect(),
-            problems,
-            holds_until: rows.iter().filter_map(|row| changes_at(row, policy, now)).min(),
+        let mut summary = Summary { problems, ..Summary::default() };
+        let (mut items, mut slots) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let (mut others, mut points) = (view.unreadable.len() as u64 + view.unseen, 0);
+        for row in rows {
+            let created_at = row.item.created_at;
+            let (is_ours, slot) = (row.belonging == Belonging::Ours, row.slot());
+            others += u64::from(row.belonging == Belonging::Other);
+            items.extend(standing(row).map(|standing| SeenItem::new(created_at, standing)));
+            if row.judged {
+                points += 1;
+                summary.seen.newest_completed_at = summary.seen.newest_completed_at.max(Some(created_at));
+            }
+            if is_ours && row.judged && slot.is_some() {
+                summary.newest_ours = summary.newest_ours.max(Some(created_at));
+            }
+            if is_ours && row.item.status != Status::Failed {
+                slots.extend(slot);
+            }
+            if row.is_unfinished_ours() && slot.is_some() {
+                summary.unfinished.push((row.item.id, created_at));
+            }
+            let changes = changes_at(row, policy, now);
+            summary.holds_until = match summary.holds_until {
+                Some(until) if changes.is_none_or(|changes| until <= changes) => Some(until),
+                _ => changes,
+            };
         }
+        summary.seen.used = u32::try_from(view.used()).unwrap_or(u32::MAX);
+        summary.seen.others = u32::try_from(others).unwrap_or(u32::MAX);
+        summary.seen.restore_points = points;
+        (summary.items, summary.slots) = (items.into(), slots.into());
+        summary
     }
 }
 
 /// When time alone makes something else of an item: it is left alone no longer, or is stuck.
 fn changes_at(row: &Row<'_>, policy: &KindPolicy, now: Timestamp) -> Option<Timestamp> {
+    if !row.is_unfinished_ours() {
+        return row.free_at.filter(|at| *at > now);
+    }
     let created = row.item.created_at;
     // An item is not stuck before its own time, however short the patience; right after it, it may be.
-    let stuck = row.is_unfinished_ours().then(|| [created.checked_add(policy.stuck_after), created.checked_add(Duration::from_nanos(1))]);
-    let stuck = stuck.into_iter().flatten().filter_map(Result::ok);
-    row.free_at.into_iter().chain(stuck).filter(|at| *at > now).min()
+    let stuck = [created.checked_add(policy.stuck_after), created.checked_add(Duration::from_nanos(1))];
+    row.free_at.into_iter().chain(stuck.into_iter().filter_map(Result::ok)).filter(|at| *at > now).min()
 }
 
 /// What an item is to us; none: the provider's own, which takes no slot.

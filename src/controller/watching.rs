@@ -85,18 +85,17 @@ impl Watching {
             !gone
         });
         self.all_there = self.watched.is_empty() && lost.is_empty();
-        self.watched.extend(self.present(rows));
+        self.watch(rows);
         lost
     }
 
-    fn present(&self, rows: &[Row<'_>]) -> Vec<Watched> {
+    fn watch(&mut self, rows: &[Row<'_>]) {
         let care = rows.iter().filter(|row| matches!(row.belonging, Belonging::Ours | Belonging::Adopted));
-        let present = care.filter(|row| !self.deleted.contains(&row.item.id)).map(|row| Watched {
+        self.watched.extend(care.filter(|row| !self.deleted.contains(&row.item.id)).map(|row| Watched {
             item: row.item.id,
             known: Known::Seen(row.item.name.clone().map_or_else(|| Seen::Description(row.item.description.clone()), Seen::Name)),
             absent_since: None,
-        });
-        present.collect()
+        }));
     }
 
     /// Gives up what was missing from the last complete listing.
