@@ -3,7 +3,7 @@
 //! The rate is a token bucket. When the provider throttles, the rate halves and everything waits as long as the provider asks; each answer then
 //! gives a little back (additive increase, multiplicative decrease). Whoever waits has a due time by class, and the earliest goes first: creates
 //! before deletes before lists before the rest, but a request that has waited long enough goes before a younger one of a better class. A list waits
-//! for no more of those that were there before it than may be under way at a time: one list shows what comes next for all servers.
+//! for no more of the others that were there before it than may be under way at a time: one list shows what comes next for all servers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -117,7 +117,9 @@ impl Budget {
         self.tickets += 1;
         let number = self.tickets;
         let own = Ticket { due: now.after(class.patience()), place: number, number };
-        let ahead = if class == Class::List { self.queue.iter().nth(self.slots - 1) } else { None };
+        // Lists that are ahead already do not count: one page after the other, they would let nobody else in.
+        let mut others = self.queue.iter().filter(|waiting| waiting.place == waiting.number);
+        let ahead = if class == Class::List { others.nth(self.slots - 1) } else { None };
         let ticket = ahead.map_or(own, |ahead| own.min(Ticket { number, ..*ahead }));
         self.queue.insert(ticket);
         ticket
@@ -286,6 +288,27 @@ mod tests {
         let order: Vec<Ticket> = drain(&mut budget, at(1000)).into_iter().map(|(ticket, _)| ticket).collect();
         assert_eq!(order[..6], [creates[0], creates[1], creates[2], lists[0], lists[1], creates[3]]);
         assert_eq!(order.len(), 103);
+    }
+
+    #[test]
+    fn lists_that_come_page_after_page_do_not_shut_out_the_rest() {
+        for slots in 1..=4 {
+            let mut budget = Budget::new(1.0, slots, at(0));
+            (0..100).for_each(|_| _ = budget.join(Class::Create, at(0)));
+            let mut lists: BTreeSet<Ticket> = (0..3).map(|_| budget.join(Class::List, at(0))).collect();
+            let mut creates = 0;
+            for second in 0..40 {
+                let first = budget.first().unwrap();
+                assert_eq!(budget.try_go(first, at(second * 1000)), Turn::Go);
+                if lists.remove(&first) {
+                    lists.insert(budget.join(Class::List, at(second * 1000)));
+                } else {
+                    creates += 1;
+                }
+                budget.finish(at(second * 1000), Outcome::Silent, at(second * 1000));
+            }
+            assert!((9..40).contains(&creates), "{creates} of 40 beside three lists, with {slots} slots");
+        }
     }
 
     #[test]
