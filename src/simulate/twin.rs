@@ -29,6 +29,8 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<Arc<str>>,
     faults: Faults,
+    /// Whether lists that show the same are the same. The provider's never are; a copy of each takes time.
+    shares_lists: bool,
     /// What there was of each kind when it was last listed.
     listed: BTreeMap<Kind, Listed>,
     /// What was made since, as the answer showed it.
@@ -79,13 +81,14 @@ pub(super) struct Answered {
 }
 
 impl Twin {
-    pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
+    pub(super) fn new(account: Account, request_timeout: Duration, shares_lists: bool, chance: Chance) -> Twin {
         Twin {
             account,
             email: "ops@example.org".to_owned(),
             request_timeout,
             late: BTreeSet::new(),
             faults: Faults::new(chance),
+            shares_lists,
             listed: BTreeMap::new(),
             made: BTreeMap::new(),
             listed_servers: Arc::default(),
@@ -192,7 +195,8 @@ impl Twin {
             Some(Trouble::Paged(by)) => return Ok(self.paged(kind, earlier(now, *by))),
             Some(Trouble::Stale(by)) => self.as_of(kind, earlier(now, *by)).into(),
             Some(Trouble::Empty | Trouble::Incomplete | Trouble::Unreadable(_)) => self.present(kind).items.clone().into(),
-            _ => Arc::clone(&self.present(kind).arranged),
+            _ if self.shares_lists => Arc::clone(&self.present(kind).arranged),
+            _ => self.present(kind).items.clone().into(),
         };
         let mut listing = Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() };
         spoil(&mut listing, trouble);

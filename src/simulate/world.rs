@@ -99,7 +99,8 @@ impl World {
         let mut watch = Watch::new();
         watch.wanted(&setup.wanted);
         Ok(World {
-            twin: Twin::new(account, setup.request_timeout, faults),
+            // Half of the histories have to do with lists as they really come.
+            twin: Twin::new(account, setup.request_timeout, seed % 2 == 1, faults),
             hosts: vec![Host::new(setup, mode, Duration::ZERO, origin)?],
             watch,
             breaches: Vec::new(),
