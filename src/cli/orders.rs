@@ -8,7 +8,6 @@ use clap::ArgGroup;
 use crate::clock::Clock;
 use crate::controller::{Select, ServerPattern};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId};
-use crate::domain::memory::Memory;
 use crate::domain::policy::{Selector, ServerEntry};
 use crate::domain::record::Record;
 use crate::domain::standing::{Ask, HeldItem, Order, Selection, Standing, StandingOrder};
@@ -198,8 +197,7 @@ async fn write(app: &App, lock: StateLock, order: &Order) -> Result<Vec<Standing
     if let Some(path) = &past.set_aside {
         eprintln!("warning: the journal was damaged and lies at {} now, with all that stood; a new one was begun", path.display());
     }
-    let mut memory = Memory::default();
-    past.replay().iter().for_each(|record| memory.apply(record));
+    let memory = past.memory();
     let given = memory.standing.give(order, past.next_op, app.clock.now().wall);
     let written = match given {
         Ok(orders) => {

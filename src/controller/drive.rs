@@ -87,10 +87,7 @@ impl<P: Provider> Driver<P> {
         }
         self.controller.handle(self.now(), input);
         let mut notices = Vec::new();
-        // The journal is at work while the rest is seen to.
-        let (appends, others): (Vec<_>, Vec<_>) =
-            self.controller.take_commands().into_iter().partition(|command| matches!(command, Command::Append(..)));
-        for command in appends.into_iter().chain(others) {
+        for command in self.controller.take_commands() {
             match command {
                 Command::Tell(fact) => (self.ports.tell)(&fact),
                 Command::Hook(call) => self.run_hook(call),

@@ -234,13 +234,7 @@ impl Controller {
     /// A controller that remembers what the journal gave back.
     #[must_use]
     pub fn new(setup: Setup, mode: Mode, past: &Recollection, now: Now) -> Controller {
-        let mut memory = Memory::default();
-        let mut known: Vec<TargetKey> = past.targets.iter().map(|row| (row.server, row.kind)).collect();
-        known.sort_unstable();
-        memory.expect(&known);
-        for record in past.replay() {
-            memory.apply(&record);
-        }
+        let memory = past.memory();
         let mut controller = Controller {
             account: AccountState::new(setup.account.is_some()),
             sources: Sources::new(),
@@ -306,13 +300,18 @@ impl Controller {
         self.pump(now);
     }
 
-    /// What is to be done outside since the last call, in this order.
+    /// What is to be done outside since the last call, in this order: first what is to be made durable, since the journal can be at work while the
+    /// rest is seen to.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        std::mem::take(&mut self.out)
+        let mut commands = Vec::new();
+        self.take_commands_into(&mut commands);
+        commands
     }
 
     /// The same, into what is empty and has room for some already.
     pub fn take_commands_into(&mut self, commands: &mut Vec<Command>) {
+        debug_assert!(commands.is_empty(), "what is in it would be done again");
+        self.out.sort_by_key(|command| !matches!(command, Command::Append(..)));
         std::mem::swap(&mut self.out, commands);
     }
 

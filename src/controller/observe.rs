@@ -118,6 +118,7 @@ impl Controller {
                 self.append(Record::TargetSeen { server: key.0, kind: key.1, at: now.wall });
             }
         }
+        drop(old);
         self.targets = Roster::of_sorted(targets);
         self.breaches.retain(|key, _| self.targets.contains_key(key));
         self.timetables.look_at_none();

@@ -4,7 +4,6 @@
 //! there first, then at the next one.
 
 use std::cmp::Ordering;
-use std::ops::Index;
 
 /// Keys in their order, each with a value.
 #[derive(Debug, Clone)]
@@ -143,15 +142,6 @@ impl<K: Ord + Copy, V: Default> Roster<K, V> {
         }
         entries.extend(known);
         *self = Roster::of_sorted(entries);
-    }
-}
-
-impl<K: Ord, V> Index<&K> for Roster<K, V> {
-    type Output = V;
-
-    fn index(&self, key: &K) -> &V {
-        let place = self.place(key).unwrap_or(usize::MAX);
-        &self.entries[place].1
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::domain::gather::gather;
 use crate::domain::globs::Globs;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
+use crate::domain::memory::{Memory, TargetKey};
 use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::{Problem, RunResult};
 use crate::domain::record::{
@@ -61,6 +62,23 @@ impl Recollection {
             fresh: true,
             set_aside: None,
         }
+    }
+
+    /// What there is to know by all of that.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        let of = |subject: &Subject| (subject.server, subject.kind);
+        let mut targets: Vec<TargetKey> = self.targets.iter().map(|row| (row.server, row.kind)).collect();
+        targets.extend(self.missed.iter().map(|missed| of(&missed.subject)));
+        targets.extend(self.runs.iter().map(|row| of(&row.start.subject)));
+        targets.extend(self.creates.iter().map(|row| of(&row.intent.subject)));
+        targets.extend(self.deletes.iter().map(|row| of(&row.intent.subject)));
+        targets.sort_unstable();
+        // All at once: added one by one in the order of the records, each would move those after it.
+        memory.expect(&targets);
+        self.replay().iter().for_each(|record| memory.apply(record));
+        memory
     }
 
     /// The records that these rows came from, in the order in which they became durable: who folds them knows what there is to know.

@@ -59,7 +59,7 @@ impl JournalHandle {
 
     /// The same without waiting. `tell` is called once and in any case: on the journal's thread, where it must not block, or on the caller's if the
     /// records are not taken. All of a commit are told in a row, so that whoever reads a queue is mostly woken once for them. How many may wait is for
-    /// the caller to bound.
+    /// the caller to bound: a run, for one, goes no further than to an intent that is not durable yet.
     pub fn hand_in(&self, records: Vec<Record>, tell: impl FnOnce(Result<(), JournalError>) + Send + 'static) {
         // What cannot be sent is dropped, and tells by that.
         drop(self.requests.send(Request::Append(records, Waiter(Some(Box::new(tell))))));

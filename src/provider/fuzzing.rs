@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a panic is how a finding is told")]
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +39,12 @@ pub(crate) fn check_listing(data: &[u8]) {
 }
 
 /// Joins pages as the adapter does: the first must be readable, a later one that is not is missing. Also what a plain reading of the JSON shows.
-fn gather<G: Gather>(pages: &[&str], mut all: G) -> Option<(G, Totals, Vec<Value>)> {
+fn gather<G: Gather + Debug>(pages: &[&str], mut all: G) -> Option<(G, Totals, Vec<Value>)> {
     let (mut totals, mut entries) = (Totals::default(), Vec::new());
     for (index, text) in pages.iter().enumerate() {
         let read = read_page(text.as_bytes(), all.empty());
-        assert_eq!(read_whole_page(text.as_bytes(), all.empty()).is_ok(), read.is_ok(), "both ways of reading {text:?}");
+        let whole = read_whole_page(text.as_bytes(), all.empty());
+        assert_eq!(read.as_ref().ok().map(|page| format!("{page:?}")), whole.ok().map(|page| format!("{page:?}")), "of {text:?}");
         let Ok(Page { count, next, entries: page }) = read else {
             if index == 0 {
                 return None;

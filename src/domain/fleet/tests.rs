@@ -34,20 +34,20 @@ fn numbers_and_names_are_resolved() {
     let servers = [server(1, "web-1", "active"), server(2, "db-1", "restoring"), server(3, "db-test", "active"), server(4, "ci", "active")];
     let fleet = resolve(&[by_id("a:1", 1, Some("web-one")), by_name("a:2", "db-*", 1)], Some(&servers));
     assert_eq!((ids(&fleet), fleet.faults.len()), (vec![1, 2], 0));
-    let web = &fleet.members[&ServerId(1)];
+    let web = fleet.members.get(&ServerId(1)).unwrap();
     assert_eq!((&*web.name, web.expected_name.as_deref(), web.missing, web.restoring), ("web-1", Some("web-one"), false, false));
     assert_eq!(web.protect_ids, [ItemId(801)]);
-    assert!(fleet.members[&ServerId(2)].restoring);
+    assert!(fleet.members.get(&ServerId(2)).unwrap().restoring);
 }
 
 #[test]
 fn a_server_that_is_not_told_is_missing_and_without_a_list_none_is() {
     let entries = [by_id("a:1", 9, Some("gone")), by_name("a:2", "db-*", 0)];
     let told = resolve(&entries, Some(&[]));
-    assert!(told.members[&ServerId(9)].missing && told.faults.is_empty());
+    assert!(told.members.get(&ServerId(9)).unwrap().missing && told.faults.is_empty());
     let untold = resolve(&entries, None);
-    assert!(!untold.members[&ServerId(9)].missing);
-    assert_eq!(&*untold.members[&ServerId(9)].name, "gone");
+    assert!(!untold.members.get(&ServerId(9)).unwrap().missing);
+    assert_eq!(&*untold.members.get(&ServerId(9)).unwrap().name, "gone");
     assert_eq!(untold.faults, ["a:2: `match` cannot be resolved: the provider does not tell its servers"]);
 }
 
@@ -74,7 +74,7 @@ fn two_names_for_one_server_are_a_conflict_even_where_one_says_none() {
     ] {
         let fleet = resolve(&entries, Some(&servers));
         assert_eq!(ids(&fleet), [1]);
-        let member = &fleet.members[&ServerId(1)];
+        let member = fleet.members.get(&ServerId(1)).unwrap();
         assert_eq!(member.conflict.as_deref(), Some("named by the entries at a:1 and a:2"));
         assert!(!member.assignment.is_none(), "the problem is told of some target");
     }
