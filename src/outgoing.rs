@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
-/// A client that goes nowhere but where it is sent, and sends nothing twice by itself. `tls`: whether it speaks https.
+/// A client that goes nowhere but where it is sent, sends nothing twice by itself, and keeps no connection. `tls`: whether it speaks https.
 pub fn client(tls: bool) -> ClientBuilder {
     // Fails only where somebody has installed one before, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -19,8 +19,7 @@ pub fn client(tls: bool) -> ClientBuilder {
         .referer(false)
         .retry(reqwest::retry::never())
         .http1_only()
-        // A kept connection that the other end drops just as a POST goes out leaves it in doubt. A new one each time costs a handshake, at a few
-        // requests a second, and never that doubt.
+        // A kept connection that the other end drops just as something goes out leaves that in doubt.
         .pool_max_idle_per_host(0)
         .tls_version_min(reqwest::tls::Version::TLS_1_2);
     // In the open, the machine's CA certificates are not needed and may be missing.

@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{Mono, SystemClock};
 use crate::domain::inventory::{Defect, Status};
 use crate::provider::restore::{HttpRestorer, Restorer, Restoring};
-use crate::provider::testing::{Act, Fake, answer, ok};
+use crate::provider::testing::{Act, Fake, answer, kept, ok};
 use crate::provider::{Code, Exchange};
 
 const MARK: &str = "snapwarden owner=prod policy=web slot=2026-11-21T03:30:00Z";
@@ -264,6 +264,50 @@ async fn without_a_connection_nothing_was_sent() {
     let provider = provider_with(&closed, PATIENT, TokenSource::fixed("vps_abc".into()), Arc::new(()));
     let error = create(&provider).await.unwrap_err();
     assert!(matches!(&error, ProviderError::Connect { .. }) && !error.is_doubtful() && error.is_provider_down(), "{error:?}");
+}
+
+/// Lets the tasks of the HTTP client do all they can do: a connection whose answer has come is free then.
+async fn rest() {
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_at_once_goes_over_the_same_connection() {
+    let script =
+        vec![kept("201 Created", &[], &snapshot(801)), Act::Read, kept("204 No Content", &[], ""), Act::Read, kept("200 OK", &[], "[]")];
+    let fake = Fake::start(vec![script]).await;
+    let provider = provider(&fake);
+    create(&provider).await.unwrap();
+    rest().await;
+    provider.delete(Kind::Snapshot, ItemId(801), NEVER).await.result.unwrap();
+    rest().await;
+    list(&provider).await.unwrap();
+    assert_eq!(fake.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn what_comes_later_goes_over_a_connection_of_its_own() {
+    let fake = Fake::start(vec![vec![kept("200 OK", &[], "[]"), Act::Read], ok("[]")]).await;
+    let provider = provider(&fake);
+    list(&provider).await.unwrap();
+    rest().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(1_001)).await;
+    tokio::time::resume();
+    list(&provider).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_breaks_with_a_kept_connection_is_in_doubt_and_not_sent_again() {
+    let fake = Fake::start(vec![vec![kept("200 OK", &[], "[]"), Act::Read], ok(&snapshot(801))]).await;
+    let provider = provider(&fake);
+    list(&provider).await.unwrap();
+    rest().await;
+    let error = create(&provider).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Broken { .. }) && error.is_doubtful(), "{error:?}");
+    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// One step of a connection's script. At the end of the script the connection is closed.
+/// One step of a connection's script, which comes after the first request. At the end of the script the connection is closed.
 #[derive(Clone)]
 pub(super) enum Act {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends these bytes again and again, with a pause after each time, as long as somebody listens.
     Repeat(&'static str, Duration),
+    /// Reads the next request.
+    Read,
     /// Says nothing more and keeps the connection.
     Hang,
 }
@@ -47,12 +49,15 @@ impl Fake {
 }
 
 async fn serve(mut stream: TcpStream, script: Vec<Act>, seen: Arc<Mutex<Vec<String>>>) {
-    let request = read_request(&mut stream).await;
-    seen.lock().unwrap().push(request);
-    for act in script {
+    for act in [vec![Act::Read], script].concat() {
         let sent = match act {
             Act::Send(bytes) => stream.write_all(&bytes).await,
             Act::Repeat(text, pause) => repeat(&mut stream, text, pause).await,
+            Act::Read => {
+                let request = read_request(&mut stream).await;
+                seen.lock().unwrap().push(request);
+                Ok(())
+            }
             Act::Hang => std::future::pending().await,
         };
         if sent.is_err() {
@@ -84,14 +89,19 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-/// A whole answer with this status line and further header lines.
+/// A whole answer with this status line and further header lines, the last over its connection.
 pub(super) fn answer(status: &str, headers: &[&str], body: &str) -> Vec<Act> {
+    vec![kept(status, &[headers, &["connection: close"]].concat(), body)]
+}
+
+/// A whole answer with this status line and further header lines, after which the connection may be used again.
+pub(super) fn kept(status: &str, headers: &[&str], body: &str) -> Act {
     let mut text = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");
     }
-    vec![Act::Send(format!("{text}\r\n{body}").into_bytes())]
+    Act::Send(format!("{text}\r\n{body}").into_bytes())
 }
 
 /// A whole 200 with this JSON.
