@@ -230,9 +230,6 @@ impl Controller {
 
     /// Sees to it that `after` runs where its time has come.
     pub(super) fn tend_hooks(&mut self, now: Now) {
-        if self.brackets.open.is_empty() {
-            return;
-        }
         let winds_down = self.winds_down();
         for op in self.brackets.all() {
             let Some(bracket) = self.brackets.open.get_mut(&op) else { continue };

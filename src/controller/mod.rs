@@ -303,16 +303,8 @@ impl Controller {
     /// What is to be done outside since the last call, in this order: first what is to be made durable, since the journal can be at work while the
     /// rest is seen to.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        let mut commands = Vec::new();
-        self.take_commands_into(&mut commands);
-        commands
-    }
-
-    /// The same, into what is empty and has room for some already.
-    pub fn take_commands_into(&mut self, commands: &mut Vec<Command>) {
-        debug_assert!(commands.is_empty(), "what is in it would be done again");
         self.out.sort_by_key(|command| !matches!(command, Command::Append(..)));
-        std::mem::swap(&mut self.out, commands);
+        std::mem::take(&mut self.out)
     }
 
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].

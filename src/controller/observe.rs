@@ -150,8 +150,7 @@ impl Controller {
                     // What was missing before is missing for a second time now.
                     self.forget_what_others_deleted(now, kind);
                 }
-                let newest = Inventory::following(self.inventories.get(&kind), listing, begun);
-                let before = self.inventories.insert(kind, newest);
+                let before = self.inventories.insert(kind, Inventory::new(listing, begun));
                 self.observe(now, kind, before.as_ref());
                 if first {
                     self.forget_what_others_deleted(now, kind);
@@ -177,12 +176,10 @@ impl Controller {
     }
 
     fn observe(&mut self, now: Now, kind: Kind, before: Option<&Inventory>) {
-        let mut keys: Vec<TargetKey> = Vec::with_capacity(self.targets.len());
-        keys.extend(self.targets.keys().filter(|key| key.1 == kind));
-        let same = before.zip(self.inventories.get(&kind)).is_some_and(|(before, newest)| newest.is_the_same(before));
+        let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
         for key in &keys {
             self.turn_to(*key);
-            if !before.is_some_and(|before| self.says_nothing_new(now, *key, before, same)) {
+            if !before.is_some_and(|before| self.says_nothing_new(now, *key, before)) {
                 self.summarize(now, *key, true);
             }
             self.rehearse(now, *key);
@@ -210,9 +207,7 @@ impl Controller {
                 self.sources.servers.succeeded(begun);
                 let told_before = std::mem::replace(&mut self.sources.servers.told, true);
                 let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
-                let before = self.servers.take().filter(|_| !changed).map(|seen| seen.restoring);
-                let restoring =
-                    before.unwrap_or_else(|| gather(listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id)));
+                let restoring = gather(listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id));
                 self.servers = Some(ServersSeen { begun, whole, listing, restoring });
                 if changed {
                     self.resolve(now);
@@ -260,19 +255,18 @@ impl Controller {
     }
 
     /// Whether the newest listing shows of a target what the one before it showed, and nothing else could make more of it. It is counted then.
-    /// `same`: the listing as a whole shows the very same.
-    fn says_nothing_new(&mut self, now: Now, key: TargetKey, before: &Inventory, same: bool) -> bool {
+    fn says_nothing_new(&mut self, now: Now, key: TargetKey, before: &Inventory) -> bool {
         let (Some(inventory), Some(memory)) = (self.inventories.get(&key.1), self.memory.get(key)) else { return false };
         let Some(state) = self.targets.get_mut(&key) else { return false };
         let Some(settled) = &state.settled else { return false };
         let holds = settled.from <= now.wall && settled.until.is_none_or(|until| now.wall < until) && memory.made.keys().eq(&settled.made);
+        let view = inventory.of(key.0);
         let has_ended = |item: &Item| matches!(item.status, Status::Completed | Status::Failed) && memory.unfinished.contains_key(&item.id);
-        let none_ended = || memory.unfinished.is_empty() || !inventory.of(key.0).items.iter().any(has_ended);
-        let nothing_new = holds && (same || inventory.of(key.0).shows_the_same(&before.of(key.0))) && none_ended();
-        if nothing_new {
+        let same = holds && view.shows_the_same(&before.of(key.0)) && !view.items.iter().any(has_ended);
+        if same {
             state.clean = state.clean.saturating_add(1);
         }
-        nothing_new
+        same
     }
 
     /// Takes in what the newest listing shows of a target. `fresh`: it has just come.

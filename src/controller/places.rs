@@ -25,8 +25,8 @@ impl Places {
     }
 
     /// Whether one of `all` places can be had; at least one is for the slow.
-    pub fn is_free(&self, all: usize, slow: impl FnOnce() -> bool) -> bool {
-        self.taken.len() < all && (self.taken_by_slow < all.div_ceil(2) || !slow())
+    pub fn is_free(&self, all: usize, slow: bool) -> bool {
+        self.taken.len() < all && (!slow || self.taken_by_slow < all.div_ceil(2))
     }
 
     /// A server takes a place, unless it has one.
@@ -60,8 +60,8 @@ impl Places {
 
     /// The next server that may take one of `all` places.
     pub fn next(&mut self, all: usize) -> Option<ServerId> {
-        let first = if self.is_free(all, || false) { self.waiting.pop() } else { None };
-        first.or_else(|| if self.is_free(all, || true) { self.slow_waiting.pop() } else { None })
+        let first = if self.is_free(all, false) { self.waiting.pop() } else { None };
+        first.or_else(|| if self.is_free(all, true) { self.slow_waiting.pop() } else { None })
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
             order.push(server.0);
         }
         assert_eq!(order[5..], [2, 3], "three of five");
-        assert!(places.is_free(5, || false) && !places.is_free(5, || true));
+        assert!(places.is_free(5, false) && !places.is_free(5, true));
         places.give_back(ServerId(2));
         assert_eq!(places.next(5), Some(ServerId(4)));
     }

@@ -215,7 +215,7 @@ impl Controller {
     pub(super) fn context(&self, now: Now, key: TargetKey) -> Option<Context<'_>> {
         let member = self.fleet.members.get(&key.0);
         let state = self.targets.get(&key);
-        let is_free = || self.places.is_free(self.setup.concurrent_creates, || self.is_slow(key.0));
+        let is_free = || self.places.is_free(self.setup.concurrent_creates, self.is_slow(key.0));
         let leave = !self.account.is_asking() && (self.places.has(key.0) || is_free());
         Some(Context {
             now,

@@ -93,7 +93,7 @@ impl Timetables {
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
         let fires = self.agenda.peek().map(|Reverse((next, _))| *next);
-        [fires, self.later.peek().map(|Reverse((at, _))| *at)].into_iter().flatten().min()
+        fires.into_iter().chain(self.later.peek().map(|Reverse((at, _))| *at)).min()
     }
 
     /// A target is to be looked at then.
@@ -114,12 +114,8 @@ impl Timetables {
             later.pop();
             due.push(entry);
         }
-        let told = self.advance(now);
-        if told.is_empty() && due.is_empty() {
-            return Vec::new();
-        }
         // What is due at once need not go through the heap.
-        let (at_once, then): (Vec<_>, Vec<_>) = told.into_iter().partition(|(at, _)| *at <= now);
+        let (at_once, then): (Vec<_>, Vec<_>) = self.advance(now).into_iter().partition(|(at, _)| *at <= now);
         self.later.extend(then.into_iter().map(Reverse));
         due.extend(at_once);
         due.sort_unstable();

@@ -284,12 +284,10 @@ fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Vio
     if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
         return Ok(());
     }
-    let (mut left, mut newest): (usize, Option<&Item>) = (0, None);
-    for item in good_items(facts) {
-        left += usize::from(!goes(item.id));
-        newest = newest.filter(|newest| (newest.created_at, newest.id) > (item.created_at, item.id)).or(Some(item));
-    }
+    let good: Vec<&Item> = good_items(facts).collect();
+    let left = good.iter().filter(|item| !goes(item.id)).count();
     ensure(left >= facts.policy.min_keep.max(1) as usize, "I2", || format!("only {left} restore points would stay"))?;
+    let newest = good.into_iter().max_by_key(|item| (item.created_at, item.id));
     ensure(newest.is_some_and(|item| !goes(item.id)), "I3", || "the newest restore point would go".to_owned())
 }
 

@@ -8,7 +8,6 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use super::inventory::Kind;
-use super::wall_clock;
 
 /// The longest name that is ever sent; the provider documents no limit.
 pub const NAME_LENGTH_MAX: usize = 63;
@@ -92,7 +91,7 @@ impl Mark {
         let Some(words) = description.strip_prefix("snapwarden ").filter(|words| words.starts_with("owner=")) else {
             return Reading::None;
         };
-        match Self::read_words(Words(Some(words))) {
+        match Self::read_words(words.split(' ')) {
             Some(mark) => Reading::Mark(mark),
             None => Reading::Damaged,
         }
@@ -112,20 +111,6 @@ impl Mark {
             Some(word) => Some(time_value(word, "until")?),
         };
         words.next().is_none().then(|| Mark { owner: owner.into(), origin, until })
-    }
-}
-
-/// What stands between single spaces. In texts as short as these, it is found soonest byte by byte.
-struct Words<'a>(Option<&'a str>);
-
-impl<'a> Iterator for Words<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let text = self.0?;
-        let space = text.bytes().position(|byte| byte == b' ');
-        self.0 = space.map(|space| &text[space + 1..]);
-        Some(&text[..space.unwrap_or(text.len())])
     }
 }
 
@@ -172,21 +157,15 @@ pub fn item_name(kind: Kind, mark: &Mark, label: &str) -> Option<String> {
     if kind == Kind::Backup {
         return None;
     }
-    let (middle, time, end) = match &mark.origin {
-        Origin::Slot { policy, slot } => (&**policy, slot, ""),
-        Origin::Hand { at } => (label, at, "-hand"),
-    };
-    let mut name = String::with_capacity(NAME_LENGTH_MAX);
-    [&*mark.owner, "-", middle, "-"].into_iter().for_each(|part| name.push_str(part));
-    push_compact(&mut name, *time);
-    name.push_str(end);
-    Some(name)
+    Some(match &mark.origin {
+        Origin::Slot { policy, slot } => format!("{}-{policy}-{}", mark.owner, compact(*slot)),
+        Origin::Hand { at } => format!("{}-{label}-{}-hand", mark.owner, compact(*at)),
+    })
 }
 
-/// `20261121T033000Z`: what stands in a mark, without the signs between and what is less than a second.
-fn push_compact(name: &mut String, time: Timestamp) {
-    let whole = wall_clock::timestamp(wall_clock::whole_second(time)).to_string();
-    name.extend(whole.chars().filter(|sign| !matches!(sign, '-' | ':')));
+/// `20261121T033000Z`.
+fn compact(time: Timestamp) -> String {
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 #[cfg(test)]

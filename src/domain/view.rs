@@ -14,9 +14,9 @@ pub struct Inventory {
     /// When the list call was begun.
     pub begun: Mono,
     /// By server, then time, then number: the total order of everything that follows.
-    items: Arc<Vec<Item>>,
+    items: Vec<Item>,
     /// Where the items of each server begin, by server.
-    starts: Arc<Vec<(ServerId, usize)>>,
+    starts: Vec<(ServerId, usize)>,
     /// Those that name their server, by server; those of one server stay in the order in which they came.
     opaque: Vec<Opaque>,
     /// Entries that did not arrive or do not name their server.
@@ -29,21 +29,15 @@ impl Inventory {
     /// Arranges a listing.
     #[must_use]
     pub fn new(listing: Listing, begun: Mono) -> Inventory {
-        Inventory::following(None, listing, begun)
-    }
-
-    /// Arranges a listing; where it hands out the very same items as the one before it, these are arranged already.
-    #[must_use]
-    pub fn following(before: Option<&Inventory>, listing: Listing, begun: Mono) -> Inventory {
         let Listing { kind, items, mut opaque, missing, defects } = listing;
-        let (items, starts) = match before.filter(|before| Arc::ptr_eq(&before.items, &items)) {
-            Some(before) => (items, Arc::clone(&before.starts)),
-            None => {
-                let items = if are_arranged(&items) { items } else { arranged(Arc::unwrap_or_clone(items)) };
-                let starts = starts(&items);
-                (items, starts.into())
+        let mut items = Arc::unwrap_or_clone(items);
+        arrange(&mut items);
+        let mut starts: Vec<(ServerId, usize)> = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            if starts.last().is_none_or(|(server, _)| *server != item.server) {
+                starts.push((item.server, place));
             }
-        };
+        }
         let came = opaque.len();
         opaque.retain(|entry| entry.server.is_some());
         let nameless = came - opaque.len();
@@ -75,40 +69,11 @@ impl Inventory {
         View { inventory: self, items, unreadable, unseen: self.unseen }
     }
 
-    /// Whether it is about the very same items as another, and nothing else is known of either.
-    #[must_use]
-    pub fn is_the_same(&self, other: &Inventory) -> bool {
-        let more = |inventory: &Inventory| !inventory.opaque.is_empty() || inventory.unseen > 0 || inventory.defect.is_some();
-        Arc::ptr_eq(&self.items, &other.items) && !more(self) && !more(other)
-    }
-
     /// All items that could be read, by server, then time, then number.
     #[must_use]
     pub fn items(&self) -> &[Item] {
         &self.items
     }
-}
-
-/// Where the items of each server begin.
-fn starts(items: &[Item]) -> Vec<(ServerId, usize)> {
-    let mut starts: Vec<(ServerId, usize)> = Vec::new();
-    for (place, item) in items.iter().enumerate() {
-        if starts.last().is_none_or(|(server, _)| *server != item.server) {
-            starts.push((item.server, place));
-        }
-    }
-    starts
-}
-
-/// Items in the order in which an [`Inventory`] has them: one that is made of them copies nothing.
-#[must_use]
-pub fn arranged(mut items: Vec<Item>) -> Arc<Vec<Item>> {
-    arrange(&mut items);
-    items.into()
-}
-
-fn are_arranged(items: &[Item]) -> bool {
-    items.is_sorted_by(|item, next| (item.server, item.created_at, item.id) <= (next.server, next.created_at, next.id))
 }
 
 /// Brings items into their order: by server, then time, then number. They are large, so it is numbers that are sorted; and lists come with the newest

@@ -261,18 +261,14 @@ impl Account {
         let at = item.created_at.min(now);
         let moment = self.write(at);
         self.shelf_mut(kind).insert(item.clone(), moment);
-        let used = self.used(kind, server);
-        self.effects.push((now, Effect::Created { used, item: item.clone(), by }));
+        self.effects.push((now, Effect::Created { used: self.used(kind, server), item: item.clone(), by }));
         let after = fate.after.unwrap_or_else(|| self.rules.takes(kind));
         match &fate.end {
             Progress::InProgress => {}
-            end if after.is_zero() => {
-                self.end(kind, id, end.clone(), now);
-                return self.item(kind, id).cloned().unwrap_or(item);
-            }
+            end if after.is_zero() => self.end(kind, id, end.clone(), now),
             end => self.push_due(later(now, after), Due::End(kind, id, end.clone())),
         }
-        item
+        self.item(kind, id).cloned().unwrap_or(item)
     }
 
     fn end(&mut self, kind: Kind, id: ItemId, progress: Progress, at: Timestamp) {

@@ -13,7 +13,6 @@ use crate::controller::Input;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerId, ServerListing, Status};
 use crate::domain::record::OpId;
 use crate::domain::text::{Description, Text};
-use crate::domain::view::arranged;
 use crate::emulator::{self, Account, Fate, Order, Progress, Refusal, Seen, View};
 use crate::provider::{self, Deleted, ProviderError, Reply};
 
@@ -29,25 +28,10 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<Arc<str>>,
     faults: Faults,
-    /// Whether lists that show the same are the same. The provider's never are; a copy of each takes time.
-    shares_lists: bool,
-    /// What there was of each kind when it was last listed.
-    listed: BTreeMap<Kind, Listed>,
-    /// What was made since, as the answer showed it.
-    made: BTreeMap<(Kind, ItemId), Item>,
+    /// What there was of each kind when it was last listed, the highest number first, with the account's version then.
+    listed: BTreeMap<Kind, (u64, Arc<Vec<Item>>)>,
     /// The servers, as last listed.
     listed_servers: Arc<Vec<Server>>,
-}
-
-/// What a list shows of the account as it is.
-#[derive(Debug, Default)]
-struct Listed {
-    /// The account's version then.
-    version: u64,
-    /// The highest number first.
-    items: Vec<Item>,
-    /// The same, arranged as the program does: as long as nothing changes, all lists share it.
-    arranged: Arc<Vec<Item>>,
 }
 
 /// The texts of an item.
@@ -81,16 +65,14 @@ pub(super) struct Answered {
 }
 
 impl Twin {
-    pub(super) fn new(account: Account, request_timeout: Duration, shares_lists: bool, chance: Chance) -> Twin {
+    pub(super) fn new(account: Account, request_timeout: Duration, chance: Chance) -> Twin {
         Twin {
             account,
             email: "ops@example.org".to_owned(),
             request_timeout,
             late: BTreeSet::new(),
             faults: Faults::new(chance),
-            shares_lists,
             listed: BTreeMap::new(),
-            made: BTreeMap::new(),
             listed_servers: Arc::default(),
         }
     }
@@ -160,9 +142,6 @@ impl Twin {
             .account
             .create(order, &fate, now)
             .map(|item| shown(&item, &item.progress, Texts::of(&item, server_name(&self.account, &item))));
-        if let Ok(item) = &made {
-            self.made.insert((item.kind, item.id), item.clone());
-        }
         match trouble {
             Some(Trouble::Lost(error)) => Err(error.clone()),
             Some(Trouble::Mixed) => Err(ProviderError::Mismatch { what: "simulated".to_owned() }),
@@ -194,36 +173,31 @@ impl Twin {
         let items = match trouble {
             Some(Trouble::Paged(by)) => return Ok(self.paged(kind, earlier(now, *by))),
             Some(Trouble::Stale(by)) => self.as_of(kind, earlier(now, *by)).into(),
-            Some(Trouble::Empty | Trouble::Incomplete | Trouble::Unreadable(_)) => self.present(kind).items.clone().into(),
-            _ if self.shares_lists => Arc::clone(&self.present(kind).arranged),
-            _ => self.present(kind).items.clone().into(),
+            _ => self.present(kind),
         };
         let mut listing = Listing { kind, items, opaque: Vec::new(), missing: 0, defects: Vec::new() };
         spoil(&mut listing, trouble);
         Ok(listing)
     }
 
-    fn present(&mut self, kind: Kind) -> &Listed {
-        let listed = self.listed.entry(kind).or_default();
-        if listed.version != self.account.version() {
-            let items = items(&self.account, kind, View::Present, (listed.version, std::mem::take(&mut listed.items)), |id| {
-                self.made.remove(&(kind, id))
-            });
-            // What is not there any more will not be shown.
-            self.made.retain(|(of, _), _| *of != kind);
-            *listed = Listed { version: self.account.version(), arranged: arranged(items.clone()), items };
+    /// As long as nothing changes, all lists share the same items.
+    fn present(&mut self, kind: Kind) -> Arc<Vec<Item>> {
+        let (version, listed) = self.listed.entry(kind).or_default();
+        if *version != self.account.version() {
+            *listed = items(&self.account, kind, View::Present, (*version, listed)).into();
+            *version = self.account.version();
         }
-        listed
+        Arc::clone(listed)
     }
 
     fn as_of(&mut self, kind: Kind, time: Timestamp) -> Vec<Item> {
-        let listed = self.listed.entry(kind).or_default();
-        items(&self.account, kind, View::AsOf(time), (listed.version, listed.items.clone()), |_| None)
+        let (version, listed) = self.listed.entry(kind).or_default();
+        items(&self.account, kind, View::AsOf(time), (*version, listed))
     }
 
     /// Two pages by offset, of which the first lags behind. The defects are those that a client can notice: another `count`, and numbers that occur twice.
     fn paged(&mut self, kind: Kind, time: Timestamp) -> Listing {
-        let (mut items, second) = (self.as_of(kind, time), &self.present(kind).items);
+        let (mut items, second) = (self.as_of(kind, time), self.present(kind));
         let (then, now) = (items.len(), second.len());
         let half = then.div_ceil(2);
         items.truncate(half);
@@ -261,21 +235,17 @@ fn server_name<'a>(account: &'a Account, item: &emulator::Item) -> &'a str {
     account.server(item.server).map_or("", |server| &server.name)
 }
 
-/// What there is of a kind. Both the account and what was listed before, at this `version`, have the highest number first. What has not changed since is
-/// shown as it was; of the others most texts are the same again. What is new was perhaps `made` before.
-fn items(account: &Account, kind: Kind, view: View, before: (u64, Vec<Item>), mut made: impl FnMut(ItemId) -> Option<Item>) -> Vec<Item> {
-    let (version, before) = before;
-    let mut before = before.into_iter().peekable();
+/// What there is of a kind. Both the account and what was listed before, at this version, have the highest number first. What has not changed since is
+/// shown as it was; of the others most texts are the same again.
+fn items(account: &Account, kind: Kind, view: View, (version, before): (u64, &[Item])) -> Vec<Item> {
+    let mut before = before.iter().peekable();
     let item = |Seen { item, progress, since, .. }: Seen<'_>| {
         while before.next_if(|known| known.id > item.id).is_some() {}
-        let known = before.next_if(|known| known.id == item.id);
-        match known {
+        let name = server_name(account, item);
+        match before.next_if(|known| known.id == item.id).cloned() {
             Some(known) if view == View::Present && since.max(account.servers_since()) <= version => known,
-            known => {
-                let name = server_name(account, item);
-                let known = known.or_else(|| made(item.id));
-                shown(item, progress, known.map_or_else(|| Texts::of(item, name), |known| Texts::of_shown(known, name)))
-            }
+            Some(known) => shown(item, progress, Texts::of_shown(known, name)),
+            None => shown(item, progress, Texts::of(item, name)),
         }
     };
     account.list(kind, None, view).into_iter().map(item).collect()

@@ -84,8 +84,6 @@ pub struct World {
     origin: Timestamp,
     chance: Chance,
     events: Agenda<Event>,
-    /// Room for what a machine asks for.
-    commands: Vec<Command>,
 }
 
 impl World {
@@ -100,7 +98,7 @@ impl World {
         watch.wanted(&setup.wanted);
         Ok(World {
             // Half of the histories have to do with lists as they really come.
-            twin: Twin::new(account, setup.request_timeout, seed % 2 == 1, faults),
+            twin: Twin::new(account, setup.request_timeout, faults),
             hosts: vec![Host::new(setup, mode, Duration::ZERO, origin)?],
             watch,
             breaches: Vec::new(),
@@ -113,7 +111,6 @@ impl World {
             origin,
             chance,
             events: Agenda::new(),
-            commands: Vec::new(),
         })
     }
 
@@ -349,11 +346,8 @@ impl World {
         let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
         host.turns += 1;
         host.controller.handle(now, input);
-        let mut commands = std::mem::take(&mut self.commands);
-        host.controller.take_commands_into(&mut commands);
-        self.carry_out_all(place, &mut commands);
-        commands.clear();
-        self.commands = commands;
+        let commands = host.controller.take_commands();
+        self.carry_out_all(place, commands);
         let (time, skips) = (self.time, self.skips_idle_turns);
         if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
             host.sleep(time, now, skips);
@@ -363,8 +357,8 @@ impl World {
     }
 
     /// Carries out what a machine asks for, until its process dies.
-    fn carry_out_all(&mut self, place: usize, commands: &mut Vec<Command>) {
-        for command in commands.drain(..) {
+    fn carry_out_all(&mut self, place: usize, commands: Vec<Command>) {
+        for command in commands {
             let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
             host.commands += 1;
             if host.barred

@@ -78,10 +78,7 @@ impl Why {
 /// Several reasons in one sentence.
 #[must_use]
 pub fn sentence(reasons: &[Why]) -> String {
-    match reasons {
-        [only] => only.sentence(),
-        _ => reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; "),
-    }
+    reasons.iter().map(Why::sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// Why an item makes room that retention drops for these reasons once the coming one is among the others.

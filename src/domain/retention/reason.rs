@@ -76,25 +76,15 @@ impl DropReason {
             DropReason::SecondOfSlot { counts } => format!("a second item of one slot, for which {counts} counts"),
             DropReason::NoPlace { keep, .. } if keep.is_empty() => "the policy keeps nothing".to_owned(),
             DropReason::NoPlace { keep, used_up } => {
-                // Every delete is told with it, so it is put together in one piece.
-                let (mut text, last) = (String::with_capacity(96), keep.rules().count() - 1);
-                for (place, (rule, count)) in keep.rules().enumerate() {
-                    text.push_str(if place == 0 {
-                        ""
-                    } else if place == last {
-                        " and "
-                    } else {
-                        ", "
-                    });
-                    let parts = match (rule, count) {
-                        (Rule::Last, 1) => ["older than the newest", "", ""],
-                        (Rule::Last, _) => ["older than the ", &count.to_string(), " newest"],
-                        _ if used_up.contains(rule) => ["no ", rule.as_str(), " place left"],
-                        _ => ["a newer one stands for its ", noun(rule), ""],
-                    };
-                    parts.into_iter().for_each(|part| text.push_str(part));
-                }
-                text
+                let part = |(rule, count): (Rule, u32)| match (rule, count) {
+                    (Rule::Last, 1) => "older than the newest".to_owned(),
+                    (Rule::Last, count) => format!("older than the {count} newest"),
+                    _ if used_up.contains(rule) => format!("no {rule} place left"),
+                    _ => format!("a newer one stands for its {}", noun(rule)),
+                };
+                let mut parts: Vec<String> = keep.rules().map(part).collect();
+                let last = parts.pop().unwrap_or_default();
+                if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) }
             }
         }
     }

@@ -1,7 +1,5 @@
 //! What a listing shows, and what it leaves open.
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::domain::inventory::{Defect, Item};
 use crate::domain::testing::*;
@@ -19,25 +17,6 @@ fn each_server_sees_its_own_in_order() {
     assert_eq!(inventory.of(ServerId(8)).items.len(), 1);
     assert!(inventory.of(ServerId(6)).items.is_empty());
     assert!(inventory.of(SERVER).find(ItemId(3)).is_none() && inventory.of(SERVER).find(ItemId(9)).is_some());
-}
-
-proptest! {
-    /// A list that hands out the very same items is arranged as one that has copies of them, in whatever order these come.
-    #[test]
-    fn the_very_same_list_again_is_arranged_as_a_copy_of_it(places in proptest::collection::vec((1_u64..5, 0_i64..5), 0..20), missing in 0_u64..2) {
-        let items: Vec<Item> = (1..).zip(places).map(|(id, (server, hours))| Item { server: ServerId(server), ..ours(id, hours) }).collect();
-        let shared = arranged(items.clone());
-        let list = |items| Listing { items, missing, ..listing(Vec::new()) };
-        let before = Inventory::new(list(Arc::clone(&shared)), Mono::default());
-        let again = Inventory::following(Some(&before), list(shared), Mono::default());
-        let copy = Inventory::following(Some(&before), list(items.into()), Mono::default());
-        prop_assert_eq!(again.is_the_same(&before), missing == 0);
-        prop_assert!(!copy.is_the_same(&before) || copy.items().is_empty());
-        for server in (0..6).map(ServerId) {
-            prop_assert_eq!(again.of(server).items, copy.of(server).items);
-            prop_assert!(again.of(server).shows_the_same(&before.of(server)) && copy.of(server).shows_the_same(&before.of(server)));
-        }
-    }
 }
 
 #[test]
