@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
-/// A client that goes nowhere but where it is sent, sends nothing twice by itself, and keeps no connection. `tls`: whether it speaks https.
+/// A client that goes nowhere but where it is sent, sends nothing twice by itself, and keeps no connection. (One that is told to keep them sends what a
+/// connection has not taken over another one: nothing of it had gone out.) `tls`: whether it speaks https.
 pub fn client(tls: bool) -> ClientBuilder {
     // Fails only where somebody has installed one before, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();

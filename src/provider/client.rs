@@ -28,8 +28,8 @@ use crate::outgoing;
 /// is certain to have done nothing, a request that runs out of time is not.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept for the next request: in a busy hour it saves a handshake each. Servers close those that nothing came over for some
-/// seconds, and one that does so just as a create goes out leaves it in doubt: it must not be kept for as long as that.
+/// How long a connection is kept for the next request, which saves that one a handshake. Servers close those that nothing came over for some seconds, and one
+/// that does so just as a create goes out leaves it in doubt: none must be kept for as long as that.
 const KEPT_MAX: Duration = Duration::from_secs(1);
 
 /// A listing may take this many times `request_timeout` in all, as long as no pause in it is longer than `request_timeout`.
@@ -122,7 +122,7 @@ struct Span {
 }
 
 pub(super) struct Api {
-    client: Client,
+    pub(super) client: Client,
     base: Url,
     request_timeout: Duration,
     token: TokenSource,
@@ -142,7 +142,7 @@ impl Api {
     ) -> Result<Api, SetupError> {
         let base = base_url(&settings.base_url)?;
         Ok(Api {
-            client: client(settings, base.scheme() == "https")?,
+            client: client(settings, base.scheme() == "https", KEPT_MAX)?,
             base,
             request_timeout: settings.request_timeout,
             token,
@@ -327,11 +327,12 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn client(settings: &HttpSettings, tls: bool) -> Result<Client, SetupError> {
+/// `kept`: how long a connection may wait for the next request.
+pub(super) fn client(settings: &HttpSettings, tls: bool, kept: Duration) -> Result<Client, SetupError> {
     let builder = outgoing::client(tls)
         .connect_timeout(CONNECT_TIME_MAX.min(settings.request_timeout / 2))
         .pool_max_idle_per_host(settings.concurrent_requests)
-        .pool_idle_timeout(KEPT_MAX);
+        .pool_idle_timeout(kept);
     builder.build().map_err(|error| SetupError::Client(describe(error)))
 }
 
@@ -372,7 +373,7 @@ mod tests {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
             let api = Api {
                 // The machine that tests may have no CA certificates; none are needed to fail here.
-                client: client(&settings, false).unwrap(),
+                client: client(&settings, false, KEPT_MAX).unwrap(),
                 base: base_url(&settings.base_url).unwrap(),
                 request_timeout: settings.request_timeout,
                 token: TokenSource::fixed("vps_abc".into()),

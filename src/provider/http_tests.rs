@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::{Mono, SystemClock};
 use crate::domain::inventory::{Defect, Status};
+use crate::provider::client::client;
 use crate::provider::restore::{HttpRestorer, Restorer, Restoring};
 use crate::provider::testing::{Act, Fake, answer, kept, ok};
 use crate::provider::{Code, Exchange};
@@ -273,12 +274,19 @@ async fn rest() {
     }
 }
 
+/// Keeps connections for longer than any test takes.
+fn keeping(fake: &Fake) -> HttpProvider {
+    let mut provider = provider(fake);
+    provider.api.client = client(&settings(&fake.address, PATIENT), false, PATIENT).unwrap();
+    provider
+}
+
 #[tokio::test]
 async fn what_comes_at_once_goes_over_the_same_connection() {
     let script =
         vec![kept("201 Created", &[], &snapshot(801)), Act::Read, kept("204 No Content", &[], ""), Act::Read, kept("200 OK", &[], "[]")];
     let fake = Fake::start(vec![script]).await;
-    let provider = provider(&fake);
+    let provider = keeping(&fake);
     create(&provider).await.unwrap();
     rest().await;
     provider.delete(Kind::Snapshot, ItemId(801), NEVER).await.result.unwrap();
@@ -302,11 +310,21 @@ async fn what_comes_later_goes_over_a_connection_of_its_own() {
 #[tokio::test]
 async fn what_breaks_with_a_kept_connection_is_in_doubt_and_not_sent_again() {
     let fake = Fake::start(vec![vec![kept("200 OK", &[], "[]"), Act::Read], ok(&snapshot(801))]).await;
-    let provider = provider(&fake);
+    let provider = keeping(&fake);
     list(&provider).await.unwrap();
     rest().await;
     let error = create(&provider).await.unwrap_err();
     assert!(matches!(error, ProviderError::Broken { .. }) && error.is_doubtful(), "{error:?}");
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_not_used() {
+    let fake = Fake::start(vec![vec![kept("200 OK", &[], "[]")], ok(&snapshot(801))]).await;
+    let provider = keeping(&fake);
+    list(&provider).await.unwrap();
+    rest().await;
+    create(&provider).await.unwrap();
     assert_eq!(fake.requests().len(), 2);
 }
 
