@@ -86,7 +86,7 @@ impl Run {
         // After a start the items may be known before it is told whether the server is being restored.
         let unseen = ctx.server.told && ctx.server.seen.is_none();
         if (unseen || full && !Self::servers_are_fresh(ctx)) && self.look_again() {
-            let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
+            let servers = Some(Self::recent_from(ctx));
             return self.plan_later(ctx, Want { servers, ..Want::default() });
         }
         let ground = self.ground(ctx, policy, view, freeze.as_ref());

@@ -84,7 +84,7 @@ impl Run {
         };
         let in_time = pruning.until.is_none_or(|until| ctx.now.mono < until);
         if !Self::servers_are_fresh(ctx) && in_time && self.look_again() {
-            let servers = Some(Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX)));
+            let servers = Some(Self::recent_from(ctx));
             return self.prune_later(ctx, pruning, Want { servers, ..Want::default() });
         }
         let freeze = self.freeze(ctx, &view);

@@ -30,10 +30,15 @@ impl Run {
         Some(view)
     }
 
-    /// From when on a listing is fresh enough to plan on: after the last write, and at most 60 s ago (contract §3.1).
+    /// From when on what was seen is recent enough to delete on: at most 60 s ago (contract §3.1).
+    pub(super) fn recent_from(ctx: &Context<'_>) -> Mono {
+        Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX))
+    }
+
+    /// From when on a listing is fresh enough to plan on: recent, and after the last write.
     pub(super) fn fresh_from(ctx: &Context<'_>) -> Mono {
-        let youngest = Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX));
-        ctx.last_write.map_or(youngest, |write| write.max(youngest))
+        let recent = Self::recent_from(ctx);
+        ctx.last_write.map_or(recent, |write| write.max(recent))
     }
 
     /// Until when the newest listing is fresh enough to delete on.
@@ -43,8 +48,7 @@ impl Run {
 
     /// Whether the state of the servers is known freshly enough for deletes, where the provider tells it.
     pub(super) fn servers_are_fresh(ctx: &Context<'_>) -> bool {
-        let youngest = Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX));
-        !ctx.server.told || ctx.server.seen.is_some_and(|seen| seen >= youngest)
+        !ctx.server.told || ctx.server.seen.is_some_and(|seen| seen >= Self::recent_from(ctx))
     }
 
     /// Why nothing may be deleted there now (contract §3, "no delete on doubt").
