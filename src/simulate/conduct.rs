@@ -1,4 +1,4 @@
-//! What the program may send, judged at the moment of sending by what it had been told: I4, I6 to I9, I11, I14 and I16 of failure-modes.
+//! What the program may send, judged at the moment of sending by what it had been told: I4, I6 to I9, I11, I12, I14 and I16 of failure-modes.
 //!
 //! It shares no code with the planner and the guard, and knows nothing of their reasons.
 
@@ -421,6 +421,10 @@ impl Conduct {
         }
         wrong.extend(self.sequence.being_made(scene, server, &self.creates));
         wrong.extend(self.at_the_cap(scene, server, kind));
+        wrong.extend(self.twin(scene, server, kind, order));
+        if self.is_being_restored(scene, server) {
+            wrong.push(format!("F51: a create on {server}, which is being restored"));
+        }
         let key = (server, kind, order.description.clone());
         let sent = self.sent.entry(key).or_insert(Sent { op, count: 0, at: scene.time, undecided: false });
         if sent.undecided {
@@ -443,6 +447,23 @@ impl Conduct {
         let used = ground.shown.used(server);
         let cap = u64::from(scene.setup.wanted.limits.of(kind));
         (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
+    }
+
+    /// I12: nothing is made for a slot of which an item was seen.
+    fn twin(&self, scene: Scene<'_>, server: ServerId, kind: Kind, order: &Order) -> Option<String> {
+        let slot = order.slot?;
+        let is_of_slot = |item: &&Item| match Mark::read(&item.description) {
+            Reading::Mark(mark) => *mark.owner == *scene.setup.wanted.owner && mark.slot() == Some(slot),
+            _ => false,
+        };
+        let mut there = self.grounds.get(&kind)?.shown.items.iter().filter(|item| item.server == server && item.status != Status::Failed);
+        let twin = there.find(is_of_slot)?;
+        Some(format!("I12: {} is made although {} was seen there", order.description, twin.id))
+    }
+
+    /// Whether the last that was told of the server is that it is being restored.
+    fn is_being_restored(&self, scene: Scene<'_>, server: ServerId) -> bool {
+        self.server(server).is_some_and(Server::is_restoring) && scene.time < self.told_servers + RESTORE_TAKES_MAX
     }
 
     /// A delete is sent. Returns what is wrong with that.
@@ -501,7 +522,7 @@ impl Conduct {
             "the last listing does not show it".to_owned()
         } else if let Some(hidden) = self.hidden(ground, server, kind) {
             format!("the last listing does not show {hidden}, which was made there")
-        } else if self.server(server).is_some_and(Server::is_restoring) && scene.time < self.told_servers + RESTORE_TAKES_MAX {
+        } else if self.is_being_restored(scene, server) {
             "the server is being restored".to_owned()
         } else if self.other_name(scene.setup, server) {
             "the server has another name".to_owned()

@@ -8,6 +8,7 @@ const SEEDS: &[(u64, &str)] = &[
     (221, "deletes went on during a restore, once the list of servers was refused"),
     (352, "what was wrong with a list stood for ever, once no policy was for its kind"),
     (750, "a hole that another daemon had filled blocked every run, with more items there than are ever kept"),
+    (916, "a create was sent although a listing had come meanwhile that showed an item for its slot, of another daemon"),
     (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
     (8900, "after a crash an item that a doubted list does not show was forgotten, and another was ordered beside it"),
     (11_708, "a slot to come, of another machine's clock, let slots be begun again once our own clock was set back"),

@@ -12,6 +12,7 @@ use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Reason, RunResult};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
+use super::planning::Existing;
 use super::waiting::{Proof, Waiting};
 use super::{CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
@@ -76,23 +77,7 @@ impl Run {
     pub(super) fn create(&mut self, step: &mut Step<'_, '_>, mut creating: Creating, event: Event) {
         let op = creating.op;
         match (&mut creating.stage, event) {
-            // While the intent was on its way a newer listing may have come.
-            (Stage::Recording, Event::Recorded(recorded)) if recorded == op && self.is_full(step.ctx) => {
-                self.end_create(step, op, CreateEnd::NotSent, "a newer listing shows no free slot");
-                self.plan_at(step.ctx.now.mono);
-            }
-            (Stage::Recording, Event::Recorded(recorded)) if recorded == op && self.hold_is_over() => {
-                self.end_create(step, op, CreateEnd::NotSent, "`max_hold` passed before it was sent");
-                self.fail(step, Reason::HookFailed, "`max_hold` passed before the create was sent".to_owned());
-            }
-            (Stage::Recording, Event::Recorded(recorded)) if recorded == op => {
-                let name = self.order.title().to_owned();
-                let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);
-                step.tell(Fact::CreateSent { target: self.target.clone(), run: self.id.0, op: op.0, name, attempt });
-                step.out.push(Effect::SendCreate { op, order: self.order.clone() });
-                creating.stage = Stage::Sent;
-                self.phase = Phase::Creating(creating);
-            }
+            (Stage::Recording, Event::Recorded(recorded)) if recorded == op => self.send(step, creating),
             (Stage::Recording, Event::NotRecorded(recorded, error)) if recorded == op => {
                 self.end_unrecorded(step, &error);
             }
@@ -106,10 +91,36 @@ impl Run {
         }
     }
 
-    /// Whether the newest listing shows that no slot is free (I9).
-    fn is_full(&self, ctx: &Context<'_>) -> bool {
-        let cap = u64::from(ctx.wanted.limits.of(self.target.kind));
-        ctx.inventory.is_some_and(|inventory| inventory.of(self.target.server).used() >= cap)
+    /// The intent is durable: sends the create, unless it should not be sent any more.
+    fn send(&mut self, step: &mut Step<'_, '_>, mut creating: Creating) {
+        let op = creating.op;
+        if let Some(why) = self.overtaken(step.ctx) {
+            self.end_create(step, op, CreateEnd::NotSent, why);
+            return self.plan_at(step.ctx.now.mono);
+        }
+        if self.hold_is_over() {
+            self.end_create(step, op, CreateEnd::NotSent, "`max_hold` passed before it was sent");
+            return self.fail(step, Reason::HookFailed, "`max_hold` passed before the create was sent".to_owned());
+        }
+        let name = self.order.title().to_owned();
+        let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);
+        step.tell(Fact::CreateSent { target: self.target.clone(), run: self.id.0, op: op.0, name, attempt });
+        step.out.push(Effect::SendCreate { op, order: self.order.clone() });
+        creating.stage = Stage::Sent;
+        self.phase = Phase::Creating(creating);
+    }
+
+    /// Why there has to be a new plan: the create was planned before `before` ran and its intent was written, and more may have been seen meanwhile (I9, I12).
+    fn overtaken(&self, ctx: &Context<'_>) -> Option<&'static str> {
+        if ctx.server.restoring {
+            return Some("a restore of the server has begun");
+        }
+        let view = ctx.inventory?.of(self.target.server);
+        if view.used() >= u64::from(ctx.wanted.limits.of(self.target.kind)) {
+            return Some("a newer listing shows no free slot");
+        }
+        let is_there = ctx.policy.is_some_and(|policy| self.existing(ctx, policy, &view) != Existing::No);
+        is_there.then_some("a newer listing shows an item for it")
     }
 
     /// The provider has taken the order, or it was found by its mark: its id is written down before anything else (F07).

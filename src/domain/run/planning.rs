@@ -23,7 +23,8 @@ use super::waiting::Waiting;
 use super::{CREATES_MAX, Context, LOOKS_MAX, Phase, Run, Step, Want};
 
 /// Whether something of ours is already there for what a run is to make.
-enum Existing {
+#[derive(PartialEq)]
+pub(super) enum Existing {
     No,
     Completed(ItemId),
     Unfinished(Item),
@@ -170,7 +171,7 @@ impl Run {
     }
 
     /// An item of ours for the same slot, or with the very same mark, may have come from an earlier send, another replica, or before a crash.
-    fn existing(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>) -> Existing {
+    pub(super) fn existing(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>) -> Existing {
         let rows = assess_belonging(view.items, ctx.wanted, policy, Self::knowledge(ctx), ctx.now.wall);
         let ours = rows.iter().filter(|row| row.belonging == Belonging::Ours && row.item.status != Status::Failed);
         let mut same = ours.filter(|row| match (&self.origin, self.order.slot) {

@@ -305,3 +305,23 @@ fn a_newer_listing_without_a_free_slot_stops_a_create_that_is_being_written_down
     assert_eq!(story.show(&some(5)), [""; 0]);
     assert_eq!(story.recorded(), ["create not_sent", "intend before_create 1"]);
 }
+
+#[test]
+fn an_item_for_the_slot_in_a_newer_listing_stops_a_create_that_is_being_written_down() {
+    for (status, then) in [(Status::Completed, "end skipped"), (Status::InProgress, "")] {
+        let mut story = Story::new("last=4");
+        story.show(&some(2));
+        story.show(&with(&some(2), coming(status)));
+        let told = story.recorded();
+        assert_eq!(told.first().map(String::as_str), Some("create not_sent"), "{told:?}");
+        assert_eq!(told.get(1).map_or("", String::as_str), then, "{told:?}");
+    }
+}
+
+#[test]
+fn a_restore_that_has_begun_meanwhile_stops_a_create_that_is_being_written_down() {
+    let mut story = Story::new("last=4");
+    story.show(&some(2));
+    story.restoring = true;
+    assert_eq!(story.recorded(), ["create not_sent", "end blocked restoring"]);
+}
