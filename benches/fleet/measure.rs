@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -62,28 +62,30 @@ pub struct Took {
 
 /// Runs a command to its end, which must be a good one. Nothing looks at it meanwhile: that would hold it up and take processor time from it.
 pub fn undisturbed(command: &mut Command) -> Took {
-    let (begun, before) = (Instant::now(), cpu_of_children());
-    let status = command.status().unwrap();
-    let wall = begun.elapsed();
-    assert!(status.success(), "{command:?}: {status}");
-    Took { wall, cpu: cpu_of_children() - before, memory: 0.0 }
+    timed(command, |child| (child.wait().unwrap(), 0.0))
 }
 
 /// Runs a command to its end, which must be a good one, and looks at its memory.
 pub fn run(command: &mut Command) -> Took {
-    let (begun, before) = (Instant::now(), cpu_of_children());
-    let mut child = command.spawn().unwrap();
-    let mut most = 0.0_f64;
-    let status = loop {
-        most = most.max(tree_memory(child.id()));
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
+    timed(command, |child| {
+        let mut most = 0.0_f64;
+        loop {
+            most = most.max(tree_memory(child.id()));
+            if let Some(status) = child.try_wait().unwrap() {
+                return (status, most);
+            }
+            sleep(LOOK_EVERY);
         }
-        sleep(LOOK_EVERY);
-    };
+    })
+}
+
+/// `wait` waits for its end, and says how much memory it has seen.
+fn timed(command: &mut Command, wait: impl FnOnce(&mut Child) -> (ExitStatus, f64)) -> Took {
+    let (begun, before) = (Instant::now(), cpu_of_children());
+    let (status, memory) = wait(&mut command.spawn().unwrap());
     let wall = begun.elapsed();
     assert!(status.success(), "{command:?}: {status}");
-    Took { wall, cpu: cpu_of_children() - before, memory: most }
+    Took { wall, cpu: cpu_of_children() - before, memory }
 }
 
 /// The proportional memory of a process and everything below it, in MiB.

@@ -118,6 +118,7 @@ impl Controller {
                 self.append(Record::TargetSeen { server: key.0, kind: key.1, at: now.wall });
             }
         }
+        // Its room is free for what is told of each from here on.
         drop(old);
         self.targets = Roster::of_sorted(targets);
         self.breaches.retain(|key, _| self.targets.contains_key(key));

@@ -83,8 +83,7 @@ fn check_lawful(folder: &Path, bytes: &mut Bytes<'_>) {
     let since = bytes.time();
     let recollection = loaded(&mut reopened(disk, folder), since);
     assert_eq!(recollection, loaded(&mut memory, since));
-    let mut again = Memory::default();
-    recollection.replay().iter().for_each(|record| again.apply(record));
+    let again = recollection.memory();
     assert_eq!(told(&again), told(&live), "{recollection:#?}");
     assert_eq!(again.hooks, live.hooks);
     // What was over before the time up to which things were forgotten need not be known.

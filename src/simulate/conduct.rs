@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::landmark::Landmark;
 use super::promises::Promises;
-use super::sequence::{Sequence, passed_over};
+use super::sequence::{Sequence, our_slot, passed_over};
 use crate::controller::{Input, Setup};
 use crate::domain::gather::gather;
 use crate::domain::inventory::{Item, ItemId, Kind, Server, ServerId, Status};
@@ -452,10 +452,7 @@ impl Conduct {
     /// I12: nothing is made for a slot of which an item was seen.
     fn twin(&self, scene: Scene<'_>, server: ServerId, kind: Kind, order: &Order) -> Option<String> {
         let slot = order.slot?;
-        let is_of_slot = |item: &&Item| match Mark::read(&item.description) {
-            Reading::Mark(mark) => *mark.owner == *scene.setup.wanted.owner && mark.slot() == Some(slot),
-            _ => false,
-        };
+        let is_of_slot = |item: &&Item| our_slot(&item.description, &scene.setup.wanted.owner) == Some(slot);
         let mut there = self.grounds.get(&kind)?.shown.items.iter().filter(|item| item.server == server && item.status != Status::Failed);
         let twin = there.find(is_of_slot)?;
         Some(format!("I12: {} is made although {} was seen there", order.description, twin.id))

@@ -94,6 +94,14 @@ impl Sequence {
     }
 }
 
+/// The slot that a description names, where it is a mark of this owner's.
+pub(super) fn our_slot(description: &str, owner: &str) -> Option<Timestamp> {
+    match Mark::read(description) {
+        Reading::Mark(mark) if *mark.owner == *owner => mark.slot(),
+        _ => None,
+    }
+}
+
 /// Where a policy keeps the last ones only, the oldest goes first, whatever its number: whether an item goes before an older one of ours that was shown
 /// as complete, and is free to go. The second item of a slot may go at any time.
 pub(super) fn passed_over(
@@ -117,10 +125,7 @@ pub(super) fn passed_over(
     if slot.is_some() && others().any(|other| slot_of(other) == slot) {
         return None;
     }
-    let ours = |other: &Item| match Mark::read(&other.description) {
-        Reading::Mark(mark) => *mark.owner == *wanted.owner && mark.slot().is_some(),
-        _ => false,
-    };
+    let ours = |other: &Item| our_slot(&other.description, &wanted.owner).is_some();
     let protected = |id: ItemId| wanted.entries.iter().any(|entry| entry.protect_ids.contains(&id));
     let older = |other: &&Item| (other.created_at, other.id) < (item.created_at, item.id);
     let mut stays = others().filter(older).filter(|other| was_complete(other.id) && ours(other) && !protected(other.id) && free(other.id));

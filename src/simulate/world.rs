@@ -97,7 +97,6 @@ impl World {
         let mut watch = Watch::new();
         watch.wanted(&setup.wanted);
         Ok(World {
-            // Half of the histories have to do with lists as they really come.
             twin: Twin::new(account, setup.request_timeout, faults),
             hosts: vec![Host::new(setup, mode, Duration::ZERO, origin)?],
             watch,

@@ -116,7 +116,7 @@ impl Run {
             return Some("a restore of the server has begun");
         }
         let view = ctx.inventory?.of(self.target.server);
-        if view.used() >= u64::from(ctx.wanted.limits.of(self.target.kind)) {
+        if self.is_full(ctx, &view) {
             return Some("a newer listing shows no free slot");
         }
         let is_there = ctx.policy.is_some_and(|policy| self.existing(ctx, policy, &view) != Existing::No);

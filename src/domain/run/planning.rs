@@ -83,7 +83,7 @@ impl Run {
         }
         let policy = &self.hand_policy(policy);
         let freeze = self.freeze(ctx, view);
-        let full = view.used() >= u64::from(ctx.wanted.limits.of(policy.kind));
+        let full = self.is_full(ctx, view);
         // After a start the items may be known before it is told whether the server is being restored.
         let unseen = ctx.server.told && ctx.server.seen.is_none();
         if (unseen || full && !Self::servers_are_fresh(ctx)) && self.look_again() {

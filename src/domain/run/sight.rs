@@ -30,6 +30,11 @@ impl Run {
         Some(view)
     }
 
+    /// Whether that shows no free slot (I9).
+    pub(super) fn is_full(&self, ctx: &Context<'_>, view: &View<'_>) -> bool {
+        view.used() >= u64::from(ctx.wanted.limits.of(self.target.kind))
+    }
+
     /// From when on what was seen is recent enough to delete on: at most 60 s ago (contract §3.1).
     pub(super) fn recent_from(ctx: &Context<'_>) -> Mono {
         Mono(ctx.now.mono.0.saturating_sub(guard::LISTING_AGE_MAX))
