@@ -17,6 +17,7 @@ use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::{CreateEnd, OpId, Record};
 use crate::domain::roster::Roster;
+use crate::domain::run::Run;
 use crate::domain::schedule::splay_offset;
 use crate::domain::view::Inventory;
 use crate::provider::{ProviderError, Reply};
@@ -177,6 +178,8 @@ impl Controller {
     }
 
     fn observe(&mut self, now: Now, kind: Kind, before: Option<&Inventory>) {
+        let waits = |run: &Run| run.target.kind == kind && run.want.listing.is_some();
+        let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| waits(run)).map(|(server, _)| server).collect();
         let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
         for key in &keys {
             self.turn_to(*key);
@@ -184,17 +187,22 @@ impl Controller {
                 self.summarize(now, *key, true);
             }
             self.rehearse(now, *key);
+            // Where a run waits for the listing, what is wrong is told once it has looked.
+            if !self.runs.get(key.0).is_some_and(waits) {
+                self.tell_problems(now, *key);
+            }
         }
-        let waiting = self.runs.iter().filter(|(_, run)| run.target.kind == kind && run.want.listing.is_some());
-        let waiting: Vec<_> = waiting.map(|(server, _)| server).collect();
         for server in waiting {
             if !self.waits_on(now, server) {
                 self.nudge(now, server);
             }
+            self.tell_problems(now, (server, kind));
         }
         for key in keys {
-            self.tell_problems(now, key);
-            self.consider(now, key.0);
+            if !self.runs.contains(key.0) {
+                self.turn_to(key);
+                self.consider(now, key.0);
+            }
         }
     }
 
@@ -350,7 +358,6 @@ impl Controller {
 
     /// Tells what has become wrong with a target, and what is over.
     pub(super) fn tell_problems(&mut self, now: Now, key: TargetKey) {
-        self.turn_to(key);
         if self.targets.get(&key).is_some_and(|state| state.told.is_empty() && self.is_well(now, key, state)) {
             // Whatever can be wrong with a target has to be asked for there, too.
             #[cfg(test)]

@@ -187,13 +187,14 @@ impl Controller {
         let want = run.want;
         self.note_want(key.1, want);
         self.wake_at(now, server, before.wake, want.wake);
-        self.tell_problems(now, key);
         true
     }
 
     /// A run is to be woken. Where it was to be woken then before, that is noted already.
     fn wake_at(&mut self, now: Now, server: ServerId, before: Option<Mono>, wake: Option<Mono>) {
-        self.wakes.extend(wake.filter(|at| before != wake || *at <= now.mono).map(|at| Reverse((at, server))));
+        if let Some(at) = wake.filter(|at| before != wake || *at <= now.mono) {
+            self.wakes.push(Reverse((at, server)));
+        }
     }
 
     /// Whether an item of ours of the other kind is being made on the server (F21). That is looked at before a run is begun; what comes to light later
