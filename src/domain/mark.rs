@@ -165,7 +165,7 @@ pub fn item_name(kind: Kind, mark: &Mark, label: &str) -> Option<String> {
 
 /// `20261121T033000Z`.
 fn compact(time: Timestamp) -> String {
-    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+    format!("{time:.0}").replace(['-', ':'], "")
 }
 
 #[cfg(test)]
@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(item_name(Kind::Snapshot, &hand, &word).unwrap().len(), NAME_LENGTH_MAX);
         assert_eq!(item_name(Kind::Snapshot, &slot_mark(), "").unwrap(), "prod-web-20261121T033000Z");
         assert_eq!(item_name(Kind::Backup, &slot_mark(), ""), None);
+        let within_a_second = Mark { owner: "prod".into(), origin: Origin::Hand { at: time("2026-11-21T03:30:59.999Z") }, until: None };
+        assert_eq!(item_name(Kind::Snapshot, &within_a_second, "web").unwrap(), "prod-web-20261121T033059Z-hand");
     }
 
     #[test]
