@@ -61,8 +61,8 @@ struct Shown {
     items: Arc<Vec<Item>>,
     /// The numbers in their order, with whether the item was complete.
     by_number: OnceCell<Vec<(ItemId, bool)>>,
-    /// How many slots of each server are filled.
-    used: OnceCell<BTreeMap<ServerId, u64>>,
+    /// The places of each server's items.
+    by_server: OnceCell<BTreeMap<ServerId, Vec<usize>>>,
 }
 
 /// Items, and of which server and kind.
@@ -98,7 +98,7 @@ impl Made {
 
 impl Shown {
     fn new(items: &Arc<Vec<Item>>) -> Shown {
-        Shown { items: Arc::clone(items), by_number: OnceCell::new(), used: OnceCell::new() }
+        Shown { items: Arc::clone(items), by_number: OnceCell::new(), by_server: OnceCell::new() }
     }
 
     /// What is shown with this number: more than one thing, if the pages of the list did not fit. Of each, whether it is complete.
@@ -113,16 +113,20 @@ impl Shown {
         numbers[first..].iter().take_while(move |(id, _)| *id == item).map(|(_, complete)| *complete)
     }
 
-    fn used(&self, server: ServerId) -> u64 {
-        let count = || {
-            let mut used = BTreeMap::new();
-            for of_server in self.items.chunk_by(|item, next| item.server == next.server) {
-                let filled = of_server.iter().filter(|item| !item.automatic).count() as u64;
-                *used.entry(of_server[0].server).or_default() += filled;
+    fn of(&self, server: ServerId) -> impl Iterator<Item = &Item> {
+        let find = || {
+            let mut places: BTreeMap<ServerId, Vec<usize>> = BTreeMap::new();
+            for (place, item) in self.items.iter().enumerate() {
+                places.entry(item.server).or_default().push(place);
             }
-            used
+            places
         };
-        self.used.get_or_init(count).get(&server).copied().unwrap_or_default()
+        self.by_server.get_or_init(find).get(&server).into_iter().flatten().map(|place| &self.items[*place])
+    }
+
+    /// How many slots of a server are filled.
+    fn used(&self, server: ServerId) -> u64 {
+        self.of(server).filter(|item| !item.automatic).count() as u64
     }
 }
 
@@ -452,8 +456,11 @@ impl Conduct {
     /// I12: nothing is made for a slot of which an item was seen.
     fn twin(&self, scene: Scene<'_>, server: ServerId, kind: Kind, order: &Order) -> Option<String> {
         let slot = order.slot?;
-        let is_of_slot = |item: &&Item| our_slot(&item.description, &scene.setup.wanted.owner) == Some(slot);
-        let mut there = self.grounds.get(&kind)?.shown.items.iter().filter(|item| item.server == server && item.status != Status::Failed);
+        // Most marks need not be read for that.
+        let text = slot.to_string();
+        let is_of_slot =
+            |item: &&Item| item.description.contains(&text) && our_slot(&item.description, &scene.setup.wanted.owner) == Some(slot);
+        let mut there = self.grounds.get(&kind)?.shown.of(server).filter(|item| item.status != Status::Failed);
         let twin = there.find(is_of_slot)?;
         Some(format!("I12: {} is made although {} was seen there", order.description, twin.id))
     }
