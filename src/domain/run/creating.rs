@@ -110,8 +110,12 @@ impl Run {
         self.phase = Phase::Creating(creating);
     }
 
-    /// Why there has to be a new plan: the create was planned before `before` ran and its intent was written, and more may have been seen meanwhile (I9, I12).
+    /// Why there has to be a new plan: the create was planned before `before` ran and its intent was written, and more may have been seen meanwhile, or too
+    /// much time have passed (I9, I12).
     fn overtaken(&self, ctx: &Context<'_>) -> Option<&'static str> {
+        if !self.in_time(ctx.now.wall) {
+            return Some("it is too late for its slot");
+        }
         if ctx.server.restoring {
             return Some("a restore of the server has begun");
         }

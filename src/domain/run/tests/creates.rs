@@ -325,3 +325,11 @@ fn a_restore_that_has_begun_meanwhile_stops_a_create_that_is_being_written_down(
     story.restoring = true;
     assert_eq!(story.recorded(), ["create not_sent", "end blocked restoring"]);
 }
+
+#[test]
+fn a_create_is_not_sent_once_it_is_too_late_for_its_slot() {
+    let mut story = Story::new("last=4");
+    story.show(&some(2));
+    story.pass(7201);
+    assert_eq!(story.recorded(), ["create not_sent", "end failure"]);
+}
