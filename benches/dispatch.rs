@@ -76,20 +76,20 @@ fn controller(setup: &Setup, servers: u64) -> Controller {
     let now = Now { wall: at(BEFORE), mono: Mono::default() };
     let past = MemoryJournal::new().load(now.wall).unwrap();
     let mut controller = Controller::new(setup.clone(), Mode::Daemon, &past, now);
-    controller.handle(now, Input::Tick);
+    controller.handle(now, [Input::Tick]);
     let server =
         |number| Server { id: ServerId(number), name: format!("p{}-{number}", number % EXPRESSIONS).into(), status: "active".into() };
     let listing = ServerListing { servers: (0..servers).map(server).collect::<Vec<_>>().into(), defects: Vec::new() };
-    controller.handle(now, Input::Servers(now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
+    controller.handle(now, [Input::Servers(now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
     let listing = Listing { kind: Kind::Snapshot, items: Vec::new().into(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
-    controller.handle(now, Input::Listed(Kind::Snapshot, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
+    controller.handle(now, [Input::Listed(Kind::Snapshot, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
     controller.take_commands();
     controller
 }
 
 #[inline(never)]
 fn begin(controller: &mut Controller) -> u64 {
-    controller.handle(Now { wall: at(AT), mono: Mono(Duration::from_secs(30)) }, Input::Tick);
+    controller.handle(Now { wall: at(AT), mono: Mono(Duration::from_secs(30)) }, [Input::Tick]);
     controller.take_commands().iter().filter(|command| matches!(command, Command::Tell(Fact::RunStarted { .. }))).count() as u64
 }
 

@@ -29,13 +29,13 @@ fn controller(servers: u64) -> Controller {
     let now = now();
     let past = MemoryJournal::new().load(now.wall).unwrap();
     let mut controller = Controller::new(setup, Mode::Daemon, &past, now);
-    controller.handle(now, Input::Tick);
+    controller.handle(now, [Input::Tick]);
     let server = |number| Server { id: ServerId(number), name: fleet::name(number).into(), status: "active".into() };
     let all = ServerListing { servers: (1..=servers).map(server).collect::<Vec<_>>().into(), defects: Vec::new() };
-    controller.handle(now, Input::Servers(now.mono, Reply { result: Ok(all), date: None, begun: Some(now.mono) }));
+    controller.handle(now, [Input::Servers(now.mono, Reply { result: Ok(all), date: None, begun: Some(now.mono) })]);
     for (kind, days) in [(Kind::Snapshot, 0..5), (Kind::Backup, 0..10)] {
         let listing = fleet::listing(kind, servers, &days.collect::<Vec<_>>());
-        controller.handle(now, Input::Listed(kind, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) }));
+        controller.handle(now, [Input::Listed(kind, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
     }
     controller
 }

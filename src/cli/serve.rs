@@ -11,7 +11,7 @@ use tracing::info;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::control::{self, Asked, Board, Clients, ServeLimits, SocketFile};
-use crate::controller::{Controller, Driver, Mode, Ports};
+use crate::controller::{Controller, Driver, Inputs, Mode, Ports};
 use crate::domain::fact::Fact;
 use crate::domain::report::Leader;
 use crate::journal::{JournalThread, Recollection};
@@ -99,7 +99,7 @@ impl Task {
 
 struct PartsWithoutWishes {
     driver: Driver<HttpProvider>,
-    inputs: mpsc::UnboundedReceiver<crate::controller::Input>,
+    inputs: Inputs,
     alarm: Alarm,
     reports: crate::serve::ReportRequests,
     clients: Clients,

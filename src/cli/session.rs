@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::clock::{Clock, Now};
-use crate::controller::{Controller, Driver, Fatal, Input, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
+use crate::controller::{Controller, Driver, Fatal, Input, Inputs, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
 use crate::provider::{HttpProvider, Provider};
@@ -21,7 +19,7 @@ const HOOK_MARGIN: Duration = Duration::from_secs(10);
 /// A controller that does what it is asked, and nothing else.
 pub(super) struct Session<P = HttpProvider> {
     driver: Driver<P>,
-    inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: Inputs,
     signals: Signals,
     journal: JournalThread,
     /// A second signal has come: nothing is waited for any more.
@@ -75,7 +73,7 @@ impl<P: Provider> Session<P> {
 
     /// Asks for something and waits for its end.
     pub async fn ask(&mut self, request: Request) -> Result<RequestReport, Failure> {
-        let mut notices = self.driver.turn(Input::Request(request));
+        let mut notices = self.driver.turn([Input::Request(request)]);
         let mut interrupted = false;
         loop {
             for notice in notices {
@@ -92,7 +90,7 @@ impl<P: Provider> Session<P> {
             }
             let idle = self.driver.idle_for();
             notices = tokio::select! {
-                Some(input) = self.inputs.recv() => self.driver.turn(input),
+                inputs = self.inputs.next() => self.driver.turn(inputs),
                 Some(signal) = self.signals.recv() => match signal {
                     Signal::Reload => Vec::new(),
                     Signal::Interrupt | Signal::Terminate if interrupted => {
@@ -101,10 +99,10 @@ impl<P: Provider> Session<P> {
                     }
                     Signal::Interrupt | Signal::Terminate => {
                         interrupted = true;
-                        self.driver.turn(Input::Stop)
+                        self.driver.turn([Input::Stop])
                     }
                 },
-                () = tokio::time::sleep(idle) => self.driver.turn(Input::Tick),
+                () = tokio::time::sleep(idle) => self.driver.turn([Input::Tick]),
             };
         }
     }
@@ -128,10 +126,9 @@ impl<P: Provider> Session<P> {
         let driver = &mut self.driver;
         let inputs = &mut self.inputs;
         let waiting = async move {
-            driver.turn(Input::Stop);
+            driver.turn([Input::Stop]);
             while driver.controller().owes_hooks() {
-                let Some(input) = inputs.recv().await else { return };
-                driver.turn(input);
+                driver.turn(inputs.next().await);
             }
         };
         if tokio::time::timeout(patience, waiting).await.is_err() {
@@ -142,7 +139,7 @@ impl<P: Provider> Session<P> {
     /// Goes on under another configuration, with what was seen so far.
     pub fn reconfigure(&mut self, setup: Setup) {
         // Nothing is asked for at this moment, so nothing ends by it.
-        drop(self.driver.turn(Input::Reload(Box::new(setup))));
+        drop(self.driver.turn([Input::Reload(Box::new(setup))]));
     }
 
     /// The controller, to be asked.

@@ -19,6 +19,9 @@ use crate::task;
 
 use super::{Command, Controller, Input, OrderReport, RequestReport, Unwritten};
 
+/// So many inputs are taken in with one look at everything else; the rest waits until that was taken.
+const INPUTS_MAX: usize = 1_000;
+
 /// What a controller is connected with.
 pub struct Ports<P> {
     /// The provider.
@@ -42,6 +45,19 @@ pub struct Driver<P> {
     hooks: BTreeMap<OpId, oneshot::Sender<()>>,
 }
 
+/// What the connections bring.
+#[derive(Debug)]
+pub struct Inputs(mpsc::UnboundedReceiver<Input>);
+
+impl Inputs {
+    /// Waits for the next input. Returns all that have come by then, in their order; nothing is lost if the waiting is broken off.
+    pub async fn next(&mut self) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        self.0.recv_many(&mut inputs, INPUTS_MAX).await;
+        inputs
+    }
+}
+
 /// What whoever drives has to know of.
 #[derive(Debug)]
 pub enum Notice {
@@ -54,10 +70,10 @@ pub enum Notice {
 }
 
 impl<P: Provider> Driver<P> {
-    /// Connects a controller. The inputs that the connections bring come out of the receiver and are to be handed to [`Driver::turn`].
-    pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, mpsc::UnboundedReceiver<Input>) {
+    /// Connects a controller. What the connections bring is to be handed to [`Driver::turn`].
+    pub fn new(controller: Controller, ports: Ports<P>) -> (Driver<P>, Inputs) {
         let (inputs, received) = mpsc::unbounded_channel();
-        (Driver { controller, ports, inputs, hooks: BTreeMap::new() }, received)
+        (Driver { controller, ports, inputs, hooks: BTreeMap::new() }, Inputs(received))
     }
 
     /// The time.
@@ -80,12 +96,15 @@ impl<P: Provider> Driver<P> {
         self.controller.idle_for(self.now())
     }
 
-    /// Takes one input in and sees to what follows from it.
-    pub fn turn(&mut self, input: Input) -> Vec<Notice> {
-        if let Input::HookEnded(op, ..) = &input {
-            self.hooks.remove(op);
-        }
-        self.controller.handle(self.now(), input);
+    /// Takes in what has happened, and sees to what follows from it.
+    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Notice> {
+        let (now, hooks) = (self.now(), &mut self.hooks);
+        let inputs = inputs.into_iter().inspect(|input| {
+            if let Input::HookEnded(op, ..) = input {
+                hooks.remove(op);
+            }
+        });
+        self.controller.handle(now, inputs);
         let mut notices = Vec::new();
         for command in self.controller.take_commands() {
             match command {

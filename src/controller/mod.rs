@@ -52,7 +52,7 @@ use crate::journal::Recollection;
 use crate::provider::{Account, Deleted, Reply};
 
 pub use account::Fatal;
-pub use drive::{Driver, Notice, Ports};
+pub use drive::{Driver, Inputs, Notice, Ports};
 pub use report::{Glance, TargetPlan};
 pub use requests::{Request, RequestReport, Select, ServerPattern, TargetResult, What};
 pub use standing::OrderReport;
@@ -204,6 +204,9 @@ pub struct Controller {
     led_since: Option<Now>,
     stopping: bool,
     stopped: bool,
+    /// Records to be made durable, in their order, and the operation that waits for that.
+    appends: Vec<(Vec<Record>, Option<OpId>)>,
+    /// All else to be done outside.
     out: Vec<Command>,
     /// A mistake of the planner's, made by a test.
     #[cfg(test)]
@@ -268,6 +271,7 @@ impl Controller {
             led_since: None,
             stopping: false,
             stopped: false,
+            appends: Vec::new(),
             out: Vec::new(),
             #[cfg(test)]
             mistake: None,
@@ -280,8 +284,22 @@ impl Controller {
         controller
     }
 
-    /// Takes in what has happened and does what follows from it. The commands are then in [`Controller::take_commands`].
-    pub fn handle(&mut self, now: Now, input: Input) {
+    /// Takes in what has happened, and does what follows from it. What is seen of the provider comes first, so that nothing is sent against that; all
+    /// else stays in its order. The commands are then in [`Controller::take_commands`].
+    pub fn handle(&mut self, now: Now, inputs: impl IntoIterator<Item = Input>) {
+        let mut inputs: Vec<Input> = inputs.into_iter().collect();
+        inputs.sort_by_key(|input| !matches!(input, Input::Listed(..) | Input::Servers(..)));
+        // What was due before goes first: a create whose hold is over is not sent because its intent is known to be written at last.
+        self.tend_hooks(now);
+        for input in inputs {
+            self.take_in(now, input);
+            // What the next input clears up is told as well.
+            self.tell_account(now);
+        }
+        self.pump(now);
+    }
+
+    fn take_in(&mut self, now: Now, input: Input) {
         match input {
             Input::Tick => {}
             Input::Listed(kind, begun, reply) => self.listed(now, kind, begun, reply),
@@ -297,14 +315,15 @@ impl Controller {
             Input::Leader(leader) => self.leader_told(now, leader),
             Input::Stop => self.stop(),
         }
-        self.pump(now);
     }
 
     /// What is to be done outside since the last call, in this order: first what is to be made durable, since the journal can be at work while the
     /// rest is seen to.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        self.out.sort_by_key(|command| !matches!(command, Command::Append(..)));
-        std::mem::take(&mut self.out)
+        let mut commands = Vec::with_capacity(self.appends.len() + self.out.len());
+        commands.extend(self.appends.drain(..).map(|(records, op)| Command::Append(records, op)));
+        commands.append(&mut self.out);
+        commands
     }
 
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].

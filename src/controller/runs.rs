@@ -256,7 +256,7 @@ impl Controller {
                         self.memory.apply(record);
                     }
                     self.ops.insert(op, key.0);
-                    self.out.push(Command::Append(records, Some(op)));
+                    self.appends.push((records, Some(op)));
                 }
                 Effect::Record(record) => self.note_record(key, record),
                 Effect::SendCreate { op, order } => {

@@ -50,7 +50,7 @@ impl Controller {
             Err(error) => self.out.push(Command::Ordered(OrderReport { id, result: Err(error.to_string()) })),
             Ok(orders) => {
                 self.next_op = OpId(first.0 + orders.len() as u64);
-                self.out.push(Command::Append(orders.iter().cloned().map(Record::Ordered).collect(), Some(first)));
+                self.appends.push((orders.iter().cloned().map(Record::Ordered).collect(), Some(first)));
                 self.pending_orders.insert(first, (id, orders));
             }
         }

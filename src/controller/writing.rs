@@ -9,7 +9,7 @@ use crate::domain::record::{CreateEnd, DeleteEnd, OpId, Record};
 use crate::domain::run::Event;
 use crate::journal::JournalError;
 
-use super::{Command, Controller};
+use super::Controller;
 
 /// The pause until what could not be written is tried again.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -55,10 +55,12 @@ impl Controller {
     /// Lets a record take effect, and writes it down.
     pub(super) fn append(&mut self, record: Record) {
         self.memory.apply(&record);
-        if self.outbox.waiting.is_empty() {
-            self.out.push(Command::Append(vec![record], None));
-        } else {
+        if !self.outbox.waiting.is_empty() {
             self.outbox.waiting.push(record);
+        } else if let Some((records, None)) = self.appends.last_mut() {
+            records.push(record);
+        } else {
+            self.appends.push((vec![record], None));
         }
     }
 
@@ -71,7 +73,7 @@ impl Controller {
         self.outbox.came_back = 0;
         let records = std::mem::take(&mut self.outbox.waiting);
         if !records.is_empty() {
-            self.out.push(Command::Append(records, None));
+            self.appends.push((records, None));
         }
     }
 
@@ -105,7 +107,7 @@ impl Controller {
         }
         // It belongs to a record that was given up; the others of its batch are not to suffer from that.
         if records.len() > 1 {
-            self.out.extend(records.drain(..).map(|record| Command::Append(vec![record], None)));
+            self.appends.extend(records.drain(..).map(|record| (vec![record], None)));
         } else if !records.iter().all(is_taken_back) {
             self.tell(Fact::Note { target: None, text: format!("failed to {error}") });
         }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Mono;
 use crate::control::{Asked, Clients};
-use crate::controller::{Driver, Input, Notice, Setup};
+use crate::controller::{Driver, Input, Inputs, Notice, Setup};
 use crate::domain::inventory::Kind;
 use crate::domain::report::Leader;
 use crate::journal::JournalHandle;
@@ -62,7 +62,7 @@ pub struct Parts<P> {
     /// The controller with its connections.
     pub driver: Driver<P>,
     /// What they bring.
-    pub inputs: mpsc::UnboundedReceiver<Input>,
+    pub inputs: Inputs,
     /// What it is woken by while nothing comes in.
     pub alarm: Alarm,
     /// Who asks for reports.
@@ -108,7 +108,7 @@ pub struct Daemon<P> {
 
 /// What the loop reacts to.
 enum Event<P> {
-    Input(Input),
+    Inputs(Vec<Input>),
     Report(ReportRequest),
     Asked(Asked),
     Wish(Wish),
@@ -130,7 +130,7 @@ impl<P: Provider> Daemon<P> {
     pub async fn run(mut self) -> Ending {
         self.configured();
         // First of all: nothing may be begun before it is known who acts.
-        let mut ending = self.leader_told().or_else(|| self.turn(Input::Tick));
+        let mut ending = self.leader_told().or_else(|| self.turn([Input::Tick]));
         self.manager.ready();
         while ending.is_none() {
             let event = self.next().await;
@@ -157,7 +157,7 @@ impl<P: Provider> Daemon<P> {
             Some(wish) = self.parts.wishes.recv() => Event::Wish(wish),
             () = sleep_until(until), if self.stopping_until.is_some() => Event::TooLate,
             true = told(&mut self.parts.leader) => Event::Leader,
-            Some(input) = self.parts.inputs.recv() => Event::Input(input),
+            inputs = self.parts.inputs.next() => Event::Inputs(inputs),
             Some(report) = self.parts.reports.recv() => Event::Report(report),
             Some(asked) = self.parts.clients.next() => Event::Asked(asked),
             Some(result) = self.reloads.recv() => Event::Reloaded(result),
@@ -167,8 +167,8 @@ impl<P: Provider> Daemon<P> {
 
     fn react(&mut self, event: Event<P>) -> Option<Ending> {
         match event {
-            Event::Input(input) => self.turn(input),
-            Event::Tick => self.turn(Input::Tick),
+            Event::Inputs(inputs) => self.turn(inputs),
+            Event::Tick => self.turn([Input::Tick]),
             Event::Report(request) => {
                 let report = self.parts.driver.controller().report(self.parts.driver.now());
                 // Who asked may have gone.
@@ -177,7 +177,7 @@ impl<P: Provider> Daemon<P> {
             }
             Event::Asked(asked) => {
                 let config = &self.parts.driver.controller().setup().digest;
-                self.parts.clients.take(asked, config).and_then(|input| self.turn(input))
+                self.parts.clients.take(asked, config).and_then(|input| self.turn([input]))
             }
             Event::Wish(Wish::Reload) => {
                 self.begin_reload();
@@ -194,9 +194,9 @@ impl<P: Provider> Daemon<P> {
         }
     }
 
-    fn turn(&mut self, input: Input) -> Option<Ending> {
+    fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Option<Ending> {
         let mut ending = None;
-        for notice in self.parts.driver.turn(input) {
+        for notice in self.parts.driver.turn(inputs) {
             match notice {
                 Notice::Finished(report) => {
                     let (controller, now) = (self.parts.driver.controller(), self.parts.driver.now());
@@ -215,7 +215,7 @@ impl<P: Provider> Daemon<P> {
     fn leader_told(&mut self) -> Option<Ending> {
         let leader = self.parts.leader.as_mut()?.borrow_and_update().clone();
         self.parts.metrics.daemon.leader(Some(leader.leads));
-        self.turn(Input::Leader(leader))
+        self.turn([Input::Leader(leader)])
     }
 
     fn begin_reload(&mut self) {
@@ -235,7 +235,7 @@ impl<P: Provider> Daemon<P> {
                 }
                 self.parts.driver.set_provider(reloaded.provider);
                 self.parts.journal_keep = reloaded.journal_keep;
-                let ending = self.turn(Input::Reload(Box::new(reloaded.setup)));
+                let ending = self.turn([Input::Reload(Box::new(reloaded.setup))]);
                 self.configured();
                 ending
             }
@@ -271,7 +271,7 @@ impl<P: Provider> Daemon<P> {
         self.parts.health.set_not_ready("stopping");
         self.parts.clients.stop();
         self.stopping_until = Some(Instant::now() + patience);
-        self.turn(Input::Stop)
+        self.turn([Input::Stop])
     }
 
     fn tell_state(&mut self) {

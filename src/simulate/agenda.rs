@@ -42,6 +42,11 @@ impl<E> Agenda<E> {
         self.places[place].take()
     }
 
+    /// Whether the next one is to happen at this time, and is of this sort.
+    pub fn is_next_at(&self, at: Duration, is_meant: impl Fn(&E) -> bool) -> bool {
+        self.order.peek().is_some_and(|Reverse((time, _, place))| *time == at && self.places[*place].as_ref().is_some_and(is_meant))
+    }
+
     /// Takes out the first one that is of this sort: it does not happen.
     pub fn take_out(&mut self, is_meant: impl Fn(&E) -> bool) -> Option<E> {
         let meant = |place: usize| self.places[place].as_ref().is_some_and(&is_meant);
@@ -67,6 +72,8 @@ mod tests {
         assert_eq!(agenda.take_out(|event| "edc".contains(*event)), Some('c'));
         agenda.note(at(2), 'f');
         assert_eq!(agenda.take_out(|event| *event == 'c'), None);
+        let next = [(1, 'b'), (2, 'b'), (1, 'f')].map(|(time, event)| agenda.is_next_at(at(time), |next| *next == event));
+        assert_eq!(next, [true, false, false]);
         let rest: Vec<char> = std::iter::from_fn(|| agenda.take_next()).collect();
         assert_eq!((rest, agenda.next_at(), agenda.places.len()), (vec!['b', 'f', 'd', 'e'], None, 5));
     }

@@ -138,7 +138,7 @@ impl HookWatch {
     }
 
     /// A create is sent. Returns what is wrong with that.
-    pub(super) fn create(&self, setup: &Setup, server: ServerId, kind: Kind, order: &Order) -> Option<String> {
+    pub(super) fn create(&self, setup: &Setup, server: ServerId, kind: Kind, order: &Order, time: Duration) -> Option<String> {
         let name = order.name.as_deref().unwrap_or(&order.description);
         let around = |seen: &&Seen| seen.begun.subject.server == server && seen.begun.subject.kind == kind && *seen.begun.name == *name;
         // The newest has the highest number.
@@ -149,6 +149,9 @@ impl HookWatch {
         };
         if seen.afters_begun > 0 {
             return Some(format!("H3: {name} is made although `after` has begun"));
+        }
+        if seen.limit.is_some_and(|limit| time + SLACK >= limit) {
+            return Some(format!("H5: {name} is made although it was held for long enough"));
         }
         match &seen.before {
             Some(HookEnd::Failed(_)) if seen.on_failure == OnFailure::Abort => {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::conduct::Conduct;
 use super::hooks::HookWatch;
 use crate::clock::{Mono, Now};
-use crate::controller::{Controller, Mode, OrderReport, RequestReport, SLEEP_MAX, Setup};
+use crate::controller::{Controller, Input, Mode, OrderReport, RequestReport, SLEEP_MAX, Setup};
 use crate::domain::fact::Fact;
 use crate::journal::{JournalError, MemoryJournal, Recall, Recollection};
 
@@ -33,6 +33,14 @@ pub struct Mortality {
     pub others: u64,
     /// It begins again at the latest after this.
     pub down_max: Duration,
+}
+
+/// Something that has come and was not taken in yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub input: Input,
+    /// Of the provider's answers: when the call was sent, and whether it shows something else than what there was.
+    pub answer: Option<(Duration, bool)>,
 }
 
 /// One machine.
@@ -73,6 +81,10 @@ pub struct Host {
     /// When it looks at the clock next, unless something comes before.
     pub(super) wake: Option<Duration>,
     pub(super) spin: u32,
+    /// What has come while its loop was busy.
+    pub(super) inbox: Vec<Waiting>,
+    /// Its loop takes nothing in before.
+    pub(super) busy_until: Duration,
     /// The journal was lost at some time.
     pub(super) forgetful: bool,
     mode: Mode,
@@ -109,6 +121,8 @@ impl Host {
             process: 0,
             wake: Some(time),
             spin: 0,
+            inbox: Vec::new(),
+            busy_until: Duration::ZERO,
             forgetful: false,
             began: time,
             handled: time,
@@ -171,6 +185,8 @@ impl Host {
         self.process += 1;
         self.up = false;
         self.wake = None;
+        self.inbox.clear();
+        self.busy_until = Duration::ZERO;
         self.conduct.process_died();
     }
 

@@ -34,6 +34,8 @@ words! {
         DeleteOutdated => "delete_outdated",
         /// A listing was let through long after it was asked for.
         ListingQueued => "listing_queued",
+        /// An answer was taken in together with something else that had come meanwhile.
+        LoopWasBusy => "loop_was_busy",
         /// An interrupted run was picked up.
         RunResumed => "run_resumed",
         /// The journal was lost.

@@ -11,7 +11,7 @@ use super::agenda::Agenda;
 use super::chance::Chance;
 use super::conduct::Scene;
 use super::hooks::HookLuck;
-use super::host::{Host, Mortality, Sending};
+use super::host::{Host, Mortality, Sending, Waiting};
 use super::landmark::Landmark;
 use super::trouble::{Call, Fault, On, Trouble};
 use super::twin::Twin;
@@ -31,6 +31,8 @@ use crate::provider::{ProviderError, Reply};
 const HALF_LATENCY: Duration = Duration::from_millis(50);
 /// How long the journal takes.
 const JOURNAL_LATENCY: Duration = Duration::from_millis(2);
+/// One in so many turns keeps a loop busy.
+const BUSY_ONE_IN: u64 = 4;
 /// So many turns in a row without time passing are a busy loop.
 const SPIN_MAX: u32 = 2_000;
 
@@ -38,17 +40,29 @@ const SPIN_MAX: u32 = 2_000;
 #[derive(Debug)]
 enum Event {
     Arrives(Asked),
-    Answered { host: usize, process: u64, begun: Duration, lie: bool, input: Box<Input> },
-    Durable { host: usize, process: u64, records: Vec<Record>, op: Option<OpId> },
-    HookEnds { host: usize, process: u64, op: OpId, side: HookSide, end: HookEnd },
+    Comes(Process, Coming),
     Begins { host: usize },
+}
+
+/// Something that comes to a process, and to no later one on its machine.
+#[derive(Debug)]
+enum Coming {
+    Answer { begun: Duration, lie: bool, input: Box<Input> },
+    Durable(Vec<Record>, Option<OpId>),
+    HookEnd(OpId, HookSide, HookEnd),
+}
+
+/// A process: its machine, and the how-manieth it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    host: usize,
+    count: u64,
 }
 
 /// A call, and who asked.
 #[derive(Debug)]
 struct Asked {
-    host: usize,
-    process: u64,
+    process: Process,
     call: Call,
     op: OpId,
     /// When it was let through, by the clock of its process.
@@ -77,12 +91,17 @@ pub struct World {
     pub hook_luck: HookLuck,
     /// Leaves out the turns in which a controller only looks at the clock.
     pub skips_idle_turns: bool,
+    /// What comes to a process while its loop is busy, for up to so long, is handed to it together; none: it is never busy, and everything is handed to it
+    /// by itself.
+    pub busy_max: Option<Duration>,
     /// The true time that has passed.
     time: Duration,
     /// The provider's time then: asked for far more often than time passes.
     true_now: Timestamp,
     origin: Timestamp,
     chance: Chance,
+    /// How busy the loops are.
+    load: Chance,
     events: Agenda<Event>,
 }
 
@@ -94,6 +113,7 @@ impl World {
     pub fn new(setup: Setup, mode: Mode, account: Account, origin: Timestamp, seed: u64) -> Result<World, JournalError> {
         let mut chance = Chance::new(seed);
         let faults = Chance::new(chance.below(u64::MAX));
+        let load = Chance::new(!seed);
         let mut watch = Watch::new();
         watch.wanted(&setup.wanted);
         Ok(World {
@@ -105,10 +125,12 @@ impl World {
             story: None,
             hook_luck: HookLuck::default(),
             skips_idle_turns: true,
+            busy_max: None,
             time: Duration::ZERO,
             true_now: origin,
             origin,
             chance,
+            load,
             events: Agenda::new(),
         })
     }
@@ -217,7 +239,9 @@ impl World {
             }
         } else if let Some((_, place)) = wake.filter(|(at, _)| *at <= next) {
             self.check_spin(place, stands_still);
-            self.hand_to(place, Input::Tick);
+            if !self.hand_over(place) {
+                self.hand_all_to(place, vec![Input::Tick]);
+            }
         }
     }
 
@@ -234,32 +258,84 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrives(asked) => self.arrive(asked),
-            Event::Answered { host, process, begun, lie, input } if self.is_process(host, process) => {
-                self.note(|| format!("{host}: {}", told(&input)));
-                let time = self.time;
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.conduct.told(&input, begun, time, lie);
-                }
-                self.hand_to(host, *input);
-            }
-            Event::Durable { host, process, records, op } if self.is_process(host, process) => {
-                let result = self.write(host, records);
-                self.hand_to(host, Input::Appended(op, result));
-            }
-            Event::HookEnds { host, process, op, side, end } if self.is_process(host, process) => {
-                self.note(|| format!("{host}: `{}` of {op} ends: {end:?}", side.as_str()));
-                if let Some(host) = self.hosts.get_mut(host) {
-                    host.hooks.ended(op, side, &end);
-                }
-                self.hand_to(host, Input::HookEnded(op, side, end, String::new()));
-            }
+            Event::Comes(process, what) if self.lives(process) => self.come(process, what),
+            Event::Comes(..) => {}
             Event::Begins { host } => self.begin(host),
-            Event::Answered { .. } | Event::Durable { .. } | Event::HookEnds { .. } => {}
         }
     }
 
-    fn is_process(&self, host: usize, process: u64) -> bool {
-        self.hosts.get(host).is_some_and(|host| host.process == process)
+    /// Something comes to a process. Unless its loop is busy, it is handed over, with what else comes at this moment.
+    fn come(&mut self, process: Process, what: Coming) {
+        let place = process.host;
+        let waiting = match what {
+            Coming::Answer { begun, lie, input } => Waiting { input: *input, answer: Some((begun, lie)) },
+            Coming::Durable(records, op) => Waiting { input: Input::Appended(op, self.write(place, records)), answer: None },
+            Coming::HookEnd(op, side, end) => {
+                self.note(|| format!("{place}: `{}` of {op} ends: {end:?}", side.as_str()));
+                if let Some(host) = self.hosts.get_mut(place) {
+                    host.hooks.ended(op, side, &end);
+                }
+                Waiting { input: Input::HookEnded(op, side, end, String::new()), answer: None }
+            }
+        };
+        let next = |event: &Event| matches!(event, Event::Comes(to, _) if *to == process);
+        let more = self.busy_max.is_some() && self.events.is_next_at(self.time, next);
+        let time = self.time;
+        let Some(host) = self.hosts.get_mut(place) else { return };
+        host.inbox.push(waiting);
+        if time < host.busy_until {
+            host.wake = Some(host.wake.map_or(host.busy_until, |wake| wake.min(host.busy_until)));
+        } else if !more {
+            self.hand_over(place);
+        }
+    }
+
+    /// Hands over what has come to a machine, together. Returns whether there was anything.
+    fn hand_over(&mut self, place: usize) -> bool {
+        let waiting = self.hosts.get_mut(place).map(|host| std::mem::take(&mut host.inbox)).unwrap_or_default();
+        if waiting.is_empty() {
+            return false;
+        }
+        let answers = waiting.iter().filter(|waiting| waiting.answer.is_some()).count();
+        if answers > 0 && answers < waiting.len() {
+            self.landmarks.insert(Landmark::LoopWasBusy);
+        }
+        let time = self.time;
+        let mut inputs = Vec::with_capacity(waiting.len());
+        for Waiting { input, answer } in waiting {
+            if let Some((begun, lie)) = answer {
+                self.note(|| format!("{place}: {}", told(&input)));
+                if let Some(host) = self.hosts.get_mut(place) {
+                    host.conduct.told(&input, begun, time, lie);
+                }
+            }
+            inputs.push(input);
+        }
+        self.hand_all_to(place, inputs);
+        let busy = self.busy_max.map_or(0, |most| most.as_millis() as u64);
+        if busy > 0 && self.load.one_in(BUSY_ONE_IN) {
+            let busy = Duration::from_millis(self.load.below(busy));
+            self.keep_busy(place, busy);
+        }
+        true
+    }
+
+    /// The loop of a machine takes nothing in for so long, not even that time passes.
+    pub fn keep_busy(&mut self, place: usize, time: Duration) {
+        let until = self.time + time;
+        if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
+            host.busy_until = until;
+            host.wake = host.wake.map(|wake| wake.max(until));
+        }
+    }
+
+    fn lives(&self, process: Process) -> bool {
+        self.hosts.get(process.host).is_some_and(|host| host.up && host.process == process.count)
+    }
+
+    /// The process of a machine; of one that is dead, the next.
+    fn process_of(&self, place: usize) -> Process {
+        Process { host: place, count: self.hosts.get(place).map_or(0, |host| host.process) }
     }
 
     fn write(&mut self, host: usize, records: Vec<Record>) -> Result<(), Unwritten> {
@@ -278,13 +354,14 @@ impl World {
         let mut trouble = self.twin.trouble(&asked.call, now);
         if let Some(Trouble::Queued(wait)) = trouble {
             if !asked.queued {
-                self.note(|| format!("{}: {:?} waits for its turn", asked.host, asked.call));
+                self.note(|| format!("{}: {:?} waits for its turn", asked.process.host, asked.call));
                 return self.wait(asked, wait);
             }
             trouble = None;
         }
-        let Asked { host, process, call, op, begun, sent, queued } = asked;
-        if queued && !self.hosts.get(host).is_some_and(|host| host.up && host.process == process) {
+        let Asked { process, call, op, begun, sent, queued } = asked;
+        let host = process.host;
+        if queued && !self.lives(process) {
             return;
         }
         self.landmarks.extend((queued && matches!(call, Call::List(_))).then_some(Landmark::ListingQueued));
@@ -308,7 +385,7 @@ impl World {
             Some(Trouble::Stale(_) | Trouble::Empty | Trouble::Paged(_) | Trouble::Incomplete | Trouble::Unreadable(_))
         );
         let input = Box::new(answered.input);
-        self.push(HALF_LATENCY + answered.delay, Event::Answered { host, process, begun: sent, lie, input });
+        self.push(HALF_LATENCY + answered.delay, Event::Comes(process, Coming::Answer { begun: sent, lie, input }));
     }
 
     /// A call waits for its turn. What is too old then is given back instead of being sent.
@@ -318,8 +395,8 @@ impl World {
         {
             self.landmarks.insert(Landmark::DeleteOutdated);
             let input = Box::new(Input::Deleted(asked.op, Reply::unsent(ProviderError::Outdated)));
-            let Asked { host, process, sent, .. } = asked;
-            return self.push(wait, Event::Answered { host, process, begun: sent, lie: false, input });
+            let Asked { process, sent, .. } = asked;
+            return self.push(wait, Event::Comes(process, Coming::Answer { begun: sent, lie: false, input }));
         }
         let (begun, sent) = (asked.begun.after(wait), asked.sent + wait);
         self.push(wait, Event::Arrives(Asked { begun, sent, queued: true, ..asked }));
@@ -339,12 +416,17 @@ impl World {
         self.events.note(self.time + wait, event);
     }
 
-    /// Hands an input to a machine and carries out what comes of it.
+    /// Hands an input to a machine, after what has come to it, and carries out what comes of it.
     pub fn hand_to(&mut self, place: usize, input: Input) {
+        self.hand_over(place);
+        self.hand_all_to(place, vec![input]);
+    }
+
+    fn hand_all_to(&mut self, place: usize, inputs: Vec<Input>) {
         let now = self.now_at(place);
         let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
         host.turns += 1;
-        host.controller.handle(now, input);
+        host.controller.handle(now, inputs);
         let commands = host.controller.take_commands();
         self.carry_out_all(place, commands);
         let (time, skips) = (self.time, self.skips_idle_turns);
@@ -363,8 +445,8 @@ impl World {
             if host.barred
                 && let Some(input) = not_let_out(&command)
             {
-                let (process, begun, input) = (host.process, self.time, Box::new(input));
-                self.push(Duration::ZERO, Event::Answered { host: place, process, begun, lie: false, input });
+                let (begun, input) = (self.time, Box::new(input));
+                self.push(Duration::ZERO, Event::Comes(self.process_of(place), Coming::Answer { begun, lie: false, input }));
                 continue;
             }
             let last = host.dies_after.filter(|(after, _)| *after == host.commands).map(|(_, sending)| sending);
@@ -392,7 +474,7 @@ impl World {
 
     fn carry_out(&mut self, place: usize, command: Command, dies: Option<Sending>) {
         let now = self.true_now();
-        let process = self.hosts.get(place).map_or(0, |host| host.process);
+        let process = self.process_of(place);
         match command {
             Command::Tell(fact) => {
                 self.note(|| format!("{place}: {fact:?}"));
@@ -412,7 +494,7 @@ impl World {
                 host.ordered.push(report.clone());
             }),
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
-            Command::Hook(call) => self.begin_hook(place, process, call, dies),
+            Command::Hook(call) => self.begin_hook(process, call, dies),
             Command::StopHook(op) => self.stop_hook(place, op),
             Command::Stopped => self.stopped(place),
             Command::Append(records, op) => {
@@ -420,7 +502,7 @@ impl World {
                 if dies == Some(Sending::Arrives) {
                     drop(self.write(place, records));
                 } else {
-                    self.push(JOURNAL_LATENCY, Event::Durable { host: place, process, records, op });
+                    self.push(JOURNAL_LATENCY, Event::Comes(process, Coming::Durable(records, op)));
                 }
             }
             Command::List(kind, begun) => self.send(place, "list", Call::List(kind), OpId(0), begun),
@@ -429,7 +511,7 @@ impl World {
             Command::Create { op, server, kind, order } => {
                 self.judge(place, |conduct, scene| conduct.create(scene, op, server, kind, &order));
                 let host = self.hosts.get(place);
-                let wrong = host.and_then(|host| host.hooks.create(&host.setup, server, kind, &order));
+                let wrong = host.and_then(|host| host.hooks.create(&host.setup, server, kind, &order, self.time));
                 self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
                 // Who has lost the journal and is shown something else than what there is cannot know better.
                 if self.hosts.get(place).is_some_and(|host| host.forgetful && host.conduct.was_lied_to(kind)) {
@@ -453,22 +535,22 @@ impl World {
         }
     }
 
-    fn begin_hook(&mut self, place: usize, process: u64, call: HookCall, dies: Option<Sending>) {
+    fn begin_hook(&mut self, process: Process, call: HookCall, dies: Option<Sending>) {
         if dies == Some(Sending::IsLost) {
             return;
         }
-        let (time, now) = (self.time, self.true_now());
+        let (place, time, now) = (process.host, self.time, self.true_now());
         self.note(|| format!("{place}: `{}` of {} begins", call.side.as_str(), call.around.op));
         let wrong = self.hosts.get_mut(place).and_then(|host| host.hooks.began(&call, time, &host.setup));
         self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
         let (takes, end) = self.hook_luck.draw(&call, &mut self.chance);
-        self.push(takes, Event::HookEnds { host: place, process, op: call.around.op, side: call.side, end });
+        self.push(takes, Event::Comes(process, Coming::HookEnd(call.around.op, call.side, end)));
     }
 
     fn stop_hook(&mut self, place: usize, op: OpId) {
-        let runs = |event: &Event| matches!(event, Event::HookEnds { host, op: of, .. } if *host == place && *of == op);
-        if let Some(Event::HookEnds { host, process, op, side, .. }) = self.events.take_out(runs) {
-            self.push(HALF_LATENCY, Event::HookEnds { host, process, op, side, end: HookEnd::Stopped });
+        let runs = |event: &Event| matches!(event, Event::Comes(to, Coming::HookEnd(of, ..)) if to.host == place && *of == op);
+        if let Some(Event::Comes(process, Coming::HookEnd(op, side, _))) = self.events.take_out(runs) {
+            self.push(HALF_LATENCY, Event::Comes(process, Coming::HookEnd(op, side, HookEnd::Stopped)));
         }
     }
 
@@ -513,22 +595,22 @@ impl World {
         let sent = self.time;
         let Some(sender) = self.hosts.get_mut(host) else { return };
         *sender.calls.entry(name).or_default() += 1;
-        let process = sender.process;
-        self.push(HALF_LATENCY, Event::Arrives(Asked { host, process, call, op, begun, sent, queued: false }));
+        let process = self.process_of(host);
+        self.push(HALF_LATENCY, Event::Arrives(Asked { process, call, op, begun, sent, queued: false }));
     }
 
     /// The process of a machine dies. What it had sent goes on its way. `written`: of what was on its way to the journal, some arrived.
     pub fn kill(&mut self, place: usize, written: bool) {
         let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
-        let process = host.process;
         if host.conduct.has_in_flight() {
             self.landmarks.insert(Landmark::CrashInFlight);
         }
-        let mine = |event: &Event| matches!(event, Event::Durable { host, process: of, .. } if *host == place && *of == process);
+        let process = self.process_of(place);
+        let mine = |event: &Event| matches!(event, Event::Comes(of, Coming::Durable(..)) if *of == process);
         let pending: Vec<Event> = std::iter::from_fn(|| self.events.take_out(mine)).collect();
         let kept = if written { self.chance.below(pending.len() as u64 + 1) as usize } else { 0 };
         for (index, event) in pending.into_iter().enumerate() {
-            if let Event::Durable { records, .. } = event {
+            if let Event::Comes(_, Coming::Durable(records, _)) = event {
                 if index < kept {
                     drop(self.write(place, records));
                 } else {
@@ -586,6 +668,8 @@ impl World {
 
     /// Another configuration for a machine.
     pub fn reload_with(&mut self, place: usize, setup: Setup) {
+        // What has come before it is taken in under the old one.
+        self.hand_over(place);
         self.note(|| format!("{place}: another configuration"));
         self.watch.wanted(&setup.wanted);
         let Some(host) = self.hosts.get_mut(place) else { return };

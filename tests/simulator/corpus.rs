@@ -8,14 +8,18 @@ const SEEDS: &[(u64, &str)] = &[
     (221, "deletes went on during a restore, once the list of servers was refused"),
     (352, "what was wrong with a list stood for ever, once no policy was for its kind"),
     (750, "a hole that another daemon had filled blocked every run, with more items there than are ever kept"),
+    (852, "a busy daemon sent a create although a restore had begun by a list of servers that had come before"),
     (916, "a create was sent although a listing had come meanwhile that showed an item for its slot, of another daemon"),
+    (1262, "a busy daemon sent a create although a listing that had come before showed an item for its slot"),
     (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
     (8900, "after a crash an item that a doubted list does not show was forgotten, and another was ordered beside it"),
     (11_708, "a slot to come, of another machine's clock, let slots be begun again once our own clock was set back"),
+    (12_772, "a busy daemon sent a create although it had become too late for its slot"),
     (13_453, "an item by hand did not pay for the room that was made for it"),
     (15_030, "the late completion of an item for an earlier slot paid for a room that was made after it"),
     (17_438, "a run planned again beside an item that was young again, once the clock was set back"),
     (17_967, "items of slots to come paid for each room, so that it was made again and again"),
+    (19_494, "a busy daemon sent a delete although a listing that had come before no longer showed the item"),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! How often the provider is asked.
 
+use std::time::Duration;
+
 use crate::domain::fact::Fact;
 use crate::domain::problem::RunResult;
 use crate::emulator::{Account, Rules, Server};
@@ -25,6 +27,7 @@ fn night(yaml: &str, servers: u64) -> (u64, u64, World) {
         account.add_server(Server::active(id, &format!("web-{id}")), START.parse().unwrap());
     }
     let mut world = World::on(yaml, account, Mode::Daemon);
+    world.busy_max = Some(Duration::ZERO);
     world.run_until("2026-03-01T02:59:00Z");
     let before = world.all_calls();
     let lists = world.calls("list") + world.calls("servers");
@@ -70,4 +73,10 @@ fn an_idle_daemon_wakes_twice_a_minute_at_most() {
     // A refresh of two lists takes two turns each five minutes.
     assert!(world.host().turns - turns <= 120 + 24 + 4, "{}", world.host().turns - turns);
     assert_eq!(world.all_calls() - calls, 24);
+}
+
+#[test]
+fn what_comes_at_the_same_time_is_taken_in_together() {
+    let turns = |servers| night(NIGHT, servers).2.host().turns;
+    assert_eq!(turns(10), turns(300));
 }

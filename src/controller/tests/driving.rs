@@ -3,9 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
-use super::super::{Driver, Input, Mode, Ports};
+use super::super::{Driver, Input, Inputs, Mode, Ports};
 use super::HOUR;
 use super::world::setup;
 use crate::clock::{Clock, Mono, SystemClock};
@@ -50,7 +48,7 @@ impl Provider for Silent {
 const CONFIG: &str = "owner: prod\nservers:\n  - {id: 1, snapshots: {schedule: '@daily', keep: {last: 2}}}\n";
 
 /// A driver of a controller that has to look.
-fn driver(provider: Silent, journal: &JournalThread, clock: &Arc<dyn Clock>) -> (Driver<Silent>, mpsc::UnboundedReceiver<Input>) {
+fn driver(provider: Silent, journal: &JournalThread, clock: &Arc<dyn Clock>) -> (Driver<Silent>, Inputs) {
     let controller = Controller::new(setup(CONFIG), Mode::Daemon, &Recollection::empty(), clock.now());
     let (clock, tell) = (Arc::clone(clock), Box::new(|_: &Fact| ()));
     Driver::new(controller, Ports { provider: Arc::new(provider), journal: journal.handle(), clock, state: "/".into(), tell })
@@ -63,7 +61,7 @@ async fn what_was_said_last_is_written_before_the_journal_is_closed() {
     let thread = JournalThread::spawn(journal.clone()).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (mut driver, _inputs) = driver(Silent(None), &thread, &clock);
-    driver.turn(Input::Tick);
+    driver.turn([Input::Tick]);
     drop(driver);
     thread.close().await.unwrap();
     assert_eq!(journal.load(jiff::Timestamp::MIN).unwrap().targets.len(), 1);
@@ -75,13 +73,15 @@ async fn listings_count_from_when_they_were_let_through() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let begun = clock.now().mono.after(HOUR);
     let (mut driver, mut inputs) = driver(Silent(Some(begun)), &thread, &clock);
-    driver.turn(Input::Tick);
+    driver.turn([Input::Tick]);
     let (mut snapshots, mut servers) = (None, None);
     while snapshots.is_none() || servers.is_none() {
-        match inputs.recv().await.unwrap() {
-            Input::Listed(Kind::Snapshot, at, _) => snapshots = Some(at),
-            Input::Servers(at, _) => servers = Some(at),
-            _ => {}
+        for input in inputs.next().await {
+            match input {
+                Input::Listed(Kind::Snapshot, at, _) => snapshots = Some(at),
+                Input::Servers(at, _) => servers = Some(at),
+                _ => {}
+            }
         }
     }
     assert_eq!((snapshots, servers), (Some(begun), Some(begun)));

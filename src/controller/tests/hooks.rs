@@ -78,6 +78,20 @@ fn after_does_not_wait_longer_than_max_hold() {
 }
 
 #[test]
+fn a_create_is_not_sent_once_it_was_held_for_long_enough_however_busy_the_loop_was() {
+    let mut world = World::new(&hooked("after_on: accepted, max_hold: 1s"));
+    while world.told(|fact| matches!(fact, Fact::HookEnded { .. })) == 0 {
+        world.turn(DAY);
+    }
+    // That the intent is written comes in meanwhile.
+    world.keep_busy(0, Duration::from_secs(2));
+    world.run_for(Duration::from_secs(10));
+    assert_eq!((befores_and_afters(&world), world.calls("create")), ((1, 1), 0));
+    world.run_for(HOUR);
+    assert_eq!((befores_and_afters(&world), world.calls("create")), ((2, 2), 1));
+}
+
+#[test]
 fn a_before_that_fails_stops_the_create_or_is_only_told() {
     let mut world = World::new(&accepted());
     world.hook_luck.before_fails = 1;
