@@ -179,14 +179,17 @@ impl AccountState {
                 self.unreachable = Some(error.to_string());
             }
             Err(ProviderError::Throttled { .. }) => self.throttled_until = Some(now.mono.after(THROTTLED_SHOWN)),
+            // What was on its way when the token was refused says nothing of it any more: that is asked for by itself.
             _ => {
-                (self.up, self.answered) = (true, true);
+                (self.up, self.answered) = (!matches!(self.refused, Some((AccountReason::Auth, _))), true);
                 self.unreachable = None;
-                if self.refused.as_ref().is_some_and(|(reason, _)| *reason == AccountReason::Auth) {
-                    self.refused = None;
-                }
             }
         }
+    }
+
+    /// The token is taken, and the account is the right one.
+    fn accepted(&mut self) {
+        (self.up, self.refused, self.unanswered, self.asking) = (true, None, 0, Asking::No);
     }
 
     /// Why no call makes sense at all, if that is so.
@@ -239,14 +242,14 @@ impl Controller {
                     let found = account.email.as_deref().unwrap_or("one without an address");
                     self.refuse_account(now, format!("the token belongs to {found}, not to {wanted}"));
                 }
-                _ => {
-                    (self.account.refused, self.account.unanswered) = (None, 0);
-                    self.account.asking = Asking::No;
-                }
+                _ => self.account.accepted(),
             },
             Err(error) if error.is_auth() => self.give_up_on_provider(now),
+            Err(error) if error.is_provider_down() || matches!(error, ProviderError::Throttled { .. }) => {
+                self.account_unanswered(now, &error)
+            }
             // It was only a probe after a refused token: any other answer shows that the token is taken.
-            Err(error) if self.setup.account.is_none() && !error.is_provider_down() => self.account.asking = Asking::No,
+            Err(_) if self.setup.account.is_none() => self.account.accepted(),
             Err(error) => self.account_unanswered(now, &error),
         }
     }

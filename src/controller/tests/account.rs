@@ -1,12 +1,15 @@
 //! Whose token it is, and whether the provider takes it.
 
+use crate::clock::{Mono, Now};
 use crate::domain::fact::Fact;
+use crate::domain::inventory::{Kind, Listing, ServerListing};
 use crate::domain::problem::AccountReason;
-use crate::provider::ProviderError;
+use crate::journal::Recollection;
+use crate::provider::{Account, ProviderError, Reply};
 use crate::simulate::{On, Trouble};
 
-use super::super::{Fatal, Mode, Request, Select, What};
-use super::world::World;
+use super::super::{Command, Controller, Fatal, Input, Mode, Request, Select, What};
+use super::world::{START, World, setup};
 use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn verified() -> String {
@@ -135,4 +138,43 @@ fn an_account_that_cannot_be_confirmed_is_not_worked_on() {
         assert!(matches!(report.fatal, Some(Fatal::Provider(_))), "{report:?}");
         assert_eq!(world.calls("list") + world.calls("create"), 0);
     }
+}
+
+/// A controller whose first two calls, for snapshots and servers, are answered at once: with this, and with a list.
+fn answered(error: ProviderError) -> (Controller, Now) {
+    let now = Now { wall: START.parse().unwrap(), mono: Mono::default() };
+    let mut controller = Controller::new(setup(&one("keep: {last: 3}")), Mode::Daemon, &Recollection::empty(), now);
+    controller.handle(now, [Input::Tick]);
+    controller.take_commands();
+    let failed = Reply::<Listing> { result: Err(error), date: None, begun: Some(now.mono) };
+    let servers = Reply { result: Ok(ServerListing::default()), date: None, begun: Some(now.mono) };
+    controller.handle(now, [Input::Listed(Kind::Snapshot, now.mono, failed), Input::Servers(now.mono, servers)]);
+    (controller, now)
+}
+
+#[test]
+fn a_failure_that_is_over_by_the_next_answer_is_told_too() {
+    let (mut controller, _) = answered(ProviderError::Server { status: 503, retry_after: None });
+    let about_account = |command: Command| match command {
+        Command::Tell(Fact::AccountProblemRaised { reason, .. }) => Some((true, reason)),
+        Command::Tell(Fact::AccountProblemCleared { reason }) => Some((false, reason)),
+        _ => None,
+    };
+    let told: Vec<_> = controller.take_commands().into_iter().filter_map(about_account).collect();
+    assert_eq!(told, [(true, AccountReason::Unreachable), (false, AccountReason::Unreachable)]);
+}
+
+#[test]
+fn an_answer_from_before_does_not_say_that_a_refused_token_is_taken() {
+    let (mut controller, now) = answered(ProviderError::Unauthorized);
+    let state = |controller: &Controller| {
+        let reasons = controller.account_problems(now).into_iter().map(|problem| problem.reason).collect::<Vec<_>>();
+        (controller.report(now).provider_up, reasons)
+    };
+    assert_eq!(state(&controller), (false, vec![AccountReason::Auth]));
+    let account = |result| Input::Account(Reply { result, date: None, begun: None });
+    controller.handle(now, [account(Err(ProviderError::Throttled { retry_after: None }))]);
+    assert_eq!(state(&controller), (false, vec![AccountReason::Auth, AccountReason::Throttled]));
+    controller.handle(now, [account(Ok(Account::default()))]);
+    assert_eq!(state(&controller), (true, vec![AccountReason::Throttled]));
 }
