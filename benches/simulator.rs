@@ -18,6 +18,10 @@ use snapwarden::controller::{Mode, Setup};
 use snapwarden::emulator::{Account, Rules, Server};
 use snapwarden::simulate::World;
 
+/// See `docs/decisions.md`, "The system's allocator, told not to hoard".
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONFIG: &str = r#"
 owner: prod
 provider: {refresh_every: 6h, poll_every: 1m, concurrent_creates: 100}

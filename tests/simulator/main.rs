@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests, too, end a test by a panic")]
 
+/// See `docs/decisions.md`, "The system's allocator, told not to hoard".
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod calm;
 mod corpus;
 mod pairs;
