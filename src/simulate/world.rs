@@ -2,16 +2,20 @@
 //!
 //! Everything follows from the seed and from what the caller does: no real time, no other chance.
 
+mod coming;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use coming::{Coming, Process};
+
 use super::agenda::Agenda;
 use super::chance::Chance;
 use super::conduct::Scene;
 use super::hooks::HookLuck;
-use super::host::{Host, Mortality, Sending, Waiting};
+use super::host::{Host, Mortality, Sending};
 use super::landmark::Landmark;
 use super::trouble::{Call, Fault, On, Trouble};
 use super::twin::Twin;
@@ -19,7 +23,7 @@ use super::watch::{Watch, slot_of};
 use crate::clock::{Mono, Now};
 use crate::controller::{Command, Input, Mode, Setup, Unwritten};
 use crate::domain::fact::Fact;
-use crate::domain::hook::{HookCall, HookEnd, HookSide};
+use crate::domain::hook::{HookCall, HookEnd};
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::OpResult;
 use crate::domain::record::{CreateEnd, OpId, Record};
@@ -31,8 +35,6 @@ use crate::provider::{ProviderError, Reply};
 const HALF_LATENCY: Duration = Duration::from_millis(50);
 /// How long the journal takes.
 const JOURNAL_LATENCY: Duration = Duration::from_millis(2);
-/// One in so many turns keeps a loop busy.
-const BUSY_ONE_IN: u64 = 4;
 /// So many turns in a row without time passing are a busy loop.
 const SPIN_MAX: u32 = 2_000;
 
@@ -42,21 +44,6 @@ enum Event {
     Arrives(Asked),
     Comes(Process, Coming),
     Begins { host: usize },
-}
-
-/// Something that comes to a process, and to no later one on its machine.
-#[derive(Debug)]
-enum Coming {
-    Answer { begun: Duration, lie: bool, input: Box<Input> },
-    Durable(Vec<Record>, Option<OpId>),
-    HookEnd(OpId, HookSide, HookEnd),
-}
-
-/// A process: its machine, and the how-manieth it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Process {
-    host: usize,
-    count: u64,
 }
 
 /// A call, and who asked.
@@ -261,71 +248,6 @@ impl World {
             Event::Comes(process, what) if self.lives(process) => self.come(process, what),
             Event::Comes(..) => {}
             Event::Begins { host } => self.begin(host),
-        }
-    }
-
-    /// Something comes to a process. Unless its loop is busy, it is handed over, with what else comes at this moment.
-    fn come(&mut self, process: Process, what: Coming) {
-        let place = process.host;
-        let waiting = match what {
-            Coming::Answer { begun, lie, input } => Waiting { input: *input, answer: Some((begun, lie)) },
-            Coming::Durable(records, op) => Waiting { input: Input::Appended(op, self.write(place, records)), answer: None },
-            Coming::HookEnd(op, side, end) => {
-                self.note(|| format!("{place}: `{}` of {op} ends: {end:?}", side.as_str()));
-                if let Some(host) = self.hosts.get_mut(place) {
-                    host.hooks.ended(op, side, &end);
-                }
-                Waiting { input: Input::HookEnded(op, side, end, String::new()), answer: None }
-            }
-        };
-        let next = |event: &Event| matches!(event, Event::Comes(to, _) if *to == process);
-        let more = self.busy_max.is_some() && self.events.is_next_at(self.time, next);
-        let time = self.time;
-        let Some(host) = self.hosts.get_mut(place) else { return };
-        host.inbox.push(waiting);
-        if time < host.busy_until {
-            host.wake = Some(host.wake.map_or(host.busy_until, |wake| wake.min(host.busy_until)));
-        } else if !more {
-            self.hand_over(place);
-        }
-    }
-
-    /// Hands over what has come to a machine, together. Returns whether there was anything.
-    fn hand_over(&mut self, place: usize) -> bool {
-        let waiting = self.hosts.get_mut(place).map(|host| std::mem::take(&mut host.inbox)).unwrap_or_default();
-        if waiting.is_empty() {
-            return false;
-        }
-        let answers = waiting.iter().filter(|waiting| waiting.answer.is_some()).count();
-        if answers > 0 && answers < waiting.len() {
-            self.landmarks.insert(Landmark::LoopWasBusy);
-        }
-        let time = self.time;
-        let mut inputs = Vec::with_capacity(waiting.len());
-        for Waiting { input, answer } in waiting {
-            if let Some((begun, lie)) = answer {
-                self.note(|| format!("{place}: {}", told(&input)));
-                if let Some(host) = self.hosts.get_mut(place) {
-                    host.conduct.told(&input, begun, time, lie);
-                }
-            }
-            inputs.push(input);
-        }
-        self.hand_all_to(place, inputs);
-        let busy = self.busy_max.map_or(0, |most| most.as_millis() as u64);
-        if busy > 0 && self.load.one_in(BUSY_ONE_IN) {
-            let busy = Duration::from_millis(self.load.below(busy));
-            self.keep_busy(place, busy);
-        }
-        true
-    }
-
-    /// The loop of a machine takes nothing in for so long, not even that time passes.
-    pub fn keep_busy(&mut self, place: usize, time: Duration) {
-        let until = self.time + time;
-        if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
-            host.busy_until = until;
-            host.wake = host.wake.map(|wake| wake.max(until));
         }
     }
 
@@ -701,25 +623,5 @@ fn not_let_out(command: &Command) -> Option<Input> {
         Command::Create { op, .. } => Some(Input::Created(*op, Reply::unsent(ProviderError::NotInCharge))),
         Command::Delete { op, .. } => Some(Input::Deleted(*op, Reply::unsent(ProviderError::NotInCharge))),
         _ => None,
-    }
-}
-
-/// An answer in a few words.
-fn told(input: &Input) -> String {
-    match input {
-        Input::Listed(kind, _, reply) => match &reply.result {
-            Ok(listing) => {
-                format!("{} {kind}s listed, {} defects, {} opaque", listing.items.len(), listing.defects.len(), listing.opaque.len())
-            }
-            Err(error) => format!("{kind}s not listed: {error}"),
-        },
-        Input::Created(op, reply) => match &reply.result {
-            Ok(item) => format!("create {op} answered: {}", item.id),
-            Err(error) => format!("create {op} answered: {error}"),
-        },
-        Input::Deleted(op, reply) => format!("delete {op} answered: {:?}", reply.result),
-        Input::Servers(_, reply) => format!("servers: {:?}", reply.result.as_ref().map(|listing| listing.servers.len())),
-        Input::Account(reply) => format!("account: {:?}", reply.result.as_ref().map(|_| ())),
-        other => format!("{other:?}"),
     }
 }
