@@ -63,7 +63,7 @@ impl Story {
         account.add_server(Server::active(SERVERS + 1, "other"), origin);
         let mut world = World::new(plan.setup.clone(), Mode::Daemon, account, origin, chance.below(u64::MAX)).unwrap();
         // A busy daemon takes in together what has come meanwhile, an idle one takes in everything by itself.
-        world.busy_max = (seed % 2 == 0).then_some(Duration::from_secs(1));
+        world.busy_max = seed.is_multiple_of(2).then_some(Duration::from_secs(1));
         world.hosts[0].journal.set_fault(None);
         for _ in 0..chance.below(3) {
             let hours = 1 + chance.below(100);
