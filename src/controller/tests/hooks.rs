@@ -92,6 +92,32 @@ fn a_create_is_not_sent_once_it_was_held_for_long_enough_however_busy_the_loop_w
 }
 
 #[test]
+fn nor_where_nothing_is_thawed() {
+    let hooks = "hooks: {before: {run: [freeze], timeout: 60s}, after_on: accepted, max_hold: 1s}";
+    let mut world = World::new(&refreshed_seldom(&one(&format!("keep: {{last: 3}}, {hooks}"))));
+    while world.told(|fact| matches!(fact, Fact::HookEnded { .. })) == 0 {
+        world.turn(DAY);
+    }
+    world.keep_busy(0, Duration::from_secs(2));
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.calls("create"), 0);
+    world.run_for(HOUR);
+    assert_eq!(world.calls("create"), 1);
+}
+
+#[test]
+fn a_before_that_takes_as_long_as_may_be_held_comes_to_no_create() {
+    let mut world = World::new(&hooked("after_on: accepted, max_hold: 1s, on_failure: continue"));
+    world.hook_luck.hangs = 1;
+    world.run_for(HOUR * 3 + MINUTE * 10);
+    assert_eq!(world.calls("create"), 0);
+    world.hook_luck = HookLuck::default();
+    world.run_for(HOUR);
+    assert_eq!(world.calls("create"), 1);
+    assert!(!world.host().hooks.is_owed());
+}
+
+#[test]
 fn a_before_that_fails_stops_the_create_or_is_only_told() {
     let mut world = World::new(&accepted());
     world.hook_luck.before_fails = 1;
@@ -237,13 +263,14 @@ fn other_servers_do_not_wait() {
 #[test]
 fn random_troubles_leave_nothing_frozen() {
     let (mut befores, mut made) = (0, 0);
-    for seed in 0..24_u32 {
+    for seed in 0..48_u32 {
         let after_on = ["accepted", "completed"][seed as usize % 2];
         let on_failure = ["abort", "continue"][seed as usize / 2 % 2];
         let hooks = format!("after_on: {after_on}, on_failure: {on_failure}, max_hold: {}", ["30s", "15m"][seed as usize / 4 % 2]);
         let mut world = World::new(&hooked(&hooks).replace("0 3 * * *", "0 * * * *"));
         world.hook_luck = HookLuck { before_fails: 4, after_fails: 3, hangs: 6, takes_max: Duration::from_secs(40) };
         world.set_mortality(0, Some(Mortality { writes: 15, others: 400, down_max: MINUTE * 5 }));
+        world.busy_max = (seed >= 24).then_some(Duration::from_millis(500));
         for hour in 0..20 {
             let trouble = [Trouble::status(400), Trouble::status(502), crate::provider::ProviderError::Timeout];
             world.fault(On::Creates, hour + 1..=hour + 1, Trouble::Refused(trouble[(seed + hour) as usize % 3].clone()));
@@ -258,5 +285,5 @@ fn random_troubles_leave_nothing_frozen() {
         befores += world.host().hooks.befores;
         made += world.items(Kind::Snapshot, 1).len();
     }
-    assert!(befores > 300 && made >= 24, "{befores}, {made}");
+    assert!(befores > 600 && made >= 48, "{befores}, {made}");
 }

@@ -12,6 +12,7 @@ use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Reason, RunResult};
 use super::super::record::{CreateEnd, CreateIntent, OpId, Record};
 use super::super::view::View;
+use super::hooking::HELD_TOO_LONG;
 use super::planning::Existing;
 use super::waiting::{Proof, Waiting};
 use super::{CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
@@ -21,6 +22,8 @@ use super::{CREATES_MAX, Context, Effect, Event, Phase, Run, Setback, SetbackKin
 pub(super) struct Creating {
     op: OpId,
     stage: Stage,
+    /// It was begun within hooks.
+    hooked: bool,
 }
 
 #[derive(Debug)]
@@ -52,13 +55,13 @@ impl Creating {
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::CreateIntent(intent.into()));
-        Creating { op, stage: Stage::Recording }
+        Creating { op, stage: Stage::Recording, hooked: run.hooks.is_some() }
     }
 
     /// A create of an earlier process, of which it is not known whether it was done.
     pub(super) fn in_doubt(op: OpId, now: Mono, request_timeout: Duration) -> Creating {
         let error = "interrupted before the answer was written down".to_owned();
-        Creating { op, stage: Stage::Doubt { since: now, absence: Proof::new(now, request_timeout), error } }
+        Creating { op, stage: Stage::Doubt { since: now, absence: Proof::new(now, request_timeout), error }, hooked: false }
     }
 
     pub(super) fn is_in_flight(&self) -> bool {
@@ -98,9 +101,14 @@ impl Run {
             self.end_create(step, op, CreateEnd::NotSent, why);
             return self.plan_at(step.ctx.now.mono);
         }
-        if self.hold_is_over() {
-            self.end_create(step, op, CreateEnd::NotSent, "`max_hold` passed before it was sent");
-            return self.fail(step, Reason::HookFailed, "`max_hold` passed before the create was sent".to_owned());
+        if !step.ctx.permit {
+            self.end_create(step, op, CreateEnd::NotSent, "the token or its account is in question");
+            step.out.push(Effect::Release);
+            return self.plan_at(step.ctx.now.mono);
+        }
+        if creating.hooked && !self.is_held() {
+            self.end_create(step, op, CreateEnd::NotSent, HELD_TOO_LONG);
+            return self.fail(step, Reason::HookFailed, HELD_TOO_LONG.to_owned());
         }
         let name = self.order.title().to_owned();
         let attempt = self.slot().map_or(1, |slot| step.ctx.memory.slot(slot).creates);

@@ -9,6 +9,9 @@ use super::super::record::{HooksBegun, OpId, Record};
 use super::creating::Creating;
 use super::{Effect, Event, Phase, Run, Step};
 
+/// Why a create is not sent.
+pub(super) const HELD_TOO_LONG: &str = "`max_hold` passed before the create was sent";
+
 /// Hooks that have begun.
 #[derive(Debug)]
 pub(super) struct Hooks {
@@ -95,6 +98,9 @@ impl Run {
         if !self.in_time(step.wall()) {
             return self.end(step, RunResult::Failure, Some("`before` took so long that it is too late for the create".to_owned()));
         }
+        if !self.is_held() {
+            return self.fail(step, Reason::HookFailed, HELD_TOO_LONG.to_owned());
+        }
         self.phase = Phase::Creating(Creating::begin(self, step));
     }
 
@@ -115,9 +121,9 @@ impl Run {
         }
     }
 
-    /// Whether `max_hold` has passed before the create was sent: then it is not sent any more.
-    pub(super) fn hold_is_over(&self) -> bool {
-        self.hooks.as_ref().is_some_and(|hooks| hooks.let_go)
+    /// Whether what `before` has done still holds. Once `max_hold` has passed, or `after` has ended, no create is sent any more.
+    pub(super) fn is_held(&self) -> bool {
+        self.hooks.as_ref().is_some_and(|hooks| !hooks.let_go)
     }
 
     /// Asks for `after` where the create has come so far, or has come to nothing.

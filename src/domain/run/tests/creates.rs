@@ -333,3 +333,14 @@ fn a_create_is_not_sent_once_it_is_too_late_for_its_slot() {
     story.pass(7201);
     assert_eq!(story.recorded(), ["create not_sent", "end failure"]);
 }
+
+#[test]
+fn a_create_is_not_sent_while_the_account_is_in_question() {
+    let mut story = Story::new("last=4");
+    story.show(&some(2));
+    story.permit = false;
+    assert_eq!(story.recorded(), ["create not_sent", "release"]);
+    assert!(story.run.want.permit);
+    story.permit = true;
+    assert_eq!(story.look(), [intend(1)], "it counts as not tried");
+}
