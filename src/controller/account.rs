@@ -171,6 +171,7 @@ impl AccountState {
         match &reply.result {
             Err(error) if error.is_auth() => {
                 (self.up, self.answered) = (false, true);
+                self.unreachable = None;
                 self.refused = Some((AccountReason::Auth, error.to_string()));
                 self.asking = Asking::At(now.mono.after(REFUSED_PAUSE));
             }
@@ -239,6 +240,7 @@ impl Controller {
         match reply.result {
             Ok(account) => match self.setup.account.clone() {
                 Some(wanted) if account.email.as_deref() != Some(&*wanted) => {
+                    self.account.up = true;
                     let found = account.email.as_deref().unwrap_or("one without an address");
                     self.refuse_account(now, format!("the token belongs to {found}, not to {wanted}"));
                 }
@@ -258,6 +260,7 @@ impl Controller {
     fn account_unanswered(&mut self, now: Now, error: &ProviderError) {
         self.account.unanswered = self.account.unanswered.saturating_add(1);
         let passing = error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
+        self.account.up |= !passing;
         if !passing || self.mode == Mode::Command && self.account.unanswered >= HOPELESS {
             return self.refuse_account(now, format!("it cannot be confirmed whose token this is: {error}"));
         }

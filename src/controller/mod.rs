@@ -418,13 +418,11 @@ impl Controller {
 
     /// A new configuration: what runs goes on, what was planned to be deleted under the old one is dropped by the runs themselves (I11).
     fn reload(&mut self, now: Now, setup: Setup) {
-        let account_changed = setup.account != self.setup.account;
         self.setup = Arc::new(setup);
         self.generation += 1;
         self.intervals = OnceCell::new();
-        if account_changed {
-            self.account.verify_again(self.setup.account.is_some());
-        }
+        // The token may be another one now, of another account.
+        self.account.verify_again(self.setup.account.is_some());
         self.account.try_again();
         self.resolve(now);
         let running: Vec<ServerId> = self.runs.iter().map(|(server, _)| server).collect();

@@ -31,6 +31,9 @@ fn the_right_account_is_worked_on() {
 fn another_account_is_not_touched_and_asked_for_again() {
     let mut world = World::new(&verified());
     world.twin.email = "somebody@example.org".to_owned();
+    world.fault(On::Account, 1..=1, Trouble::Refused(Trouble::status(401)));
+    world.run_for(MINUTE * 6);
+    assert!(world.report().provider_up, "it answers, whatever it said first");
     world.run_for(HOUR * 5);
     assert_eq!(world.calls("list") + world.calls("servers") + world.calls("create"), 0);
     assert!(world.calls("account") <= 61);
@@ -100,6 +103,18 @@ fn that_throttling_is_over_is_told_when_it_is() {
     let raised = told(|fact| matches!(fact, Fact::AccountProblemRaised { reason: AccountReason::Throttled, .. }));
     let cleared = told(|fact| matches!(fact, Fact::AccountProblemCleared { reason: AccountReason::Throttled }));
     assert_eq!(cleared.duration_since(raised).unsigned_abs(), MINUTE);
+}
+
+#[test]
+fn a_token_of_another_account_is_found_out_at_a_reload() {
+    let mut world = World::new(&verified());
+    world.run_for(HOUR);
+    world.twin.email = "somebody@example.org".to_owned();
+    world.reload(&verified());
+    world.run_for(DAY);
+    assert_eq!(world.calls("create"), 0);
+    assert_eq!(problems(&world), [AccountReason::WrongAccount]);
+    assert!(world.report().provider_up, "it answers");
 }
 
 #[test]
