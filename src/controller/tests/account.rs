@@ -36,7 +36,7 @@ fn another_account_is_not_touched_and_asked_for_again() {
     assert!(world.report().provider_up, "it answers, whatever it said first");
     world.run_for(HOUR * 5);
     assert_eq!(world.calls("list") + world.calls("servers") + world.calls("create"), 0);
-    assert!(world.calls("account") <= 61);
+    assert!(world.calls("account") <= 63);
     assert_eq!(problems(&world), [AccountReason::WrongAccount]);
     world.twin.email = "ops@example.org".to_owned();
     world.run_for(DAY);
