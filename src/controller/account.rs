@@ -46,8 +46,6 @@ pub enum Fatal {
 /// What is known of the account.
 #[derive(Debug)]
 pub(super) struct AccountState {
-    /// `provider_up`.
-    pub up: bool,
     answered: bool,
     asking: Asking,
     /// How often in a row the question whose token this is got no answer.
@@ -77,7 +75,6 @@ enum Asking {
 impl AccountState {
     pub fn new(verify: bool) -> AccountState {
         AccountState {
-            up: false,
             answered: false,
             asking: if verify { Asking::At(Mono::default()) } else { Asking::No },
             unanswered: 0,
@@ -170,27 +167,28 @@ impl AccountState {
         }
         match &reply.result {
             Err(error) if error.is_auth() => {
-                (self.up, self.answered) = (false, true);
-                self.unreachable = None;
+                (self.answered, self.unreachable) = (true, None);
                 self.refused = Some((AccountReason::Auth, error.to_string()));
                 self.asking = Asking::At(now.mono.after(REFUSED_PAUSE));
             }
             Err(error) if error.is_provider_down() => {
-                (self.up, self.answered) = (false, true);
+                self.answered = true;
                 self.unreachable = Some(error.to_string());
             }
             Err(ProviderError::Throttled { .. }) => self.throttled_until = Some(now.mono.after(THROTTLED_SHOWN)),
             // What was on its way when the token was refused says nothing of it any more: that is asked for by itself.
-            _ => {
-                (self.up, self.answered) = (!matches!(self.refused, Some((AccountReason::Auth, _))), true);
-                self.unreachable = None;
-            }
+            _ => (self.answered, self.unreachable) = (true, None),
         }
+    }
+
+    /// `provider_up`: it answers, and takes the token.
+    pub fn is_up(&self) -> bool {
+        self.answered && self.unreachable.is_none() && !matches!(self.refused, Some((AccountReason::Auth, _)))
     }
 
     /// The token is taken, and the account is the right one.
     fn accepted(&mut self) {
-        (self.up, self.refused, self.unanswered, self.asking) = (true, None, 0, Asking::No);
+        (self.refused, self.unanswered, self.asking) = (None, 0, Asking::No);
     }
 
     /// Why no call makes sense at all, if that is so.
@@ -240,18 +238,14 @@ impl Controller {
         match reply.result {
             Ok(account) => match self.setup.account.clone() {
                 Some(wanted) if account.email.as_deref() != Some(&*wanted) => {
-                    self.account.up = true;
                     let found = account.email.as_deref().unwrap_or("one without an address");
                     self.refuse_account(now, format!("the token belongs to {found}, not to {wanted}"));
                 }
                 _ => self.account.accepted(),
             },
             Err(error) if error.is_auth() => self.give_up_on_provider(now),
-            Err(error) if error.is_provider_down() || matches!(error, ProviderError::Throttled { .. }) => {
-                self.account_unanswered(now, &error)
-            }
             // It was only a probe after a refused token: any other answer shows that the token is taken.
-            Err(_) if self.setup.account.is_none() => self.account.accepted(),
+            Err(error) if self.setup.account.is_none() && !says_nothing(&error) => self.account.accepted(),
             Err(error) => self.account_unanswered(now, &error),
         }
     }
@@ -259,9 +253,7 @@ impl Controller {
     /// It could not be found out whose token this is.
     fn account_unanswered(&mut self, now: Now, error: &ProviderError) {
         self.account.unanswered = self.account.unanswered.saturating_add(1);
-        let passing = error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
-        self.account.up |= !passing;
-        if !passing || self.mode == Mode::Command && self.account.unanswered >= HOPELESS {
+        if !says_nothing(error) || self.mode == Mode::Command && self.account.unanswered >= HOPELESS {
             return self.refuse_account(now, format!("it cannot be confirmed whose token this is: {error}"));
         }
         let pause = error.retry_after().unwrap_or_else(|| PAUSES.delay(self.account.unanswered, self.random(now)));
@@ -318,6 +310,11 @@ impl Controller {
             Mode::Daemon => self.turn_away(now, &fatal),
         }
     }
+}
+
+/// Whether an answer says nothing of the token, and passes by itself.
+fn says_nothing(error: &ProviderError) -> bool {
+    error.is_provider_down() || matches!(error, ProviderError::Throttled { .. })
 }
 
 #[cfg(test)]

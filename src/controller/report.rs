@@ -57,7 +57,7 @@ impl Controller {
             policies: self.report_policies(now),
             account: self.account_problems(now),
             limits: self.setup.wanted.limits,
-            provider_up: self.account.up,
+            provider_up: self.account.is_up(),
             clock_skew_seconds: self.account.skew(),
             observed: self.sources.servers.settled && self.has_seen_what_is_configured(),
             leader: self.leader.clone(),
@@ -76,7 +76,7 @@ impl Controller {
         if let Some(journal) = &self.account.journal {
             return Some(format!("the journal cannot be written: {journal}"));
         }
-        (!self.account.up).then(|| "the provider does not answer".to_owned())
+        (!self.account.is_up()).then(|| "the provider does not answer".to_owned())
     }
 
     /// How things stand, in a few numbers.

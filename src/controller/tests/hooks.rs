@@ -77,15 +77,20 @@ fn after_does_not_wait_longer_than_max_hold() {
     assert_eq!((befores_and_afters(&world), world.watch.created_by_us().len()), ((1, 1), 1));
 }
 
-#[test]
-fn a_create_is_not_sent_once_it_was_held_for_long_enough_however_busy_the_loop_was() {
-    let mut world = World::new(&hooked("after_on: accepted, max_hold: 1s"));
+/// The loop is busy from the end of `before` until `max_hold` is over; that the create's intent is written comes in meanwhile.
+fn busy_for_max_hold(yaml: &str) -> World {
+    let mut world = World::new(yaml);
     while world.told(|fact| matches!(fact, Fact::HookEnded { .. })) == 0 {
         world.turn(DAY);
     }
-    // That the intent is written comes in meanwhile.
     world.keep_busy(0, Duration::from_secs(2));
     world.run_for(Duration::from_secs(10));
+    world
+}
+
+#[test]
+fn a_create_is_not_sent_once_it_was_held_for_long_enough_however_busy_the_loop_was() {
+    let mut world = busy_for_max_hold(&hooked("after_on: accepted, max_hold: 1s"));
     assert_eq!((befores_and_afters(&world), world.calls("create")), ((1, 1), 0));
     world.run_for(HOUR);
     assert_eq!((befores_and_afters(&world), world.calls("create")), ((2, 2), 1));
@@ -94,12 +99,7 @@ fn a_create_is_not_sent_once_it_was_held_for_long_enough_however_busy_the_loop_w
 #[test]
 fn nor_where_nothing_is_thawed() {
     let hooks = "hooks: {before: {run: [freeze], timeout: 60s}, after_on: accepted, max_hold: 1s}";
-    let mut world = World::new(&refreshed_seldom(&one(&format!("keep: {{last: 3}}, {hooks}"))));
-    while world.told(|fact| matches!(fact, Fact::HookEnded { .. })) == 0 {
-        world.turn(DAY);
-    }
-    world.keep_busy(0, Duration::from_secs(2));
-    world.run_for(Duration::from_secs(10));
+    let mut world = busy_for_max_hold(&refreshed_seldom(&one(&format!("keep: {{last: 3}}, {hooks}"))));
     assert_eq!(world.calls("create"), 0);
     world.run_for(HOUR);
     assert_eq!(world.calls("create"), 1);
