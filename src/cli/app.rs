@@ -16,7 +16,7 @@ use crate::config::{self, Config, Surroundings};
 use crate::domain::memory::TargetKey;
 use crate::domain::problem::RunResult;
 use crate::domain::record::Trigger;
-use crate::journal::{JournalThread, LockError, Recollection, SqliteJournal, StateLock};
+use crate::journal::{JournalThread, LockError, RECENT, Recollection, SqliteJournal, StateLock};
 use crate::notices::{Notices, Recipients};
 use crate::provider::{Endpoint, Exchange, HttpProvider, HttpSettings, Leave, Observer, TokenSource};
 use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
@@ -24,9 +24,6 @@ use crate::telemetry::{self, LogOptions, Logging, Metrics, ProviderMetrics};
 use super::Common;
 use super::exit::{Exit, Failure};
 use super::progress::{self, Progress};
-
-/// What the journal is asked for at the start: everything begun in this time.
-pub(super) const RECENT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// A checked configuration, and what belongs to it.
 pub(super) struct App {

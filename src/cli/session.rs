@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Now};
 use crate::controller::{Controller, Driver, Fatal, Input, Inputs, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
 use crate::domain::fact::Fact;
-use crate::journal::{JournalReader, JournalThread, MemoryJournal, Recall, Recollection};
+use crate::journal::{JournalReader, JournalThread, MemoryJournal, RECENT, Recall, Recollection};
 use crate::provider::{HttpProvider, Provider};
 
 use super::app::{App, before};
@@ -60,7 +60,7 @@ impl<P: Provider> Session<P> {
 
     /// The same for one who looks several times, and for whom signals are caught already. They are given back if it fails.
     pub fn looking_with(app: &App, provider: Arc<P>, signals: Signals) -> Result<Session<P>, (Failure, Signals)> {
-        let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, super::app::RECENT)));
+        let past = JournalReader::open(&app.state()).and_then(|mut reader| reader.load(before(app.clock.now().wall, RECENT)));
         // Without a journal the provider itself tells what there is.
         let mut past = past.unwrap_or_else(|_| Recollection::empty());
         // What is owed is run by those who act.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::mark;
+use crate::domain::memory::EXTRAS_REMEMBERED;
 use crate::domain::policy::{Fuse, Limits};
 
 use super::diagnostics::quoted;
@@ -101,6 +102,9 @@ impl General {
         general.state = report.text(main.get("state")).map(PathBuf::from);
         if let Some(journal) = report.section(main.get("journal"), main.at, &["keep"]) {
             let keep = report.duration(journal.get("keep"), Duration::from_secs(1)..=LONGEST);
+            if keep.is_some_and(|keep| keep < EXTRAS_REMEMBERED.unsigned_abs()) {
+                report.warn(journal.span("keep"), "the last 8 days are kept in any case: creates and extra deletes are counted by them");
+            }
             general.journal_keep = keep.unwrap_or(general.journal_keep);
         }
         general.listen = read_listen(main.get("listen"), report).unwrap_or(general.listen);

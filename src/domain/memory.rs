@@ -19,7 +19,7 @@ const SLOTS_MAX: usize = 8;
 const FUSE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long extra deletes are remembered: a clock that runs ahead and is set back by less than the difference does not refill the fuse.
-const EXTRAS_REMEMBERED: SignedDuration = SignedDuration::from_hours(8 * 24);
+pub const EXTRAS_REMEMBERED: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// A server and a kind.
 pub type TargetKey = (ServerId, Kind);

@@ -1,6 +1,7 @@
 //! The journal in memory, for simulators and tests: the same rules, and faults on demand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -16,6 +17,9 @@ use crate::domain::mark::Origin;
 use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::RunResult;
 use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed, Trigger};
+
+/// So many changes of the last records are kept at least, so that they can be taken back.
+const CHANGES_KEPT: usize = 256;
 
 /// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
 #[derive(Debug, Clone, Default)]
@@ -38,15 +42,22 @@ pub enum Fault {
 #[derive(Debug, Default)]
 struct Inner {
     rows: Rows,
-    /// Everything that was ever done, so that a part of it can be taken back.
-    log: Vec<Step>,
     fault: Option<Fault>,
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Append(Vec<Record>),
-    Prune(Timestamp),
+/// What a record has changed: the row as it was before; none: there was none.
+#[derive(Debug)]
+enum Change {
+    /// Here a record begins, with the counters as they were.
+    Record(Counters),
+    Create(OpId, Option<CreateRow>),
+    Delete(OpId, Option<DeleteRow>),
+    Run(RunId, Option<RunRow>),
+    Hooks(OpId, Option<HooksRow>),
+    Order(OpId, Option<OrderRow>),
+    NewTarget((ServerId, Kind)),
+    NewMissed((ServerId, Kind, Timestamp)),
+    NewText(TextDigest),
 }
 
 #[derive(Debug)]
@@ -62,6 +73,8 @@ struct Rows {
     targets: BTreeMap<(ServerId, Kind), TargetRow>,
     missed: BTreeMap<(ServerId, Kind, Timestamp), (u64, SlotsMissed)>,
     texts: BTreeMap<TextDigest, Arc<PolicyText>>,
+    /// What the last records have changed, the oldest first, beginning with a whole record.
+    changes: VecDeque<Change>,
 }
 
 impl Default for Rows {
@@ -77,6 +90,7 @@ impl Default for Rows {
             targets: BTreeMap::new(),
             missed: BTreeMap::new(),
             texts: BTreeMap::new(),
+            changes: VecDeque::new(),
         }
     }
 }
@@ -90,26 +104,15 @@ impl MemoryJournal {
 
     /// Loses everything, as if the file had been removed.
     pub fn lose(&self) {
-        let mut inner = self.inner();
-        inner.rows = Rows::default();
-        inner.log.clear();
+        self.inner().rows = Rows::default();
     }
 
-    /// Loses the last `count` records, as if the end of the file had been torn off.
+    /// Loses the last `count` records, as if the end of the file had been torn off: a few, and none of before the last prune.
     pub fn tear(&self, count: usize) {
         let mut inner = self.inner();
-        let mut left = count;
-        while left > 0 {
-            match inner.log.last_mut() {
-                Some(Step::Append(records)) if !records.is_empty() => {
-                    records.pop();
-                    left -= 1;
-                }
-                Some(_) => drop(inner.log.pop()),
-                None => break,
-            }
+        for _ in 0..count {
+            inner.rows.take_back();
         }
-        inner.replay();
     }
 
     /// What [`Journal::append`] does, with records that need not be copied. They are shown once they are durable, and come back where they are not.
@@ -122,12 +125,10 @@ impl MemoryJournal {
             drop(inner);
             return self.append(&records).map_err(|error| (error, records));
         }
-        if let Err(error) = inner.rows.apply_all(&records) {
-            inner.replay();
-            return Err((error, records));
+        match inner.rows.apply_all(&records) {
+            Ok(()) => durable(&records),
+            Err(error) => return Err((error, records)),
         }
-        durable(&records);
-        inner.log.push(Step::Append(records));
         Ok(())
     }
 
@@ -155,10 +156,10 @@ impl Journal for MemoryJournal {
     fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let mut inner = self.inner();
         match inner.fault {
-            Some(Fault::Io { written: true }) => inner.append(records).and(Err(broken())),
+            Some(Fault::Io { written: true }) => inner.rows.apply_all(records).and(Err(broken())),
             Some(Fault::Io { written: false }) => Err(broken()),
             Some(Fault::Full) => Err(full()),
-            None => inner.append(records),
+            None => inner.rows.apply_all(records),
         }
     }
 
@@ -169,7 +170,6 @@ impl Journal for MemoryJournal {
             Some(Fault::Full) => return Err(full()),
             None => {}
         }
-        inner.log.push(Step::Prune(before));
         Ok(inner.rows.prune(before))
     }
 
@@ -186,38 +186,51 @@ fn broken() -> JournalError {
     JournalError::Io { detail: "simulated".to_owned() }
 }
 
-impl Inner {
+impl Rows {
     /// All or nothing: a rejected record takes those before it back.
-    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let result = self.rows.apply_all(records);
-        match result {
-            Ok(()) => self.log.push(Step::Append(records.to_vec())),
-            Err(_) => self.replay(),
+    fn apply_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        for (place, record) in records.iter().enumerate() {
+            let mut counters = self.counters;
+            self.changes.push_back(Change::Record(counters));
+            let result = apply(self, &mut counters, record);
+            self.counters = counters;
+            if result.is_err() {
+                (0..=place).for_each(|_| self.take_back());
+                return result;
+            }
         }
-        result
+        self.forget_changes();
+        Ok(())
     }
 
-    /// Builds the rows again from the log.
-    fn replay(&mut self) {
-        self.rows = Rows::default();
-        for step in &self.log {
-            match step {
-                // These were accepted once, in this order, so they are accepted again.
-                Step::Append(records) => drop(self.rows.apply_all(records)),
-                Step::Prune(before) => drop(self.rows.prune(*before)),
+    /// Takes the last record back.
+    fn take_back(&mut self) {
+        while let Some(change) = self.changes.pop_back() {
+            match change {
+                Change::Record(counters) => {
+                    self.counters = counters;
+                    return;
+                }
+                Change::Create(op, before) => put_back(&mut self.creates, op, before),
+                Change::Delete(op, before) => put_back(&mut self.deletes, op, before),
+                Change::Run(run, before) => put_back(&mut self.runs, run, before),
+                Change::Hooks(op, before) => put_back(&mut self.hooks, op, before),
+                Change::Order(op, before) => put_back(&mut self.orders, op, before),
+                Change::NewTarget(key) => drop(self.targets.remove(&key)),
+                Change::NewMissed(key) => drop(self.missed.remove(&key)),
+                Change::NewText(digest) => drop(self.texts.remove(&digest)),
             }
         }
     }
-}
 
-impl Rows {
-    fn apply_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let mut counters = self.counters;
-        for record in records {
-            apply(self, &mut counters, record)?;
+    /// Forgets what the oldest of the last records have changed.
+    fn forget_changes(&mut self) {
+        while self.changes.len() > CHANGES_KEPT {
+            self.changes.pop_front();
+            while self.changes.front().is_some_and(|change| !matches!(change, Change::Record(_))) {
+                self.changes.pop_front();
+            }
         }
-        self.counters = counters;
-        Ok(())
     }
 
     fn recollect(&self, since: Timestamp) -> Recollection {
@@ -271,6 +284,7 @@ impl Rows {
             acts + rows.missed.len() + rows.hooks.len() + rows.orders.len() + rows.texts.len()
         };
         let rows_before = count(self);
+        self.changes.clear();
         self.creates.retain(|op, _| creates.contains(op));
         self.creates_by_item.retain(|(.., op)| creates.contains(op));
         self.deletes.retain(|op, _| deletes.contains(op));
@@ -339,6 +353,14 @@ impl Rows {
     }
 }
 
+/// A row is as it was.
+fn put_back<K: Ord, V>(rows: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(row) => drop(rows.insert(key, row)),
+        None => drop(rows.remove(&key)),
+    }
+}
+
 /// For each key, the value that was offered with the highest place.
 struct Newest<K, V>(BTreeMap<K, (u64, V)>);
 
@@ -388,7 +410,8 @@ impl Store for Rows {
         if let Some(item) = row.item {
             self.creates_by_item.insert((row.intent.subject.kind, item, row.intent.op));
         }
-        self.creates.insert(row.intent.op, row);
+        let op = row.intent.op;
+        self.changes.push_back(Change::Create(op, self.creates.insert(op, row)));
         Ok(())
     }
 
@@ -400,14 +423,15 @@ impl Store for Rows {
         {
             self.creates_by_item.insert((after.intent.subject.kind, item, op));
         }
-        *row = after;
+        self.changes.push_back(Change::Create(op, Some(std::mem::replace(row, after))));
         Ok(true)
     }
 
     fn mark_gone(&mut self, kind: Kind, item: ItemId, gone: Gone) -> Result<(), JournalError> {
         for (.., op) in self.creates_by_item.range((kind, item, OpId(0))..=(kind, item, OpId(u64::MAX))) {
-            if let Some(row) = self.creates.get_mut(op).filter(|row| row.item == Some(item)) {
-                row.gone.get_or_insert(gone);
+            if let Some(row) = self.creates.get_mut(op).filter(|row| row.item == Some(item) && row.gone.is_none()) {
+                self.changes.push_back(Change::Create(*op, Some(row.clone())));
+                row.gone = Some(gone);
             }
         }
         Ok(())
@@ -418,7 +442,8 @@ impl Store for Rows {
     }
 
     fn put_delete(&mut self, row: DeleteRow) -> Result<(), JournalError> {
-        self.deletes.insert(row.intent.op, row);
+        let key = row.intent.op;
+        self.changes.push_back(Change::Delete(key, self.deletes.insert(key, row)));
         Ok(())
     }
 
@@ -427,7 +452,8 @@ impl Store for Rows {
     }
 
     fn put_run(&mut self, row: RunRow) -> Result<(), JournalError> {
-        self.runs.insert(row.start.run, row);
+        let key = row.start.run;
+        self.changes.push_back(Change::Run(key, self.runs.insert(key, row)));
         Ok(())
     }
 
@@ -436,7 +462,8 @@ impl Store for Rows {
     }
 
     fn put_hooks(&mut self, row: HooksRow) -> Result<(), JournalError> {
-        self.hooks.insert(row.begun.op, row);
+        let key = row.begun.op;
+        self.changes.push_back(Change::Hooks(key, self.hooks.insert(key, row)));
         Ok(())
     }
 
@@ -445,23 +472,35 @@ impl Store for Rows {
     }
 
     fn put_order(&mut self, row: OrderRow) -> Result<(), JournalError> {
-        self.orders.insert(row.order.op, row);
+        let key = row.order.op;
+        self.changes.push_back(Change::Order(key, self.orders.insert(key, row)));
         Ok(())
     }
 
     fn add_target(&mut self, row: &TargetRow) -> Result<(), JournalError> {
-        self.targets.entry((row.server, row.kind)).or_insert(*row);
+        let key = (row.server, row.kind);
+        if let Entry::Vacant(place) = self.targets.entry(key) {
+            place.insert(*row);
+            self.changes.push_back(Change::NewTarget(key));
+        }
         Ok(())
     }
 
     fn add_text(&mut self, text: &Arc<PolicyText>) -> Result<(), JournalError> {
-        self.texts.entry(text.digest()).or_insert_with(|| Arc::clone(text));
+        let digest = text.digest();
+        if let Entry::Vacant(place) = self.texts.entry(digest) {
+            place.insert(Arc::clone(text));
+            self.changes.push_back(Change::NewText(digest));
+        }
         Ok(())
     }
 
     fn add_missed(&mut self, missed: &SlotsMissed, seq: u64) -> Result<(), JournalError> {
         let key = (missed.subject.server, missed.subject.kind, missed.slot);
-        self.missed.entry(key).or_insert_with(|| (seq, missed.clone()));
+        if let Entry::Vacant(place) = self.missed.entry(key) {
+            place.insert((seq, missed.clone()));
+            self.changes.push_back(Change::NewMissed(key));
+        }
         Ok(())
     }
 }

@@ -20,7 +20,9 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 pub use crate::domain::record::{
     CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
@@ -37,6 +39,20 @@ pub use thread::{JournalHandle, JournalThread};
 
 /// The name of the journal's file in the state folder.
 pub const FILE_NAME: &str = "journal.sqlite3";
+
+/// What a starting process asks for: everything begun in this time, besides what is still open. That is as long as extra deletes are remembered.
+pub const RECENT: SignedDuration = crate::domain::memory::EXTRAS_REMEMBERED;
+
+/// A daemon lets the journal forget what is old when it starts, and once in this time.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// What began before may be forgotten where so much is to be kept; none: nothing is that old. What a starting process asks for is kept in any case:
+/// the creates for a slot and the extra deletes are counted by it.
+#[must_use]
+pub fn forgets_before(now: Timestamp, keep: Duration) -> Option<Timestamp> {
+    let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
+    now.checked_sub(keep.max(RECENT)).ok()
+}
 
 /// Reads what a journal holds.
 pub trait Recall {

@@ -385,6 +385,20 @@ proptest! {
     }
 
     #[test]
+    fn what_is_torn_off_was_never_there(records in prop::collection::vec(any_record(), 1..60), torn in 0..40_usize) {
+        let (mut journal, mut accepted) = (MemoryJournal::new(), Vec::new());
+        for record in records {
+            accepted.extend(journal.append(std::slice::from_ref(&record)).is_ok().then_some(record));
+        }
+        accepted.truncate(accepted.len().saturating_sub(torn));
+        journal.tear(torn);
+        let mut other = MemoryJournal::new();
+        other.append(&accepted).unwrap();
+        prop_assert_eq!(journal.load(at(-1000)), other.load(at(-1000)));
+        prop_assert_eq!(journal.history(&HistoryFilter::all(100)), other.history(&HistoryFilter::all(100)));
+    }
+
+    #[test]
     fn pruning_takes_nothing_that_would_be_loaded(records in prop::collection::vec(any_record(), 1..120), before in -1000..1000_i64) {
         let mut journal = MemoryJournal::new();
         for record in records {

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
@@ -16,16 +15,13 @@ use crate::control::{Asked, Clients};
 use crate::controller::{Driver, Input, Inputs, Notice, Setup};
 use crate::domain::inventory::Kind;
 use crate::domain::report::Leader;
-use crate::journal::JournalHandle;
+use crate::journal::{JournalHandle, PRUNE_EVERY, forgets_before};
 use crate::provider::Provider;
 use crate::task;
 use crate::telemetry::{Metrics, log_orders, printable};
 
 use super::manager::Manager;
 use super::{Alarm, Health, ReportRequest, ReportRequests};
-
-/// The journal forgets what is old once in this time.
-const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// After a stop is asked for, this much longer than one exchange may take is waited for the end of what is in flight.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -292,8 +288,7 @@ impl<P: Provider> Daemon<P> {
             return;
         }
         self.prune_at = now.mono.after(PRUNE_EVERY);
-        let keep = SignedDuration::try_from(self.parts.journal_keep).unwrap_or(SignedDuration::MAX);
-        let Ok(before) = now.wall.checked_sub(keep) else { return };
+        let Some(before) = forgets_before(now.wall, self.parts.journal_keep) else { return };
         let journal = self.parts.journal.clone();
         task::spawn(async move {
             match journal.prune(before).await {

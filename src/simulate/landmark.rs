@@ -42,6 +42,8 @@ words! {
         JournalLost => "journal_lost",
         /// The end of the journal was torn off.
         JournalTorn => "journal_torn",
+        /// A journal forgot something old.
+        JournalForgets => "journal_forgets",
         /// The journal could be written again.
         JournalHealed => "journal_healed",
         /// No slot was free and nothing could go.

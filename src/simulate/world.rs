@@ -28,7 +28,7 @@ use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::OpResult;
 use crate::domain::record::{CreateEnd, OpId, Record};
 use crate::emulator::{Account, Item, Progress};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Journal, JournalError};
 use crate::provider::{ProviderError, Reply};
 
 /// How long a call is on its way, each half of it.
@@ -43,7 +43,11 @@ const SPIN_MAX: u32 = 2_000;
 enum Event {
     Arrives(Asked),
     Comes(Process, Coming),
-    Begins { host: usize },
+    /// The journal forgets what began before.
+    Forgets(Process, Timestamp),
+    Begins {
+        host: usize,
+    },
 }
 
 /// A call, and who asked.
@@ -81,6 +85,8 @@ pub struct World {
     /// What comes to a process while its loop is busy, for up to so long, is handed to it together; none: it is never busy, and everything is handed to it
     /// by itself.
     pub busy_max: Option<Duration>,
+    /// How long the journals remember; none: for ever.
+    pub journal_keep: Option<Duration>,
     /// The true time that has passed.
     time: Duration,
     /// The provider's time then: asked for far more often than time passes.
@@ -113,6 +119,7 @@ impl World {
             hook_luck: HookLuck::default(),
             skips_idle_turns: true,
             busy_max: None,
+            journal_keep: None,
             time: Duration::ZERO,
             true_now: origin,
             origin,
@@ -246,7 +253,8 @@ impl World {
         match event {
             Event::Arrives(asked) => self.arrive(asked),
             Event::Comes(process, what) if self.lives(process) => self.come(process, what),
-            Event::Comes(..) => {}
+            Event::Forgets(process, before) if self.lives(process) => self.prune(process.host, before),
+            Event::Comes(..) | Event::Forgets(..) => {}
             Event::Begins { host } => self.begin(host),
         }
     }
@@ -269,6 +277,13 @@ impl World {
             landmarks.extend(records.iter().filter_map(Landmark::of_record));
         };
         host.journal.keep(records, durable).map_err(|(error, records)| Unwritten { error, records })
+    }
+
+    fn prune(&mut self, place: usize, before: Timestamp) {
+        // As the daemon does, which tries again a day later.
+        let gone = self.hosts.get_mut(place).map_or(0, |host| host.journal.prune(before).unwrap_or_default());
+        self.note(|| format!("{place}: the journal forgets {gone} rows of before {before}"));
+        self.landmarks.extend((gone > 0).then_some(Landmark::JournalForgets));
     }
 
     fn arrive(&mut self, asked: Asked) {
@@ -354,8 +369,12 @@ impl World {
         let (time, skips) = (self.time, self.skips_idle_turns);
         if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
             host.sleep(time, now, skips);
+            let forgets = self.journal_keep.and_then(|keep| host.forgets_before(now, keep));
             let overdue = host.hooks.overdue(time);
             self.breaches.extend(overdue.map(|overdue| format!("{}: {overdue}", now.wall)));
+            if let Some(before) = forgets {
+                self.push(JOURNAL_LATENCY, Event::Forgets(self.process_of(place), before));
+            }
         }
     }
 

@@ -172,6 +172,15 @@ fn defaults_are_beneath_and_overrides_on_top() {
 }
 
 #[test]
+fn a_journal_that_is_to_forget_too_soon_is_a_warning() {
+    let text = |keep: &str| format!("journal: {{keep: {keep}}}\n{}", whole(WEB, "  - {id: 1, policy: web}"));
+    let warnings = |keep: &str| load_text(&text(keep)).unwrap().warnings;
+    assert_eq!(warnings("8d"), Vec::<String>::new());
+    let [warning] = &warnings("7d")[..] else { panic!("one is told") };
+    assert!(warning.contains("snapwarden.yaml:1:17: the last 8 days are kept in any case"), "{warning}");
+}
+
+#[test]
 fn a_policy_that_no_server_uses_is_a_warning() {
     let policies = format!("{WEB}\n  spare: {{snapshots: {{schedule: '@daily', keep: {{last: 1}}}}}}");
     let config = load_text(&whole(&policies, "  - {id: 1, policy: web}")).unwrap();

@@ -10,6 +10,7 @@ const SEEDS: &[(u64, &str)] = &[
     (750, "a hole that another daemon had filled blocked every run, with more items there than are ever kept"),
     (852, "a busy daemon sent a create although a restore had begun by a list of servers that had come before"),
     (916, "a create was sent although a listing had come meanwhile that showed an item for its slot, of another daemon"),
+    (1083, "a journal that was told to keep little forgot how often a slot was tried, so that it was tried more than three times"),
     (1262, "a busy daemon sent a create although a listing that had come before showed an item for its slot"),
     (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
     (8900, "after a crash an item that a doubted list does not show was forgotten, and another was ordered beside it"),

@@ -33,6 +33,9 @@ pub struct Story {
     pub plan: &'static Plan,
     chance: Chance,
     requests: u64,
+    /// So long the machines are off, once, and have been.
+    away: Duration,
+    was_away: Duration,
 }
 
 /// Plays the history of this seed. `tells`: with a line for each thing that happens.
@@ -64,20 +67,23 @@ impl Story {
         let mut world = World::new(plan.setup.clone(), Mode::Daemon, account, origin, chance.below(u64::MAX)).unwrap();
         // A busy daemon takes in together what has come meanwhile, an idle one takes in everything by itself.
         world.busy_max = seed.is_multiple_of(2).then_some(Duration::from_secs(1));
+        // As little as can be is remembered.
+        world.journal_keep = Some(Duration::ZERO);
         world.hosts[0].journal.set_fault(None);
         for _ in 0..chance.below(3) {
             let hours = 1 + chance.below(100);
             let at = origin.checked_sub(Duration::from_secs(hours * 3600)).unwrap();
             world.add_item(Item::completed(Kind::Snapshot, ServerId(1 + chance.below(SERVERS)), at).named(&format!("tool-{hours}")));
         }
-        Story { world, plan, chance, requests: 0 }
+        let away = if seed % 10 == 5 { DAY * 9 } else { Duration::ZERO };
+        Story { world, plan, chance, requests: 0, away, was_away: Duration::ZERO }
     }
 
     fn go_wrong(&mut self) {
         let periods = 2 + self.chance.below(6) as u32;
         let end = (self.plan.period() * periods).clamp(HOUR * 4, HOUR * 20);
         let pause = (self.plan.period() / 3).min(HOUR);
-        while self.world.elapsed() < end && self.world.breaches.is_empty() {
+        while self.world.elapsed() < end + self.was_away && self.world.breaches.is_empty() {
             // Half of the pauses are short, so that faults meet.
             let most = if self.chance.one_in(2) { MINUTE * 3 } else { pause };
             let to = self.world.elapsed() + self.chance.between(Duration::ZERO, most);
@@ -206,7 +212,21 @@ impl Story {
         let most = if self.chance.one_in(4) { HOUR * 3 } else { MINUTE * 2 };
         let end = self.world.elapsed() + self.chance.between(Duration::ZERO, most);
         self.world.run_to(end);
+        self.be_away();
         self.world.begin(place);
+    }
+
+    /// Nothing runs anywhere for longer than the journals remember.
+    fn be_away(&mut self) {
+        if self.was_away >= self.away {
+            return;
+        }
+        for place in 0..self.world.hosts.len() {
+            self.world.kill(place, true);
+        }
+        self.was_away = self.away;
+        let end = self.world.elapsed() + self.away;
+        self.world.run_to(end);
     }
 
     /// The first daemon is up, whatever happened to it.
