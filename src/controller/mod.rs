@@ -371,6 +371,9 @@ impl Controller {
         self.fleet.members.turn_to(&key.0);
         self.trails.turn_to(&key.0);
         self.runs.turn_to(key.0);
+        if let Some(inventory) = self.inventories.get_mut(&key.1) {
+            inventory.turn_to(key.0);
+        }
     }
 
     fn tell(&mut self, fact: Fact) {

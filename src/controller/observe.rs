@@ -153,7 +153,7 @@ impl Controller {
                     self.forget_what_others_deleted(now, kind);
                 }
                 let before = self.inventories.insert(kind, Inventory::new(listing, begun));
-                self.observe(now, kind, before.as_ref());
+                self.observe(now, kind, before);
                 if first {
                     self.forget_what_others_deleted(now, kind);
                 }
@@ -177,13 +177,16 @@ impl Controller {
         self.give_up_if_hopeless(now);
     }
 
-    fn observe(&mut self, now: Now, kind: Kind, before: Option<&Inventory>) {
+    fn observe(&mut self, now: Now, kind: Kind, mut before: Option<Inventory>) {
         let waits = |run: &Run| run.target.kind == kind && run.want.listing.is_some();
         let waiting: Vec<_> = self.runs.iter().filter(|(_, run)| waits(run)).map(|(server, _)| server).collect();
         let keys: Vec<TargetKey> = self.targets.keys().copied().filter(|key| key.1 == kind).collect();
         for key in &keys {
             self.turn_to(*key);
-            if !before.is_some_and(|before| self.says_nothing_new(now, *key, before)) {
+            if let Some(before) = &mut before {
+                before.turn_to(key.0);
+            }
+            if !before.as_ref().is_some_and(|before| self.says_nothing_new(now, *key, before)) {
                 self.summarize(now, *key, true);
             }
             self.rehearse(now, *key);

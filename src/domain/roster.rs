@@ -47,7 +47,10 @@ impl<K: Ord, V> Roster<K, V> {
     /// Several questions about this key follow, and then some about the next one.
     #[inline]
     pub fn turn_to(&mut self, key: &K) {
-        if let Ok(place) = self.place(key) {
+        let next = self.turned + 1;
+        if self.entries.get(next).is_some_and(|entry| entry.0 == *key) {
+            self.turned = next;
+        } else if let Ok(place) = self.place(key) {
             self.turned = place;
         }
     }

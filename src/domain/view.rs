@@ -1,10 +1,14 @@
 //! A listing, arranged so that each server's part of it can be looked at.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::clock::Mono;
 
 use super::inventory::{Item, ItemId, Kind, Listing, Opaque, ServerId};
+use super::roster::Roster;
 
 /// One listing of a kind, arranged by server, with the time at which it was begun.
 #[derive(Debug, Clone)]
@@ -14,9 +18,9 @@ pub struct Inventory {
     /// When the list call was begun.
     pub begun: Mono,
     /// By server, then time, then number: the total order of everything that follows.
-    items: Vec<Item>,
-    /// Where the items of each server begin, by server.
-    starts: Vec<(ServerId, usize)>,
+    items: Arc<Vec<Item>>,
+    /// Which items are each server's.
+    ranges: Roster<ServerId, Range<u32>>,
     /// Those that name their server, by server; those of one server stay in the order in which they came.
     opaque: Vec<Opaque>,
     /// Entries that did not arrive or do not name their server.
@@ -26,16 +30,16 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Arranges a listing.
+    /// Arranges a listing. One that comes in order shares its items with whoever else has them.
     #[must_use]
     pub fn new(listing: Listing, begun: Mono) -> Inventory {
         let Listing { kind, items, mut opaque, missing, defects } = listing;
-        let mut items = Arc::unwrap_or_clone(items);
-        arrange(&mut items);
-        let mut starts: Vec<(ServerId, usize)> = Vec::new();
-        for (place, item) in items.iter().enumerate() {
-            if starts.last().is_none_or(|(server, _)| *server != item.server) {
-                starts.push((item.server, place));
+        let items = if is_in_order(&items) { items } else { arrange(Arc::unwrap_or_clone(items)).into() };
+        let mut ranges: Vec<(ServerId, Range<u32>)> = Vec::new();
+        for (item, place) in items.iter().zip(0..) {
+            match ranges.last_mut() {
+                Some((server, range)) if *server == item.server => range.end = place + 1,
+                _ => ranges.push((item.server, place..place + 1)),
             }
         }
         let came = opaque.len();
@@ -47,7 +51,7 @@ impl Inventory {
             reasons.push(format!("{nameless} entries cannot be read, not even their server"));
         }
         let defect = (!reasons.is_empty()).then(|| reasons.join("; "));
-        Inventory { kind, begun, items, starts, opaque, unseen: missing.saturating_add(nameless as u64), defect }
+        Inventory { kind, begun, items, ranges: Roster::of_sorted(ranges), opaque, unseen: missing.saturating_add(nameless as u64), defect }
     }
 
     /// Why the listing as a whole does not show everything; none: it does.
@@ -56,13 +60,16 @@ impl Inventory {
         self.defect.as_deref()
     }
 
+    /// Several questions about this server follow.
+    #[inline]
+    pub fn turn_to(&mut self, server: ServerId) {
+        self.ranges.turn_to(&server);
+    }
+
     /// The part that concerns one server.
     #[must_use]
     pub fn of(&self, server: ServerId) -> View<'_> {
-        let items = match self.starts.binary_search_by_key(&server, |start| start.0) {
-            Ok(place) => &self.items[self.starts[place].1..self.starts.get(place + 1).map_or(self.items.len(), |next| next.1)],
-            Err(_) => &[],
-        };
+        let items = self.ranges.get(&server).map_or(&[][..], |range| &self.items[range.start as usize..range.end as usize]);
         let first = self.opaque.partition_point(|entry| entry.server < Some(server));
         let unreadable = &self.opaque[first..];
         let unreadable = &unreadable[..unreadable.partition_point(|entry| entry.server == Some(server))];
@@ -76,17 +83,28 @@ impl Inventory {
     }
 }
 
-/// Brings items into their order: by server, then time, then number. They are large, so it is numbers that are sorted; and lists come with the newest
-/// first, so that the items of a server mostly need no more than to be turned round.
-fn arrange(items: &mut [Item]) {
+/// The order of items.
+fn place_of(item: &Item) -> (ServerId, Timestamp, ItemId) {
+    (item.server, item.created_at, item.id)
+}
+
+/// Whether items are in their order, each of them once.
+fn is_in_order(items: &[Item]) -> bool {
+    items.is_sorted_by(|item, next| place_of(item) < place_of(next))
+}
+
+/// Brings items into their order. They are large, so it is numbers that are sorted; and lists come with the newest first, so that the items of a server
+/// mostly need no more than to be turned round.
+fn arrange(mut items: Vec<Item>) -> Vec<Item> {
     items.reverse();
-    arrange_by_server(items, |item| item.server.0);
+    arrange_by_server(&mut items, |item| item.server.0);
     for of_server in items.chunk_by_mut(|item, next| item.server == next.server) {
-        if !of_server.is_sorted_by(|item, next| (item.created_at, item.id) < (next.created_at, next.id)) {
+        if !is_in_order(of_server) {
             of_server.reverse();
-            of_server.sort_by_key(|item| (item.created_at, item.id));
+            of_server.sort_by_key(place_of);
         }
     }
+    items
 }
 
 /// Brings entries into the order of their servers; those of one server stay in the order in which they came.
@@ -141,7 +159,7 @@ impl View<'_> {
     /// Whether another listing shows the very same of the server.
     #[must_use]
     pub fn shows_the_same(&self, other: &View<'_>) -> bool {
-        self.items == other.items
+        (std::ptr::eq(self.items, other.items) || self.items == other.items)
             && self.unreadable == other.unreadable
             && self.unseen == other.unseen
             && self.inventory.defect == other.inventory.defect

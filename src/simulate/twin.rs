@@ -1,5 +1,6 @@
 //! The provider as the controller sees it: the emulated account behind the port's replies, with troubles on demand.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub struct Twin {
     /// The descriptions of creates that are, or were, carried out late.
     pub late: BTreeSet<Arc<str>>,
     faults: Faults,
-    /// What there was of each kind when it was last listed, the highest number first, with the account's version then.
+    /// What there was of each kind when it was last listed, in the order of inventories, with the account's version then.
     listed: BTreeMap<Kind, (u64, Arc<Vec<Item>>)>,
     /// The servers, as last listed.
     listed_servers: Arc<Vec<Server>>,
@@ -195,13 +196,14 @@ impl Twin {
         items(&self.account, kind, View::AsOf(time), (*version, listed))
     }
 
-    /// Two pages by offset, of which the first lags behind. The defects are those that a client can notice: another `count`, and numbers that occur twice.
+    /// Two pages by offset, the highest number first, of which the first lags behind. The defects are those that a client can notice: another `count`, and numbers that occur twice.
     fn paged(&mut self, kind: Kind, time: Timestamp) -> Listing {
-        let (mut items, second) = (self.as_of(kind, time), self.present(kind));
+        let (mut items, mut second) = (self.as_of(kind, time), self.present(kind).to_vec());
+        [&mut items, &mut second].into_iter().for_each(|page| page.sort_unstable_by_key(|item| Reverse(item.id)));
         let (then, now) = (items.len(), second.len());
         let half = then.div_ceil(2);
         items.truncate(half);
-        items.extend(second.iter().skip(half).cloned());
+        items.extend(second.into_iter().skip(half));
         let arrived = items.len();
         let count = then.max(now);
         let mut defects = Vec::new();
@@ -235,12 +237,14 @@ fn server_name<'a>(account: &'a Account, item: &emulator::Item) -> &'a str {
     account.server(item.server).map_or("", |server| &server.name)
 }
 
-/// What there is of a kind. Both the account and what was listed before, at this version, have the highest number first. What has not changed since is
-/// shown as it was; of the others most texts are the same again.
+/// What there is of a kind, by server, then time, then number, as inventories have it. What has not changed since it was listed before, at this version,
+/// is shown as it was; of the others most texts are the same again.
 fn items(account: &Account, kind: Kind, view: View, (version, before): (u64, &[Item])) -> Vec<Item> {
     let mut before = before.iter().peekable();
+    let mut there = account.list(kind, None, view);
+    there.sort_unstable_by_key(|Seen { item, .. }| (item.server, item.created_at, item.id));
     let item = |Seen { item, progress, since, .. }: Seen<'_>| {
-        while before.next_if(|known| known.id > item.id).is_some() {}
+        while before.next_if(|known| (known.server, known.created_at, known.id) < (item.server, item.created_at, item.id)).is_some() {}
         let name = server_name(account, item);
         match before.next_if(|known| known.id == item.id).cloned() {
             Some(known) if view == View::Present && since.max(account.servers_since()) <= version => known,
@@ -248,7 +252,7 @@ fn items(account: &Account, kind: Kind, view: View, (version, before): (u64, &[I
             None => shown(item, progress, Texts::of(item, name)),
         }
     };
-    account.list(kind, None, view).into_iter().map(item).collect()
+    there.into_iter().map(item).collect()
 }
 
 fn shown(item: &emulator::Item, progress: &Progress, texts: Texts) -> Item {
@@ -299,14 +303,16 @@ fn spoil(listing: &mut Listing, trouble: Option<&Trouble>) {
         Some(Trouble::Incomplete) => {
             let items = Arc::make_mut(&mut listing.items);
             let count = items.len() as u64 + 1;
-            items.pop();
+            let oldest = items.iter().map(|item| item.id).min();
+            items.retain(|item| Some(item.id) != oldest);
             let arrived = items.len() as u64;
             listing.missing = count - arrived;
             listing.defects.push(Defect::CountDiffers { count, arrived });
         }
         Some(Trouble::Unreadable(server)) => {
             let items = Arc::make_mut(&mut listing.items);
-            let place = items.iter().position(|item| item.server == ServerId(*server));
+            let newest = items.iter().filter(|item| item.server == ServerId(*server)).map(|item| item.id).max();
+            let place = items.iter().position(|item| Some(item.id) == newest);
             let gone = place.map(|place| items.remove(place));
             let id = gone.map(|item| item.id);
             listing.opaque.push(Opaque { id, server: Some(ServerId(*server)), why: "simulated".to_owned() });
