@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::item::{Item, Progress};
 use crate::domain::inventory::{ItemId, ServerId};
 
-/// How many removed items are remembered, for lists that lag behind.
+/// How many removed items are remembered, and for how long after their removal, for lists that lag behind.
 const REMEMBERED_MAX: usize = 10_000;
+const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// A moment in the account's life: a time, and the number of changes until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,10 +111,11 @@ impl Shelf {
         }
         let item = life.item.clone();
         life.removed = Some(removed);
-        if self.removed.len() == REMEMBERED_MAX {
+        self.removed.push_back(life);
+        let is_old = |life: &Life| life.removed.is_none_or(|then| removed.at.duration_since(then.at) > REMEMBERED_FOR);
+        while self.removed.len() > REMEMBERED_MAX || self.removed.front().is_some_and(is_old) {
             self.removed.pop_front();
         }
-        self.removed.push_back(life);
         Some(item)
     }
 
@@ -129,6 +131,17 @@ impl Shelf {
             seen.extend(removed.filter_map(|life| life.seen(view)));
         }
         seen.sort_unstable_by_key(|seen| std::cmp::Reverse(seen.item.id));
+        seen
+    }
+
+    /// The items as they are, by server, then time, then number.
+    pub fn by_server(&self) -> Vec<Seen<'_>> {
+        let mut seen: Vec<Seen<'_>> = Vec::with_capacity(self.lives.len());
+        for server in self.by_server.keys() {
+            let from = seen.len();
+            seen.extend(self.of_server(*server).filter_map(|life| life.seen(View::Present)));
+            seen[from..].sort_by_key(|seen| (seen.item.created_at, seen.item.id));
+        }
         seen
     }
 

@@ -129,10 +129,16 @@ impl Account {
         Ok((item, server))
     }
 
-    /// The items of one server or of all, as of `view`, the highest number first. Removed ones are remembered in a limited number.
+    /// The items of one server or of all, as of `view`, the highest number first. Removed ones are remembered for a day, in a limited number.
     #[must_use]
     pub fn list(&self, kind: Kind, server: Option<ServerId>, view: View) -> Vec<Seen<'_>> {
         self.shelf(kind).seen(server, view)
+    }
+
+    /// The items of all servers as they are, by server, then time, then number.
+    #[must_use]
+    pub fn list_by_server(&self, kind: Kind) -> Vec<Seen<'_>> {
+        self.shelf(kind).by_server()
     }
 
     /// All items of one kind, the lowest number first.

@@ -567,6 +567,7 @@ impl Conduct {
             // The oldest numbers are the lowest, and none of them is still to be sent.
             self.creates = self.creates.split_off(&self.creates.keys().nth(creates).copied().unwrap_or(OpId(0)));
             self.deletes = self.deletes.split_off(&self.deletes.keys().nth(deletes).copied().unwrap_or(OpId(0)));
+            self.deletes_sent.clear();
         }
     }
 }

@@ -241,8 +241,13 @@ fn server_name<'a>(account: &'a Account, item: &emulator::Item) -> &'a str {
 /// is shown as it was; of the others most texts are the same again.
 fn items(account: &Account, kind: Kind, view: View, (version, before): (u64, &[Item])) -> Vec<Item> {
     let mut before = before.iter().peekable();
-    let mut there = account.list(kind, None, view);
-    there.sort_unstable_by_key(|Seen { item, .. }| (item.server, item.created_at, item.id));
+    let there = if view == View::Present {
+        account.list_by_server(kind)
+    } else {
+        let mut then = account.list(kind, None, view);
+        then.sort_unstable_by_key(|Seen { item, .. }| (item.server, item.created_at, item.id));
+        then
+    };
     let item = |Seen { item, progress, since, .. }: Seen<'_>| {
         while before.next_if(|known| (known.server, known.created_at, known.id) < (item.server, item.created_at, item.id)).is_some() {}
         let name = server_name(account, item);

@@ -16,6 +16,9 @@ use crate::emulator::{Account, Effect, Item, Maker, Progress};
 /// So long after a person has deleted something, too little may be left by a delete of ours that was decided before.
 const DISTURBED: SignedDuration = SignedDuration::from_hours(24);
 
+/// A slot that is so much older than the newest one is made up for by no policy that is played.
+const MADE_UP_FOR_MAX: SignedDuration = SignedDuration::from_hours(40 * 24);
+
 /// The account of one server and kind.
 #[derive(Debug, Default)]
 struct Tally {
@@ -29,6 +32,8 @@ struct Tally {
     holes: u32,
     /// When a person last deleted something.
     disturbed: Option<Timestamp>,
+    /// What we made for which slot, as long as another for it could be made.
+    made: Vec<(Timestamp, ItemId)>,
 }
 
 /// An item, with what its description turned out to be: that does not change.
@@ -66,7 +71,6 @@ pub struct Watch {
     there: BTreeMap<(ServerId, Kind, ItemId), Marked>,
     wanted: Option<Wanted>,
     adopted_once: bool,
-    slots: BTreeMap<(ServerId, Kind, Timestamp), Vec<ItemId>>,
     tallies: BTreeMap<(ServerId, Kind), Tally>,
     /// Deletes that were sent to make room, and extra ones.
     announced: BTreeMap<(Kind, ItemId), (DeleteWhen, bool)>,
@@ -90,7 +94,6 @@ impl Watch {
             there: BTreeMap::new(),
             wanted: None,
             adopted_once: false,
-            slots: BTreeMap::new(),
             tallies: BTreeMap::new(),
             announced: BTreeMap::new(),
             extras: VecDeque::new(),
@@ -130,19 +133,17 @@ impl Watch {
 
     /// What a starting process is owed, or takes itself to be owed, is not known to it after a loss of the journal.
     pub(super) fn journal_lost(&mut self) {
-        for tally in self.tallies.values_mut() {
+        let there = &self.there;
+        for ((server, kind), tally) in &mut self.tallies {
             tally.allowed += 1;
             tally.holes = 0;
+            // A slot whose item is gone, or goes, may be filled again: neither the provider nor the journal knows of it.
+            tally.made.retain(|(_, id)| there.contains_key(&(*server, *kind, *id)));
         }
         self.extras.clear();
         // Of a delete that is still on its way the program knows nothing any more, so it cannot take the hole for its own.
         self.announced.clear();
-        // A slot whose item is gone, or goes, may be filled again: neither the provider nor the journal knows of it.
-        let there = &self.there;
         self.forgotten.extend(there.keys().map(|(_, kind, id)| (*kind, *id)));
-        for ((server, kind, _), ids) in &mut self.slots {
-            ids.retain(|id| there.contains_key(&(*server, *kind, *id)));
-        }
     }
 
     /// Takes in what has happened since the last call. Returns what is wrong with it.
@@ -186,16 +187,17 @@ impl Watch {
         let marked = Marked::new(item);
         let item = &marked.item;
         if let (Maker::Api, Some(slot)) = (by, marked.slot()) {
-            let others = self.slots.entry((item.server, item.kind, slot)).or_default();
+            let made = &mut self.tallies.entry((item.server, item.kind)).or_default().made;
             let there = &self.there;
             let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.item.progress != Progress::Failed);
-            if others.iter().any(good) {
+            if made.iter().any(|(of, id)| *of == slot && good(id)) {
                 // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
                 if self.daemons == 1 && !self.late.contains(&*item.description) {
                     self.breaches.push(format!("I12: {} was made twice", item.description));
                 }
             }
-            others.push(item.id);
+            made.retain(|(of, _)| slot.duration_since(*of) < MADE_UP_FOR_MAX);
+            made.push((slot, item.id));
         }
         self.there.insert((item.server, item.kind, item.id), marked);
     }
@@ -263,8 +265,8 @@ impl Watch {
     /// Its slot may be filled again.
     fn vacate(&mut self, marked: &Marked) {
         let item = &marked.item;
-        if let Some(ids) = marked.slot().and_then(|slot| self.slots.get_mut(&(item.server, item.kind, slot))) {
-            ids.retain(|id| *id != item.id);
+        if let Some(tally) = self.tallies.get_mut(&(item.server, item.kind)) {
+            tally.made.retain(|(_, id)| *id != item.id);
         }
     }
 
