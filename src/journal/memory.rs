@@ -234,13 +234,17 @@ impl Rows {
     }
 
     fn recollect(&self, since: Timestamp) -> Recollection {
-        let (creates, deletes, runs) = (self.creates_that_matter(since), self.deletes_that_matter(since), self.runs_that_matter());
+        let (creates, deletes, runs) = (self.newest_creates(), self.newest_deletes(), self.newest_runs());
         Recollection {
             next_op: OpId(self.counters.next_op),
             next_run: RunId(self.counters.next_run),
-            creates: in_order(self.creates.values().filter(|row| creates.contains(&row.intent.op)), |row| row.seq),
-            deletes: in_order(self.deletes.values().filter(|row| deletes.contains(&row.intent.op)), |row| row.seq),
-            runs: in_order(self.runs.values().filter(|row| runs.contains(&row.start.run)), |row| row.seq),
+            creates: in_order(self.creates.values().filter(|row| create_matters(row, since) || creates.contains(&row.intent.op)), |row| {
+                row.seq
+            }),
+            deletes: in_order(self.deletes.values().filter(|row| delete_matters(row, since) || deletes.contains(&row.intent.op)), |row| {
+                row.seq
+            }),
+            runs: in_order(self.runs.values().filter(|row| row.ended.is_none() || runs.contains(&row.start.run)), |row| row.seq),
             targets: self.targets.values().copied().collect(),
             missed: self.newest_missed(),
             hooks: in_order(self.hooks.values().filter(|row| row.ended.is_none()), |row| row.seq),
@@ -278,79 +282,95 @@ impl Rows {
     }
 
     fn prune(&mut self, before: Timestamp) -> u64 {
-        let (creates, deletes, runs) = (self.creates_that_matter(before), self.deletes_that_matter(before), self.runs_that_matter());
         let count = |rows: &Rows| {
             let acts = rows.creates.len() + rows.deletes.len() + rows.runs.len();
             acts + rows.missed.len() + rows.hooks.len() + rows.orders.len() + rows.texts.len()
         };
         let rows_before = count(self);
         self.changes.clear();
-        self.creates.retain(|op, _| creates.contains(op));
-        self.creates_by_item.retain(|(.., op)| creates.contains(op));
-        self.deletes.retain(|op, _| deletes.contains(op));
-        self.runs.retain(|run, row| runs.contains(run) || row.start.at >= before);
+        let old = self.creates.values().filter(|row| !create_matters(row, before)).map(|row| row.intent.op);
+        for op in but_for(old.collect(), || self.newest_creates()) {
+            let row = self.creates.remove(&op);
+            if let Some(entry) = row.and_then(|row| Some((row.intent.subject.kind, row.item?, op))) {
+                self.creates_by_item.remove(&entry);
+            }
+        }
+        let old = self.deletes.values().filter(|row| !delete_matters(row, before)).map(|row| row.intent.op);
+        but_for(old.collect(), || self.newest_deletes()).iter().for_each(|op| drop(self.deletes.remove(op)));
+        let old = self.runs.values().filter(|row| row.ended.is_some() && row.start.at < before).map(|row| row.start.run);
+        but_for(old.collect(), || self.newest_runs()).iter().for_each(|run| drop(self.runs.remove(run)));
         self.hooks.retain(|_, row| row.ended.is_none() || row.begun.at >= before);
         self.orders.retain(|_, row| row.order.until >= before || row.order.at >= before);
         let newest: BTreeSet<_> = gather(self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)));
         self.missed.retain(|key, (_, row)| row.at >= before || newest.contains(key));
-        let named = self.creates.values().map(|row| row.intent.policy_text).chain(self.deletes.values().map(|row| row.intent.policy_text));
-        let named: BTreeSet<TextDigest> = gather(named.flatten());
-        self.texts.retain(|digest, _| named.contains(digest));
+        let (creates, deletes) = (&self.creates, &self.deletes);
+        let is_named = |digest: &TextDigest| {
+            let mut names = creates.values().map(|row| row.intent.policy_text).chain(deletes.values().map(|row| row.intent.policy_text));
+            names.any(|named| named == Some(*digest))
+        };
+        self.texts.retain(|digest, _| is_named(digest));
         (rows_before - count(self)) as u64
     }
 
-    fn creates_that_matter(&self, since: Timestamp) -> BTreeSet<OpId> {
+    /// Of each server and kind the newest that completed, of a slot and by hand apart.
+    fn newest_creates(&self) -> BTreeSet<OpId> {
         let mut newest = Newest::default();
-        let mut matter = BTreeSet::new();
         for (op, row) in &self.creates {
-            let undecided = matches!(row.state, CreateState::Intended | CreateState::Accepted);
-            if undecided || (row.item.is_some() && row.gone.is_none()) || row.intent.at >= since {
-                matter.insert(*op);
-            }
             if let (CreateState::Completed, Some(ended)) = (row.state, &row.ended) {
                 let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
                 newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), ended.seq, *op);
             }
         }
-        matter.extend(newest.winners());
-        matter
+        gather(newest.winners())
     }
 
-    fn deletes_that_matter(&self, since: Timestamp) -> BTreeSet<OpId> {
+    /// Of each server and kind the newest that made room without being extra.
+    fn newest_deletes(&self) -> BTreeSet<OpId> {
         let mut newest = Newest::default();
-        let mut matter = BTreeSet::new();
         for (op, row) in &self.deletes {
-            if row.state == DeleteState::Intended || row.intent.at >= since {
-                matter.insert(*op);
-            }
             let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate && !row.intent.extra;
             if let (true, Some(ended)) = (made_room, &row.ended) {
                 newest.offer((row.intent.subject.server, row.intent.subject.kind), ended.seq, *op);
             }
         }
-        matter.extend(newest.winners());
-        matter
+        gather(newest.winners())
     }
 
-    fn runs_that_matter(&self) -> BTreeSet<RunId> {
+    /// Of each server and kind the newest that ended, and that succeeded; those of a slot, without one and by hand apart.
+    fn newest_runs(&self) -> BTreeSet<RunId> {
         let (mut newest, mut newest_success) = (Newest::default(), Newest::default());
-        let mut matter = BTreeSet::new();
         for (run, row) in &self.runs {
             let by_hand = row.start.trigger == Trigger::Hand;
             let target = (row.start.subject.server, row.start.subject.kind, by_hand, row.start.slot.is_none());
-            match &row.ended {
-                None => drop(matter.insert(*run)),
-                Some(end) => {
-                    newest.offer(target, end.seq, *run);
-                    if end.result == RunResult::Success {
-                        newest_success.offer(target, end.seq, *run);
-                    }
+            if let Some(end) = &row.ended {
+                newest.offer(target, end.seq, *run);
+                if end.result == RunResult::Success {
+                    newest_success.offer(target, end.seq, *run);
                 }
             }
         }
-        matter.extend(newest.winners().chain(newest_success.winners()));
-        matter
+        gather(newest.winners().chain(newest_success.winners()))
     }
+}
+
+/// Whether a create matters, be it the newest or not.
+fn create_matters(row: &CreateRow, since: Timestamp) -> bool {
+    let undecided = matches!(row.state, CreateState::Intended | CreateState::Accepted);
+    undecided || (row.item.is_some() && row.gone.is_none()) || row.intent.at >= since
+}
+
+/// Whether a delete matters, be it the newest or not.
+fn delete_matters(row: &DeleteRow, since: Timestamp) -> bool {
+    row.state == DeleteState::Intended || row.intent.at >= since
+}
+
+/// What is old, but for the newest. Those are found out only where there is anything old.
+fn but_for<K: Ord>(mut old: Vec<K>, newest: impl FnOnce() -> BTreeSet<K>) -> Vec<K> {
+    if !old.is_empty() {
+        let newest = newest();
+        old.retain(|key| !newest.contains(key));
+    }
+    old
 }
 
 /// A row is as it was.
