@@ -90,7 +90,11 @@ fn controller(setup: &Setup, servers: u64) -> Controller {
 #[inline(never)]
 fn begin(controller: &mut Controller) -> u64 {
     controller.handle(Now { wall: at(AT), mono: Mono(Duration::from_secs(30)) }, [Input::Tick]);
-    controller.take_commands().iter().filter(|command| matches!(command, Command::Tell(Fact::RunStarted { .. }))).count() as u64
+    controller
+        .take_commands()
+        .iter()
+        .filter(|command| matches!(command, Command::Tell(fact) if matches!(**fact, Fact::RunStarted { .. })))
+        .count() as u64
 }
 
 fn main() {

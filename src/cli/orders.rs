@@ -201,7 +201,7 @@ async fn write(app: &App, lock: StateLock, order: &Order) -> Result<Vec<Standing
     let given = memory.standing.give(order, past.next_op, app.clock.now().wall);
     let written = match given {
         Ok(orders) => {
-            let records = orders.iter().cloned().map(Record::Ordered).collect();
+            let records = orders.iter().map(|order| Record::Ordered(order.clone().into())).collect();
             journal.handle().append(records).await.map(|()| orders).map_err(|error| Failure::of(Exit::Failed, &error))
         }
         Err(error) => Err(Failure::new(Exit::Failed, format!("snapwarden: {error}"))),

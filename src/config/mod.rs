@@ -141,7 +141,7 @@ impl Config {
     pub fn setup(&self) -> Setup {
         Setup {
             wanted: self.wanted.clone(),
-            digest: self.digest.clone(),
+            digest: self.digest.as_str().into(),
             account: self.provider.account.clone(),
             request_timeout: self.provider.request_timeout,
             poll_every: self.provider.poll_every,

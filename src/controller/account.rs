@@ -294,11 +294,11 @@ impl Controller {
         let current = self.account_problems(now);
         let told = std::mem::take(&mut self.account.told);
         for AccountProblem { reason, detail } in current.iter().filter(|problem| !told.contains(&problem.reason)) {
-            self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }));
+            self.out.push(Command::Tell(Fact::AccountProblemRaised { reason: *reason, detail: detail.clone() }.into()));
         }
         self.account.told = gather(current.iter().map(|problem| problem.reason));
         for reason in told.difference(&self.account.told) {
-            self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }));
+            self.out.push(Command::Tell(Fact::AccountProblemCleared { reason: *reason }.into()));
         }
     }
 

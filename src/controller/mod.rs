@@ -153,7 +153,7 @@ pub enum Command {
     /// End a hook that runs.
     StopHook(OpId),
     /// Tell this.
-    Tell(Fact),
+    Tell(Box<Fact>),
     /// A request is done with.
     Finished(RequestReport),
     /// An order stands, or cannot.
@@ -376,8 +376,8 @@ impl Controller {
         }
     }
 
-    fn tell(&mut self, fact: Fact) {
-        self.out.push(Command::Tell(fact));
+    fn tell(&mut self, fact: impl Into<Box<Fact>>) {
+        self.out.push(Command::Tell(fact.into()));
     }
 
     /// Does all that can be done now.
@@ -447,7 +447,7 @@ impl Controller {
         let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };
         let told: BTreeSet<&str> = gather(self.faults_told.iter().map(String::as_str));
         for fault in faults.iter().filter(|fault| !told.contains(fault.as_str())) {
-            self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }));
+            self.out.push(Command::Tell(Fact::Note { target: None, text: fault.clone() }.into()));
         }
         self.faults_told = faults;
     }

@@ -196,10 +196,10 @@ impl Controller {
             }
         }
         for server in waiting {
-            if !self.waits_on(now, server) {
-                self.nudge(now, server);
+            // A step tells what is wrong by itself.
+            if self.waits_on(now, server) || !self.nudge(now, server) {
+                self.tell_problems(now, (server, kind));
             }
-            self.tell_problems(now, (server, kind));
         }
         for key in keys {
             if !self.runs.contains(key.0) {

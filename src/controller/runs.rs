@@ -12,7 +12,7 @@ use crate::domain::mark::{Mark, Origin, Reading, item_name};
 use crate::domain::memory::TargetKey;
 use crate::domain::plan::Order;
 use crate::domain::problem::Reason;
-use crate::domain::record::{DeleteEnd, OpId, Record, RunId, RunStart, Subject, Trigger};
+use crate::domain::record::{DeleteEnd, HooksBegun, OpId, Record, RunId, RunStart, Subject, Trigger};
 use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, ServerState, Setback, SetbackKind, Start};
 use crate::provider::{Deleted, ProviderError, Reply};
 
@@ -119,7 +119,8 @@ impl Controller {
         let target = self.target(key);
         let slot = mark.slot();
         let order = Order { name: item_name(key.1, &mark, &label).map(Into::into), description: mark.description().into(), slot };
-        let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
+        let subject =
+            Subject { server: key.0, server_name: Arc::clone(&target.server_name), kind: key.1, policy: Arc::clone(&target.policy) };
         self.append(Record::RunStarted(RunStart { run: id, subject, trigger, by, slot, at: now.wall }.into()));
         let scheduled = trigger == Trigger::Schedule;
         let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();
@@ -129,11 +130,13 @@ impl Controller {
         Start { id, target, trigger, order, origin: mark.origin, generation: self.generation, started: now, deadline, by_hand, passed_over }
     }
 
-    /// Lets a run look again. Where nothing is begun any more it does not: a look is what something could begin with.
-    pub(super) fn nudge(&mut self, now: Now, server: ServerId) {
-        if !self.winds_down() {
+    /// Lets a run look again, and returns whether it did. Where nothing is begun any more it does not: a look is what something could begin with.
+    pub(super) fn nudge(&mut self, now: Now, server: ServerId) -> bool {
+        let may = !self.winds_down();
+        if may {
             self.step(now, server, Event::Look);
         }
+        may
     }
 
     /// Lets a run react to something, and carries out what it asks for.
@@ -143,7 +146,8 @@ impl Controller {
         self.turn_to(key);
         if run.is_planning() && self.makes_another(now, key) {
             self.runs.put_back(server, run);
-            return self.drop_run(now, key, "an item of the other kind is being made on the server");
+            self.drop_run(now, key, "an item of the other kind is being made on the server");
+            return self.tell_problems(now, key);
         }
         let freeze = self.freeze_of(now, key);
         if let Some(state) = self.targets.get_mut(&key) {
@@ -251,7 +255,7 @@ impl Controller {
                 Effect::Intend(op, records) => {
                     for record in &records {
                         if let Record::HooksBegun(begun) = record {
-                            self.brackets.open(begun.clone());
+                            self.brackets.open(HooksBegun::clone(begun));
                         }
                         self.memory.apply(record);
                     }

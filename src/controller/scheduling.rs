@@ -1,5 +1,6 @@
 //! Which slots are due, and which runs are to be picked up (contract §1, "Slots").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -156,8 +157,9 @@ impl Controller {
         let count = state.policy.schedule.count_between(known, until, MISSED_MAX);
         let Some(newest) = state.policy.schedule.newest_at_or_before(until).filter(|_| count > 0) else { return };
         let target = self.target(key);
-        let subject = Subject { server: key.0, server_name: (*target.server_name).into(), kind: key.1, policy: (*target.policy).into() };
-        self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }));
+        let subject =
+            Subject { server: key.0, server_name: Arc::clone(&target.server_name), kind: key.1, policy: Arc::clone(&target.policy) };
+        self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }.into()));
         self.tell(Fact::Missed { target, count, newest });
     }
 

@@ -50,7 +50,7 @@ impl Controller {
             Err(error) => self.out.push(Command::Ordered(OrderReport { id, result: Err(error.to_string()) })),
             Ok(orders) => {
                 self.next_op = OpId(first.0 + orders.len() as u64);
-                self.appends.push((orders.iter().cloned().map(Record::Ordered).collect(), Some(first)));
+                self.appends.push((orders.iter().map(|order| Record::Ordered(order.clone().into())).collect(), Some(first)));
                 self.pending_orders.insert(first, (id, orders));
             }
         }
@@ -64,7 +64,7 @@ impl Controller {
             return self.out.push(Command::Ordered(OrderReport { id, result }));
         }
         for order in &orders {
-            self.memory.apply(&Record::Ordered(order.clone()));
+            self.memory.apply(&Record::Ordered(order.clone().into()));
         }
         self.out.push(Command::Ordered(OrderReport { id, result: Ok(orders) }));
         self.look_at_orders(now);

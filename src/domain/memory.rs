@@ -56,7 +56,7 @@ pub struct TargetMemory {
     /// When the target was first configured.
     pub first_seen: Option<Timestamp>,
     /// The server's name at its last run.
-    pub last_name: Box<str>,
+    pub last_name: Arc<str>,
     /// When a run last ended.
     pub last_end: Option<Timestamp>,
     /// What stood in the way of the last run.
@@ -201,7 +201,7 @@ impl Memory {
                 let target = self.entry((missed.subject.server, missed.subject.kind));
                 target.accounted = target.accounted.max(Some(missed.slot));
             }
-            Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, begun.clone())),
+            Record::HooksBegun(begun) => drop(self.hooks.insert(begun.op, HooksBegun::clone(begun))),
             Record::HooksEnded { op, .. } => drop(self.hooks.remove(op)),
             Record::Ordered(order) => self.standing.apply(order),
             // For those who ask later; nothing is decided by it.
@@ -303,7 +303,7 @@ impl Memory {
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
         self.runs.insert(start.run, (key, start.slot, start.trigger));
-        self.entry(key).last_name = start.subject.server_name.clone();
+        self.entry(key).last_name = Arc::clone(&start.subject.server_name);
         if let Some(slot) = start.slot {
             let target = self.entry(key);
             // A slot to come, of a machine whose clock is ahead, says nothing of those that this clock has dealt with.

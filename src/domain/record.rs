@@ -117,9 +117,9 @@ pub enum Record {
         at: Timestamp,
     },
     /// Slots passed without a run.
-    SlotsMissed(SlotsMissed),
+    SlotsMissed(Box<SlotsMissed>),
     /// The hooks around a create are about to begin: from now on `after` is owed.
-    HooksBegun(HooksBegun),
+    HooksBegun(Box<HooksBegun>),
     /// Nothing is owed any more: `after` has run, or there is none. The first end stays.
     HooksEnded {
         /// Which.
@@ -130,7 +130,7 @@ pub enum Record {
         at: Timestamp,
     },
     /// A person has ordered something that stands until its time.
-    Ordered(StandingOrder),
+    Ordered(Box<StandingOrder>),
     /// The text of a policy that something is about to be done by. Each text is kept once, for as long as an intent names it.
     PolicyText(Arc<PolicyText>),
 }
@@ -141,11 +141,11 @@ pub struct Subject {
     /// The server.
     pub server: ServerId,
     /// Its name then.
-    pub server_name: Box<str>,
+    pub server_name: Arc<str>,
     /// Snapshot or backup.
     pub kind: Kind,
     /// The policy's name then.
-    pub policy: Box<str>,
+    pub policy: Arc<str>,
 }
 
 /// A create that is about to be sent.
@@ -168,7 +168,7 @@ pub struct CreateIntent {
     /// When.
     pub at: Timestamp,
     /// The digest of the configuration under which it was decided.
-    pub config: Box<str>,
+    pub config: Arc<str>,
     /// The digest of the policy's text ([`Record::PolicyText`]); none in what journals before version 3 hold.
     pub policy_text: Option<TextDigest>,
 }
@@ -197,7 +197,7 @@ pub struct DeleteIntent {
     /// When.
     pub at: Timestamp,
     /// The digest of the configuration under which it was decided.
-    pub config: Box<str>,
+    pub config: Arc<str>,
     /// The digest of the policy's text ([`Record::PolicyText`]); none in what journals before version 3 hold.
     pub policy_text: Option<TextDigest>,
 }

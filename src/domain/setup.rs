@@ -1,5 +1,6 @@
 //! What goes from the configuration to the controller.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::Wanted;
@@ -10,7 +11,7 @@ pub struct Setup {
     /// What is wanted.
     pub wanted: Wanted,
     /// The digest of the configuration's text.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// The account that the token must belong to.
     pub account: Option<String>,
     /// How long one exchange may take.

@@ -186,7 +186,7 @@ impl Author {
                 None => {
                     let op = self.begin(&subject);
                     self.hooks.push(op);
-                    Record::HooksBegun(HooksBegun { op, subject, at, ..bytes.hooks() })
+                    Record::HooksBegun(HooksBegun { op, subject, at, ..bytes.hooks() }.into())
                 }
             },
             8 => {
@@ -195,10 +195,10 @@ impl Author {
                 // What ends others is remembered for as long as they are.
                 let order = StandingOrder { op, at, until, ..bytes.order(subject.server) };
                 let ends = matches!(order.what, Standing::Resume(_) | Standing::Release(_) | Standing::Deletes { .. });
-                Record::Ordered(StandingOrder { until: if ends { until.max(self.longest) } else { until }, ..self.note_end(order) })
+                Record::Ordered(StandingOrder { until: if ends { until.max(self.longest) } else { until }, ..self.note_end(order) }.into())
             }
             9 => Record::PolicyText(bytes.policy().into()),
-            _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }),
+            _ => Record::SlotsMissed(SlotsMissed { subject, slot: at, count: bytes.number(), at }.into()),
         })
     }
 
@@ -275,14 +275,14 @@ fn any_record(bytes: &mut Bytes<'_>) -> Record {
         }
         8 => Record::RunEnded { run, result: bytes.pick(RunResult::ALL), problems: bytes.problems(), error: bytes.error(), at },
         9 => Record::TargetSeen { server: ServerId(bytes.number()), kind: bytes.pick(&Kind::ALL), at },
-        10 => Record::HooksBegun(HooksBegun { op, run, at, ..bytes.hooks() }),
+        10 => Record::HooksBegun(HooksBegun { op, run, at, ..bytes.hooks() }.into()),
         11 => Record::HooksEnded { op, error: bytes.error(), at },
         12 => {
             let server = ServerId(bytes.number());
-            Record::Ordered(StandingOrder { op, at, until: bytes.time(), ..bytes.order(server) })
+            Record::Ordered(StandingOrder { op, at, until: bytes.time(), ..bytes.order(server) }.into())
         }
         13 => Record::PolicyText(bytes.policy().into()),
-        _ => Record::SlotsMissed(SlotsMissed { subject: bytes.subject(), slot: bytes.time(), count: bytes.number(), at }),
+        _ => Record::SlotsMissed(SlotsMissed { subject: bytes.subject(), slot: bytes.time(), count: bytes.number(), at }.into()),
     }
 }
 
@@ -346,7 +346,12 @@ impl Bytes<'_> {
     }
 
     fn subject(&mut self) -> Subject {
-        Subject { server: ServerId(self.number()), server_name: self.text(), kind: self.pick(&Kind::ALL), policy: self.text() }
+        Subject {
+            server: ServerId(self.number()),
+            server_name: self.text().into(),
+            kind: self.pick(&Kind::ALL),
+            policy: self.text().into(),
+        }
     }
 
     fn create(&mut self) -> CreateIntent {
@@ -363,7 +368,7 @@ impl Bytes<'_> {
             description: self.text().into(),
             attempt: u32::from(self.byte()) << (self.byte() % 32),
             at: self.time(),
-            config: self.text(),
+            config: self.text().into(),
             policy_text: (self.byte() % 2 == 1).then(|| self.policy().digest()),
         }
     }
@@ -423,7 +428,7 @@ impl Bytes<'_> {
             extra: self.byte() % 2 == 1,
             reason: self.text(),
             at: self.time(),
-            config: self.text(),
+            config: self.text().into(),
             policy_text: (self.byte() % 2 == 1).then(|| self.policy().digest()),
         }
     }

@@ -86,12 +86,12 @@ impl Recollection {
     pub fn replay(&self) -> Vec<Record> {
         let mut steps: Vec<(u64, Record)> = Vec::new();
         steps.extend(self.targets.iter().map(|row| (0, Record::TargetSeen { server: row.server, kind: row.kind, at: row.first_seen })));
-        steps.extend(self.missed.iter().map(|missed| (0, Record::SlotsMissed(missed.clone()))));
+        steps.extend(self.missed.iter().map(|missed| (0, Record::SlotsMissed(missed.clone().into()))));
         self.runs.iter().for_each(|row| row.replay(&mut steps));
         self.creates.iter().for_each(|row| row.replay(&mut steps));
         self.deletes.iter().for_each(|row| row.replay(&mut steps));
-        steps.extend(self.hooks.iter().map(|row| (row.seq, Record::HooksBegun(row.begun.clone()))));
-        steps.extend(self.orders.iter().map(|row| (row.seq, Record::Ordered(row.order.clone()))));
+        steps.extend(self.hooks.iter().map(|row| (row.seq, Record::HooksBegun(row.begun.clone().into()))));
+        steps.extend(self.orders.iter().map(|row| (row.seq, Record::Ordered(row.order.clone().into()))));
         // Stable: what stands in one row keeps its order.
         steps.sort_by_key(|(seq, _)| *seq);
         steps.into_iter().map(|(_, record)| record).collect()
@@ -387,7 +387,7 @@ impl HistoryFilter {
         let any_server = self.servers.is_empty() && self.server_names.is_empty();
         self.since.is_none_or(|since| at >= since)
             && (any_server || self.servers.contains(&subject.server) || self.server_names.is_match(&subject.server_name))
-            && (self.policies.is_empty() || self.policies.contains(&subject.policy))
+            && (self.policies.is_empty() || self.policies.iter().any(|policy| **policy == *subject.policy))
             && (self.kinds.is_empty() || self.kinds.contains(&subject.kind))
     }
 

@@ -102,20 +102,23 @@ pub(super) fn run_ended(run: u64, result: RunResult, seconds: i64) -> Record {
 }
 
 pub(super) fn missed(server: u64, slot: i64, seconds: i64) -> Record {
-    Record::SlotsMissed(SlotsMissed { subject: subject(server), slot: at(slot), count: 3, at: at(seconds) })
+    Record::SlotsMissed(SlotsMissed { subject: subject(server), slot: at(slot), count: 3, at: at(seconds) }.into())
 }
 
 pub(super) fn hooks_begun(op: u64, server: u64, seconds: i64) -> Record {
     let run = vec!["/usr/local/bin/thaw".to_owned(), "ä \"b\"\n".to_owned(), String::new()];
-    Record::HooksBegun(HooksBegun {
-        op: OpId(op),
-        run: RunId(op),
-        subject: subject(server),
-        slot: Some(at(seconds)),
-        name: "prod-web-20261121T033000Z".into(),
-        after: (!op.is_multiple_of(3)).then_some(Hook { run, timeout: std::time::Duration::from_millis(60_001) }),
-        at: at(seconds),
-    })
+    Record::HooksBegun(
+        HooksBegun {
+            op: OpId(op),
+            run: RunId(op),
+            subject: subject(server),
+            slot: Some(at(seconds)),
+            name: "prod-web-20261121T033000Z".into(),
+            after: (!op.is_multiple_of(3)).then_some(Hook { run, timeout: std::time::Duration::from_millis(60_001) }),
+            at: at(seconds),
+        }
+        .into(),
+    )
 }
 
 pub(super) fn hooks_ended(op: u64, seconds: i64) -> Record {
@@ -124,7 +127,7 @@ pub(super) fn hooks_ended(op: u64, seconds: i64) -> Record {
 
 pub(super) fn ordered(op: u64, what: Standing, seconds: i64, until: i64) -> Record {
     let (reason, by) = ("storage is moved, \"all\" of it".into(), "änne".into());
-    Record::Ordered(StandingOrder { op: OpId(op), what, until: at(until), reason, by, at: at(seconds) })
+    Record::Ordered(StandingOrder { op: OpId(op), what, until: at(until), reason, by, at: at(seconds) }.into())
 }
 
 /// A hold of a snapshot, for 100 s.
@@ -139,7 +142,8 @@ fn any_standing() -> impl Strategy<Value = Standing> {
     let selection = (names(), names(), prop::collection::vec(prop::sample::select(&Kind::ALL[..]), 0..2));
     let selection = selection.prop_map(|(servers, policies, kinds)| Selection { servers, policies, kinds });
     let held = (1..8_u64, 1..3_u64, prop::sample::select(&Kind::ALL[..])).prop_map(|(item, server, kind)| {
-        let Record::Ordered(StandingOrder { what: Standing::Hold(held), .. }) = hold(1, item, server, 0) else { unreachable!() };
+        let Record::Ordered(order) = hold(1, item, server, 0) else { unreachable!() };
+        let Standing::Hold(held) = order.what else { unreachable!() };
         HeldItem { kind, ..held }
     });
     prop_oneof![

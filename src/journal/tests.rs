@@ -421,11 +421,11 @@ fn hooks_are_owed_until_they_have_ended() {
         assert!(matches!(journal.append(&[hooks_ended(7, 0)]), Err(JournalError::Rejected { .. })));
         let owed = |journal: &mut dyn Journal| old(journal).hooks.into_iter().map(|row| row.begun).collect::<Vec<_>>();
         let (Record::HooksBegun(first), Record::HooksBegun(second)) = (hooks_begun(1, 1, 0), hooks_begun(2, 2, 0)) else { unreachable!() };
-        assert_eq!(owed(journal), [first.clone(), second.clone()]);
+        assert_eq!(owed(journal), [HooksBegun::clone(&first), HooksBegun::clone(&second)]);
         assert_eq!(journal.prune(at(1_000_000)).unwrap(), 0, "what is owed is not forgotten");
         journal.append(&[hooks_ended(1, 9)]).unwrap();
         journal.append(&[hooks_ended(1, 10)]).unwrap();
-        assert_eq!(owed(journal), [second]);
+        assert_eq!(owed(journal), [*second]);
         assert_eq!(old(journal).replay(), [hooks_begun(2, 2, 0), create(3, 1, 0)]);
         assert_eq!((journal.prune(at(0)).unwrap(), journal.prune(at(1)).unwrap()), (0, 1));
     });

@@ -255,7 +255,7 @@ impl<P: Provider> Daemon<P> {
         self.parts.metrics.configure(&policies);
         self.parts.metrics.daemon.config_loaded(self.parts.driver.now().wall);
         let files = self.parts.sources.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        info!(digest = controller.setup().digest, files, "the configuration is in effect");
+        info!(digest = &*controller.setup().digest, files, "the configuration is in effect");
     }
 
     fn begin_stop(&mut self) -> Option<Ending> {

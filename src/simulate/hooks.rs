@@ -81,7 +81,8 @@ impl HookWatch {
             if let Record::HooksBegun(begun) = record {
                 let on_failure =
                     hooks_of(setup, &begun.subject.policy, begun.subject.kind).map_or(OnFailure::Abort, |hooks| hooks.on_failure);
-                let seen = Seen { begun: begun.clone(), on_failure, before: None, limit: None, afters_begun: 0, afters_ended: 0 };
+                let seen =
+                    Seen { begun: HooksBegun::clone(begun), on_failure, before: None, limit: None, afters_begun: 0, afters_ended: 0 };
                 self.open.entry(begun.op).or_insert(seen);
             }
         }

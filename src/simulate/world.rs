@@ -420,14 +420,14 @@ impl World {
             Command::Tell(fact) => {
                 self.note(|| format!("{place}: {fact:?}"));
                 self.landmarks.extend(Landmark::of_fact(&fact));
-                if let Fact::CreateDecided { op, item: None, result: OpResult::Failure, .. } = &fact {
+                if let Fact::CreateDecided { op, item: None, result: OpResult::Failure, .. } = &*fact {
                     // Its record may have to wait for the journal.
                     let record = Record::CreateEnded { op: OpId(*op), how: CreateEnd::Absent, error: None, at: now };
                     self.decided(place, &[record]);
                 }
                 let keeps = self.watch.keeps;
                 if let Some(host) = self.hosts.get_mut(place).filter(|_| keeps) {
-                    host.facts.push((now, fact));
+                    host.facts.push((now, *fact));
                 }
             }
             Command::Ordered(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| {

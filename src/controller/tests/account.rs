@@ -171,8 +171,11 @@ fn answered(error: ProviderError) -> (Controller, Now) {
 fn a_failure_that_is_over_by_the_next_answer_is_told_too() {
     let (mut controller, _) = answered(ProviderError::Server { status: 503, retry_after: None });
     let about_account = |command: Command| match command {
-        Command::Tell(Fact::AccountProblemRaised { reason, .. }) => Some((true, reason)),
-        Command::Tell(Fact::AccountProblemCleared { reason }) => Some((false, reason)),
+        Command::Tell(fact) => match *fact {
+            Fact::AccountProblemRaised { reason, .. } => Some((true, reason)),
+            Fact::AccountProblemCleared { reason } => Some((false, reason)),
+            _ => None,
+        },
         _ => None,
     };
     let told: Vec<_> = controller.take_commands().into_iter().filter_map(about_account).collect();

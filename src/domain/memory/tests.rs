@@ -184,7 +184,7 @@ fn a_slot_to_come_is_not_dealt_with() {
 #[test]
 fn the_first_sight_stays_and_missed_slots_only_move_on() {
     let seen = |at| Record::TargetSeen { server: SERVER, kind: Kind::Snapshot, at };
-    let missed = |slot| Record::SlotsMissed(SlotsMissed { subject: subject(), slot, count: 1, at: now() });
+    let missed = |slot| Record::SlotsMissed(SlotsMissed { subject: subject(), slot, count: 1, at: now() }.into());
     let memory = folded(&[seen(ago(9)), seen(ago(5)), missed(ago(3)), missed(ago(4))]);
     let target = memory.get(KEY).unwrap();
     assert_eq!((target.first_seen, target.accounted), (Some(ago(9)), Some(ago(3))));

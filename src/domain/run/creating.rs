@@ -51,7 +51,7 @@ impl Creating {
             description: Arc::clone(&run.order.description),
             attempt: sent + 1,
             at: step.wall(),
-            config: step.ctx.config.into(),
+            config: Arc::clone(step.ctx.config),
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::CreateIntent(intent.into()));

@@ -1,5 +1,6 @@
 //! One delete: intent, sending, doubt, and the look that shows that the item is gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -99,7 +100,7 @@ impl Deleting {
             extra: deletion.extra,
             reason: reason.clone(),
             at: step.wall(),
-            config: step.ctx.config.into(),
+            config: Arc::clone(step.ctx.config),
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::DeleteIntent(intent.into()));

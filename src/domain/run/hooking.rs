@@ -49,7 +49,7 @@ impl Run {
             after: hooks.after.clone(),
             at: step.wall(),
         };
-        step.out.push(Effect::Intend(op, vec![Record::HooksBegun(begun)]));
+        step.out.push(Effect::Intend(op, vec![Record::HooksBegun(begun.into())]));
         self.hooks = Some(Hooks { op, after_on: hooks.after_on, on_failure: hooks.on_failure, let_go: false });
         self.phase = Phase::Hooking(Hooking::Recording);
     }

@@ -135,7 +135,7 @@ impl Step<'_, '_> {
     }
 
     fn tell(&mut self, fact: Fact) {
-        self.out.push(Effect::Tell(fact));
+        self.out.push(Effect::Tell(fact.into()));
     }
 
     /// Asks for an intent to be made durable, with the text of the policy that it names.
@@ -331,9 +331,9 @@ impl Run {
     fn subject(&self) -> Subject {
         Subject {
             server: self.target.server,
-            server_name: (*self.target.server_name).into(),
+            server_name: Arc::clone(&self.target.server_name),
             kind: self.target.kind,
-            policy: (*self.target.policy).into(),
+            policy: Arc::clone(&self.target.policy),
         }
     }
 

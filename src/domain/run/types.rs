@@ -52,7 +52,7 @@ pub struct Context<'a> {
     /// What is wanted.
     pub wanted: &'a Wanted,
     /// The digest of the configuration's text.
-    pub config: &'a str,
+    pub config: &'a Arc<str>,
     /// The configuration's generation.
     pub generation: u64,
     /// The policy for the target; none once it has left the configuration.
@@ -180,7 +180,7 @@ pub enum Effect {
     /// Run `after`; [`Event::AfterEnded`] answers.
     After(OpId),
     /// Tell this.
-    Tell(Fact),
+    Tell(Box<Fact>),
     /// The guard has refused a plan: nothing is deleted on the server for now.
     Freeze(Violation),
     /// The item is no longer being made: leave to make one is given back.

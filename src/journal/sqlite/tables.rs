@@ -54,7 +54,7 @@ impl Stored for CreateRow {
             description: values.text()?.into(),
             attempt: values.small_number()?,
             at: values.time()?,
-            config: values.text()?,
+            config: values.text()?.into(),
             policy_text: None,
         };
         let state = values.word(CreateState::from_word)?;
@@ -106,7 +106,7 @@ impl Stored for DeleteRow {
             extra: values.flag()?,
             reason: values.text()?,
             at: values.time()?,
-            config: values.text()?,
+            config: values.text()?.into(),
             policy_text: None,
         };
         let (state, ended) = (values.word(DeleteState::from_word)?, read_ended(values)?);
@@ -349,9 +349,9 @@ fn write_subject(cells: &mut Cells, subject: &Subject) {
 fn read_subject(values: &mut Values) -> Result<Subject, JournalError> {
     Ok(Subject {
         server: ServerId(values.number()?),
-        server_name: values.text()?,
+        server_name: values.text()?.into(),
         kind: values.word(kind_from_word)?,
-        policy: values.text()?,
+        policy: values.text()?.into(),
     })
 }
 

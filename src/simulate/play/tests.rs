@@ -45,7 +45,7 @@ fn play(policies: Vec<KindPolicy>, days: i64) -> Play {
     };
     let setup = Setup {
         wanted,
-        digest: String::new(),
+        digest: "".into(),
         account: None,
         request_timeout: Duration::from_secs(30),
         poll_every: Duration::from_secs(15),

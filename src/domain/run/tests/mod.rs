@@ -116,7 +116,7 @@ impl Story {
         let context = Context {
             now,
             wanted: &self.wanted,
-            config: "digest",
+            config: &"digest".into(),
             generation: self.generation,
             policy: self.policy.as_ref(),
             request_timeout: TIMEOUT,
@@ -191,15 +191,14 @@ impl Story {
                 self.send(op);
                 Some(format!("send delete {item}"))
             }
-            Effect::Tell(Fact::CreateDecided { result, .. }) => {
-                self.facts.push(format!("create {result}"));
+            Effect::Tell(fact) => {
+                match *fact {
+                    Fact::CreateDecided { result, .. } => self.facts.push(format!("create {result}")),
+                    Fact::DeleteDecided { item, result, .. } => self.facts.push(format!("delete {item} {result}")),
+                    _ => {}
+                }
                 None
             }
-            Effect::Tell(Fact::DeleteDecided { item, result, .. }) => {
-                self.facts.push(format!("delete {item} {result}"));
-                None
-            }
-            Effect::Tell(_) => None,
             Effect::Freeze(violation) => Some(format!("freeze {}", violation.invariant)),
             Effect::Release => Some("release".to_owned()),
             Effect::Before { .. } => Some("before".to_owned()),
