@@ -154,6 +154,7 @@ impl App {
             request_timeout: provider.request_timeout,
             requests_per_second: provider.requests_per_second,
             concurrent_requests: provider.concurrent_requests as usize,
+            account: provider.account.clone(),
         };
         let token_at = self.token_at();
         Ok((settings, TokenSource::new(move || token_at.read().map_err(|error| error.to_string()))))

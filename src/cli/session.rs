@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Now};
 use crate::controller::{Controller, Driver, Fatal, Input, Inputs, Mode, Notice, Ports, Request, RequestReport, Select, Setup, What};
 use crate::domain::fact::Fact;
-use crate::journal::{JournalReader, JournalThread, MemoryJournal, RECENT, Recall, Recollection};
+use crate::journal::{JournalReader, JournalThread, MemoryJournal, RECENT, Recall, Recollection, forgets_before};
 use crate::provider::{HttpProvider, Provider};
 
 use super::app::{App, before};
@@ -150,6 +150,14 @@ impl<P: Provider> Session<P> {
     /// The time.
     pub fn now(&self) -> Now {
         self.driver.now()
+    }
+
+    /// Lets the journal forget what is old, as a daemon does once a day.
+    pub async fn forget_old(&self, keep: Duration) {
+        let Some(before) = forgets_before(self.now().wall, keep) else { return };
+        if let Err(error) = self.journal.handle().prune(before).await {
+            tracing::warn!(error = %error, "the journal cannot forget what is old");
+        }
     }
 
     /// Writes what is still to be written. Where the command ends early, what is frozen is thawed before.

@@ -1,9 +1,16 @@
 //! `run`: one slot, one item.
 
 use std::fs;
+use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::json;
-use snapwarden::domain::inventory::Kind;
+use snapwarden::clock::{Clock, SystemClock};
+use snapwarden::domain::inventory::{Kind, ServerId};
+use snapwarden::domain::problem::RunResult;
+use snapwarden::journal::{
+    HistoryFilter, Journal, JournalReader, Recall, Record, RunId, RunStart, SqliteJournal, StateLock, Subject, Trigger,
+};
 
 use super::stage::{KEEP_FOUR, Stage};
 
@@ -21,6 +28,26 @@ async fn a_due_slot_is_served_once_also_when_the_journal_is_lost() {
     stage.run_due().await.exits(0);
     assert_eq!(stage.created(), 1);
     stage.token_is_nowhere();
+}
+
+#[tokio::test]
+async fn a_run_lets_the_journal_forget_what_is_old() {
+    let stage = Stage::new().await;
+    stage.configure_due(KEEP_FOUR);
+    fs::create_dir_all(stage.state()).unwrap();
+    let mut journal = SqliteJournal::open(StateLock::acquire(&stage.state()).unwrap(), Arc::new(SystemClock::new())).unwrap();
+    for (run, days) in [(1, 500), (2, 300)] {
+        let at = SystemClock::new().now().wall - SignedDuration::from_hours(24 * days);
+        let subject = Subject { server: ServerId(1), server_name: "web-01".into(), kind: Kind::Snapshot, policy: "web".into() };
+        let start = RunStart { run: RunId(run), subject, trigger: Trigger::Schedule, by: None, slot: Some(at), at };
+        let end = Record::RunEnded { run: RunId(run), result: RunResult::Success, problems: Vec::new(), error: None, at };
+        journal.append(&[Record::RunStarted(start.into()), end]).unwrap();
+    }
+    journal.close().unwrap();
+    drop(journal);
+    stage.run_due().await.exits(0);
+    let rows = JournalReader::open(&stage.state()).unwrap().history(&HistoryFilter::all(10)).unwrap();
+    assert_eq!(rows.runs.iter().map(|row| row.start.run.0).collect::<Vec<_>>(), [3, 2]);
 }
 
 #[tokio::test]
