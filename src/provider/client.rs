@@ -10,8 +10,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, Url};
 
-use super::Reply;
-use super::body::{Body, ReadBody, describe};
+use super::body::{Body, Parsed, ReadBody, describe};
 use super::budget::{Class, Outcome};
 use super::error::ProviderError;
 use super::exchange::{Code, Endpoint, Exchange, Method, Observer};
@@ -20,7 +19,8 @@ use super::leave::Leave;
 use super::retry_after;
 use super::text::without_token;
 use super::token::TokenSource;
-use super::wire::read_message;
+use super::wire::{read_account, read_message};
+use super::{Account, Reply};
 use crate::clock::{Clock, Mono};
 use crate::outgoing;
 
@@ -46,6 +46,8 @@ pub struct HttpSettings {
     pub requests_per_second: f64,
     /// How many requests may be under way at a time.
     pub concurrent_requests: usize,
+    /// The account that a token which is read anew must belong to, by its mail address; none: any.
+    pub account: Option<String>,
 }
 
 /// Why there is no client.
@@ -126,6 +128,7 @@ pub(super) struct Api {
     base: Url,
     request_timeout: Duration,
     token: TokenSource,
+    account: Option<String>,
     gate: Gate,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -146,6 +149,7 @@ impl Api {
             base,
             request_timeout: settings.request_timeout,
             token,
+            account: settings.account.clone(),
             gate: Gate::new(settings.requests_per_second, settings.concurrent_requests, Arc::clone(&clock)),
             clock,
             observer,
@@ -162,19 +166,55 @@ impl Api {
     }
 
     /// Sends the request once. After a refused token it reads the token again, and if that has changed, sends the request with the new one:
-    /// what was refused so was certainly not done.
+    /// what was refused so was certainly not done. Where the account is given, the new token must be of that.
     pub(super) async fn call<R: ReadBody>(&self, request: &Request, reader: &R) -> Reply<R::Out> {
-        let token = match self.token.header() {
+        let token = match self.token.header(request.endpoint == Endpoint::Account) {
             Ok(token) => token,
             Err(error) => return Reply::unsent(error),
         };
         let reply = self.exchange(request, token.clone(), reader).await;
-        if matches!(reply.result, Err(ProviderError::Unauthorized))
-            && let Some(renewed) = self.token.renewed(&token)
-        {
-            return self.exchange(request, renewed, reader).await;
+        if !matches!(reply.result, Err(ProviderError::Unauthorized)) {
+            return reply;
+        }
+        let Some(renewed) = self.token.renewed(&token) else { return reply };
+        // Whoever asks whose token it is judges the answer: until then it is used for nothing else.
+        let is_asked = self.account.is_some() && request.endpoint == Endpoint::Account;
+        if !is_asked {
+            if let Err(what) = self.is_of_account(&renewed).await {
+                return Reply { result: Err(ProviderError::Token { what }), ..reply };
+            }
+            self.token.keep(renewed.clone());
+        }
+        self.exchange(request, renewed, reader).await
+    }
+
+    /// Whether a token that was read anew is of the account that it must be of; else why not.
+    async fn is_of_account(&self, token: &HeaderValue) -> Result<(), String> {
+        let Some(wanted) = &self.account else { return Ok(()) };
+        match self.exchange(&self.whose(), token.clone(), &Parsed(read_account)).await.result {
+            Ok(account) if account.email.as_ref() == Some(wanted) => Ok(()),
+            Ok(account) => {
+                let found = account.email.as_deref().unwrap_or("one without an address");
+                Err(format!("the one that was read anew belongs to {found}, not to {wanted}"))
+            }
+            Err(error) => Err(format!("it cannot be confirmed whose the one is that was read anew: {error}")),
+        }
+    }
+
+    /// Asks whose the token is. One of another account than it must be of is read again before it is used for the next question.
+    pub(super) async fn ask_whose(&self) -> Reply<Account> {
+        let reply = self.call(&self.whose(), &Parsed(read_account)).await;
+        let is_of_others = |account: &Account| self.account.is_some() && account.email != self.account;
+        if reply.result.as_ref().is_ok_and(is_of_others) {
+            self.token.is_of_others();
         }
         reply
+    }
+
+    /// The question whose the token is.
+    fn whose(&self) -> Request {
+        let endpoint = Endpoint::Account;
+        Request { method: Method::Get, endpoint, url: self.url(endpoint, 0), class: Class::Other, body: Vec::new(), until: None }
     }
 
     async fn exchange<R: ReadBody>(&self, request: &Request, token: HeaderValue, reader: &R) -> Reply<R::Out> {
@@ -369,6 +409,7 @@ mod tests {
                 request_timeout: Duration::from_millis(200),
                 requests_per_second: 1000.0,
                 concurrent_requests: 1,
+                account: None,
             };
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
             let api = Api {
@@ -377,6 +418,7 @@ mod tests {
                 base: base_url(&settings.base_url).unwrap(),
                 request_timeout: settings.request_timeout,
                 token: TokenSource::fixed("vps_abc".into()),
+                account: None,
                 gate: Gate::new(1000.0, 1, Arc::clone(&clock)),
                 clock,
                 observer: Arc::new(()),

@@ -15,7 +15,7 @@ use super::gather::{Gather, Items, Servers, Totals};
 use super::page::Next;
 use super::texts::Texts;
 use super::token::TokenSource;
-use super::wire::{CreateBody, read_account, read_created};
+use super::wire::{CreateBody, read_created};
 use super::{Account, Deleted, Leave, Provider, Reply};
 use crate::clock::{Clock, Mono};
 use crate::domain::inventory::{Item, ItemId, Kind, Listing, ServerId, ServerListing};
@@ -148,10 +148,7 @@ impl Provider for HttpProvider {
     }
 
     async fn account(&self) -> Reply<Account> {
-        let endpoint = Endpoint::Account;
-        let request =
-            Request { method: Method::Get, endpoint, url: self.api.url(endpoint, 0), class: Class::Other, body: Vec::new(), until: None };
-        self.api.call(&request, &Parsed(read_account)).await
+        self.api.ask_whose().await
     }
 
     async fn create(&self, kind: Kind, server: ServerId, name: Option<&str>, description: &str) -> Reply<Item> {

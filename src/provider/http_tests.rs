@@ -32,7 +32,13 @@ impl Observer for Seen {
 }
 
 fn settings(address: &str, request_timeout: Duration) -> HttpSettings {
-    HttpSettings { base_url: format!("http://{address}/api/v1"), request_timeout, requests_per_second: 10_000.0, concurrent_requests: 4 }
+    HttpSettings {
+        base_url: format!("http://{address}/api/v1"),
+        request_timeout,
+        requests_per_second: 10_000.0,
+        concurrent_requests: 4,
+        account: None,
+    }
 }
 
 fn provider_with(address: &str, request_timeout: Duration, token: TokenSource, observer: Arc<dyn Observer>) -> HttpProvider {
@@ -464,6 +470,73 @@ async fn pages_without_end_are_left() {
     let fake = Fake::start(pages).await;
     assert_eq!(list(&provider(&fake)).await.unwrap().defects, [Defect::PageMissing]);
     assert_eq!(fake.requests().len(), PAGES_MAX);
+}
+
+#[tokio::test]
+async fn a_renewed_token_is_used_for_its_account_only() {
+    let token = Arc::new(Mutex::new("old"));
+    let source = TokenSource::new({
+        let token = Arc::clone(&token);
+        move || Ok((*token.lock().unwrap()).into())
+    });
+    let of = |email: &str| ok(&format!(r#"{{"account": {{"email": "{email}"}}, "token": null}}"#));
+    let (refused, created) = (answer("401 Unauthorized", &[], ""), answer("201 Created", &[], &snapshot(801)));
+    let (others, ours) = (of("others@example.org"), of("ops@example.org"));
+    let first = [&created, &refused, &others, &refused, &refused, &refused, &others];
+    let then = [&ours, &created, &refused, &ours, &created];
+    let fake = Fake::start(first.into_iter().chain(then).cloned().collect()).await;
+    let settings = HttpSettings { account: Some("ops@example.org".to_owned()), ..settings(&fake.address, PATIENT) };
+    let provider = HttpProvider::new(&settings, source, Arc::new(SystemClock::new()), Arc::new(())).unwrap();
+
+    assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
+    *token.lock().unwrap() = "other";
+    let error = create(&provider).await.unwrap_err();
+    assert!(error.to_string().ends_with("belongs to others@example.org, not to ops@example.org"), "{error}");
+    assert!(error.is_auth() && !error.is_doubtful());
+    let error = create(&provider).await.unwrap_err();
+    assert!(error.to_string().contains("it cannot be confirmed whose"), "{error}");
+    assert_eq!(provider.account().await.result.unwrap().email.as_deref(), Some("others@example.org"), "who asks is told");
+    let error = create(&provider).await.unwrap_err();
+    assert!(error.to_string().ends_with("is to be asked about before it is used"), "{error}");
+    *token.lock().unwrap() = "new";
+    assert_eq!(provider.account().await.result.unwrap().email.as_deref(), Some("ops@example.org"));
+    assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
+    *token.lock().unwrap() = "newer";
+    assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
+
+    let asked = fake
+        .requests()
+        .iter()
+        .map(|request| {
+            let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap();
+            format!("{} {token}", request.split(' ').next().unwrap())
+        })
+        .collect::<Vec<_>>();
+    let refused = ["POST old", "POST old", "GET other", "POST old", "GET other", "GET old", "GET other"];
+    let used = ["GET new", "POST new", "POST new", "GET newer", "POST newer"];
+    assert_eq!(asked, [&refused[..], &used[..]].concat());
+}
+
+#[tokio::test]
+async fn a_token_of_another_account_is_read_again_for_the_next_question() {
+    let token = Arc::new(Mutex::new("other"));
+    let source = TokenSource::new({
+        let token = Arc::clone(&token);
+        move || Ok((*token.lock().unwrap()).into())
+    });
+    let of = |email: &str| ok(&format!(r#"{{"account": {{"email": "{email}"}}, "token": null}}"#));
+    let fake = Fake::start(vec![of("others@example.org"), of("ops@example.org"), answer("201 Created", &[], &snapshot(801))]).await;
+    let settings = HttpSettings { account: Some("ops@example.org".to_owned()), ..settings(&fake.address, PATIENT) };
+    let provider = HttpProvider::new(&settings, source, Arc::new(SystemClock::new()), Arc::new(())).unwrap();
+
+    for (text, email) in [("other", "others@example.org"), ("new", "ops@example.org")] {
+        *token.lock().unwrap() = text;
+        assert_eq!(provider.account().await.result.unwrap().email.as_deref(), Some(email));
+    }
+    assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
+    let asked = fake.requests();
+    let sent = asked.iter().map(|request| request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap());
+    assert_eq!(sent.collect::<Vec<_>>(), ["other", "new", "new"]);
 }
 
 #[tokio::test]
