@@ -166,9 +166,13 @@ impl Api {
     }
 
     /// Sends the request once. After a refused token it reads the token again, and if that has changed, sends the request with the new one:
-    /// what was refused so was certainly not done. Where the account is given, the new token must be of that.
+    /// what was refused so was certainly not done. Where the account is given, a token is used for nothing before it is known to be of that.
     pub(super) async fn call<R: ReadBody>(&self, request: &Request, reader: &R) -> Reply<R::Out> {
-        let token = match self.token.header(request.endpoint == Endpoint::Account) {
+        let token = match self.token.kept() {
+            Some(token) => Ok(token),
+            None => self.try_out(self.token.fetch()).await,
+        };
+        let token = match token {
             Ok(token) => token,
             Err(error) => return Reply::unsent(error),
         };
@@ -177,36 +181,46 @@ impl Api {
             return reply;
         }
         let Some(renewed) = self.token.renewed(&token) else { return reply };
-        // Whoever asks whose token it is judges the answer: until then it is used for nothing else.
-        let is_asked = self.account.is_some() && request.endpoint == Endpoint::Account;
-        if !is_asked {
-            if let Err(what) = self.is_of_account(&renewed).await {
-                return Reply { result: Err(ProviderError::Token { what }), ..reply };
-            }
-            self.token.keep(renewed.clone());
+        match self.try_out(Ok(renewed)).await {
+            Ok(renewed) => self.exchange(request, renewed, reader).await,
+            Err(error) => Reply { result: Err(error), ..reply },
         }
-        self.exchange(request, renewed, reader).await
     }
 
-    /// Whether a token that was read anew is of the account that it must be of; else why not.
-    async fn is_of_account(&self, token: &HeaderValue) -> Result<(), String> {
-        let Some(wanted) = &self.account else { return Ok(()) };
-        match self.exchange(&self.whose(), token.clone(), &Parsed(read_account)).await.result {
-            Ok(account) if account.email.as_ref() == Some(wanted) => Ok(()),
-            Ok(account) => {
+    /// Keeps a token that was read, once it is known to be of the account that it must be of.
+    async fn try_out(&self, token: Result<HeaderValue, ProviderError>) -> Result<HeaderValue, ProviderError> {
+        let token = token?;
+        if let Some(wanted) = &self.account {
+            let account = self.exchange(&self.whose(), token.clone(), &Parsed(read_account)).await.result.map_err(unconfirmed)?;
+            if account.email.as_ref() != Some(wanted) {
                 let found = account.email.as_deref().unwrap_or("one without an address");
-                Err(format!("the one that was read anew belongs to {found}, not to {wanted}"))
+                return Err(ProviderError::Token { what: format!("it belongs to {found}, not to {wanted}") });
             }
-            Err(error) => Err(format!("it cannot be confirmed whose the one is that was read anew: {error}")),
         }
+        self.token.keep(token.clone());
+        Ok(token)
     }
 
-    /// Asks whose the token is. One of another account than it must be of is read again before it is used for the next question.
+    /// Asks whose the token is. Where the account is given, the token is read for that if it was refused or is of another one, and else kept.
     pub(super) async fn ask_whose(&self) -> Reply<Account> {
-        let reply = self.call(&self.whose(), &Parsed(read_account)).await;
-        let is_of_others = |account: &Account| self.account.is_some() && account.email != self.account;
-        if reply.result.as_ref().is_ok_and(is_of_others) {
-            self.token.is_of_others();
+        let (request, reader) = (self.whose(), Parsed(read_account));
+        if self.account.is_none() {
+            return self.call(&request, &reader).await;
+        }
+        let kept = self.token.kept();
+        let mut token = match kept.clone().map_or_else(|| self.token.fetch(), Ok) {
+            Ok(token) => token,
+            Err(error) => return Reply::unsent(error),
+        };
+        let mut reply = self.exchange(&request, token.clone(), &reader).await;
+        if let (Err(ProviderError::Unauthorized), Some(renewed)) = (&reply.result, kept.and_then(|kept| self.token.renewed(&kept))) {
+            reply = self.exchange(&request, renewed.clone(), &reader).await;
+            token = renewed;
+        }
+        match &reply.result {
+            Ok(account) if account.email == self.account => self.token.keep(token),
+            Ok(_) => self.token.forget(),
+            Err(_) => {}
         }
         reply
     }
@@ -305,6 +319,16 @@ impl Api {
             }
         }
         ProviderError::from_status(status, pause, message)
+    }
+}
+
+/// Why a token that was read is not used, where it cannot be told whose it is: nothing was sent with it but that question.
+fn unconfirmed(error: ProviderError) -> ProviderError {
+    let what = format!("it cannot be confirmed whose the token is: {error}");
+    match error {
+        ProviderError::Unauthorized | ProviderError::Token { .. } | ProviderError::Throttled { .. } => error,
+        error if error.is_provider_down() => ProviderError::Connect { what },
+        _ => ProviderError::Token { what },
     }
 }
 

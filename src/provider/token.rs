@@ -1,7 +1,7 @@
 //! The token: kept as a sensitive header, and read again where it comes from when the provider refuses it.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,15 +13,7 @@ type Read = dyn Fn() -> Result<SecretString, String> + Send + Sync;
 /// Where the token comes from. It is read when it is first needed, and again after a 401, so that a renewed token is found without a restart.
 pub struct TokenSource {
     read: Box<Read>,
-    current: Mutex<Current>,
-}
-
-/// What is known of the token.
-enum Current {
-    Unread,
-    Read(HeaderValue),
-    /// It was of another account than it must be of.
-    OfOthers,
+    kept: Mutex<Option<HeaderValue>>,
 }
 
 impl TokenSource {
@@ -33,40 +25,35 @@ impl TokenSource {
 
     /// A token that `read` fetches (from a file, say). Its error is a fragment for people and must not contain the token.
     pub fn new(read: impl Fn() -> Result<SecretString, String> + Send + Sync + 'static) -> TokenSource {
-        TokenSource { read: Box::new(read), current: Mutex::new(Current::Unread) }
+        TokenSource { read: Box::new(read), kept: Mutex::new(None) }
     }
 
-    /// The header to send: with the question whose it is, or with anything else.
-    pub(super) fn header(&self, asks: bool) -> Result<HeaderValue, ProviderError> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*current {
-            Current::Read(header) => return Ok(header.clone()),
-            Current::OfOthers if !asks => {
-                return Err(ProviderError::Token { what: "it was of another account, and is to be asked about before it is used".into() });
-            }
-            Current::OfOthers | Current::Unread => {}
-        }
-        let header = self.fetch()?;
-        *current = Current::Read(header.clone());
-        Ok(header)
-    }
-
-    /// Reads the token again after `refused` was refused; the new header, if it is another one. It is sent for other requests once it is kept.
-    pub(super) fn renewed(&self, refused: &HeaderValue) -> Option<HeaderValue> {
-        self.fetch().ok().filter(|header| header != refused)
-    }
-
-    /// It turned out to be of another account than it must be of: it is read again for the next question whose it is, and sent with nothing before.
-    pub(super) fn is_of_others(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current::OfOthers;
+    /// The header that is kept; none: it is to be read.
+    pub(super) fn kept(&self) -> Option<HeaderValue> {
+        self.lock().clone()
     }
 
     /// This is the header to send from now on.
     pub(super) fn keep(&self, header: HeaderValue) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current::Read(header);
+        *self.lock() = Some(header);
     }
 
-    fn fetch(&self) -> Result<HeaderValue, ProviderError> {
+    /// The token is to be read when it is next needed.
+    pub(super) fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    /// Reads the token again after `refused` was refused; the new header, if it is another one.
+    pub(super) fn renewed(&self, refused: &HeaderValue) -> Option<HeaderValue> {
+        self.fetch().ok().filter(|header| header != refused)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the token.
+    pub(super) fn fetch(&self) -> Result<HeaderValue, ProviderError> {
         let token = (self.read)().map_err(|what| ProviderError::Token { what })?;
         let token = token.expose_secret();
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
@@ -92,7 +79,7 @@ mod tests {
     #[test]
     fn is_never_shown() {
         let source = TokenSource::fixed("vps_secret".into());
-        let header = source.header(false).unwrap();
+        let header = source.fetch().unwrap();
         assert_eq!(header.to_str().unwrap(), "Bearer vps_secret");
         assert!(!format!("{source:?} {header:?}").contains("secret"));
     }
@@ -100,7 +87,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_token_is_told_without_it() {
         for token in ["", "vps secret", "secret\n", "sécret"] {
-            let error = TokenSource::fixed(token.into()).header(false).unwrap_err();
+            let error = TokenSource::fixed(token.into()).fetch().unwrap_err();
             assert!(error.is_auth() && !error.is_doubtful());
             assert!(!error.to_string().contains("cret"), "{error}");
         }
@@ -109,10 +96,12 @@ mod tests {
     #[test]
     fn the_same_token_again_is_no_news() {
         let source = TokenSource::fixed("a".into());
-        let header = source.header(false).unwrap();
+        let header = source.fetch().unwrap();
         assert_eq!(source.renewed(&header), None);
         assert_eq!(source.renewed(&HeaderValue::from_static("Bearer old")), Some(header));
         source.keep(HeaderValue::from_static("Bearer b"));
-        assert_eq!(source.header(false).unwrap(), "Bearer b");
+        assert_eq!(source.kept().unwrap(), "Bearer b");
+        source.forget();
+        assert_eq!(source.kept(), None);
     }
 }
