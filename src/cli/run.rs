@@ -180,7 +180,6 @@ async fn do_it(app: &App, lock: StateLock, request: Request, gauges: bool) -> Re
     };
     let mut session = Session::acting(app, provider, journal, Box::new(tell))?;
     let report = session.ask(request).await;
-    session.forget_old(app.config.journal_keep).await;
     progress.iter().for_each(Progress::end);
     let faults = session.controller().faults().to_vec();
     let gauges = gauges.then(|| Metrics::render_gauges(&session.controller().report(session.now())));

@@ -22,6 +22,8 @@ pub(super) struct Session<P = HttpProvider> {
     inputs: Inputs,
     signals: Signals,
     journal: JournalThread,
+    /// How long the journal remembers; none: it is not ours.
+    journal_keep: Option<Duration>,
     /// A second signal has come: nothing is waited for any more.
     at_once: bool,
 }
@@ -34,7 +36,8 @@ impl<P: Provider> Session<P> {
         journal: (JournalThread, Recollection),
         tell: Box<dyn Fn(&Fact) + Send>,
     ) -> Result<Session<P>, Failure> {
-        Ok(Session::put_together(app, Arc::new(provider), journal, signals::catch()?, tell))
+        let session = Session::put_together(app, Arc::new(provider), journal, signals::catch()?, tell);
+        Ok(Session { journal_keep: Some(app.config.journal_keep), ..session })
     }
 
     fn put_together(
@@ -50,7 +53,7 @@ impl<P: Provider> Session<P> {
         let clock: Arc<dyn Clock> = Arc::clone(&app.clock) as Arc<dyn Clock>;
         let ports = Ports { provider, journal: journal.handle(), clock, state: app.state(), tell };
         let (driver, inputs) = Driver::new(controller, ports);
-        Session { driver, inputs, signals, journal, at_once: false }
+        Session { driver, inputs, signals, journal, journal_keep: None, at_once: false }
     }
 
     /// A session that only looks. It reads the journal beside a daemon, if there is one, and writes nothing.
@@ -152,14 +155,6 @@ impl<P: Provider> Session<P> {
         self.driver.now()
     }
 
-    /// Lets the journal forget what is old, as a daemon does once a day.
-    pub async fn forget_old(&self, keep: Duration) {
-        let Some(before) = forgets_before(self.now().wall, keep) else { return };
-        if let Err(error) = self.journal.handle().prune(before).await {
-            tracing::warn!(error = %error, "the journal cannot forget what is old");
-        }
-    }
-
     /// Writes what is still to be written. Where the command ends early, what is frozen is thawed before.
     pub async fn close(self) -> Result<(), Failure> {
         self.close_and_keep_signals().await.0
@@ -168,7 +163,17 @@ impl<P: Provider> Session<P> {
     /// The same, and the signals go on to be caught.
     pub async fn close_and_keep_signals(mut self) -> (Result<(), Failure>, Signals) {
         self.run_owed_hooks().await;
+        self.forget_old().await;
         (self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error)), self.signals)
+    }
+
+    /// Lets the journal forget what is old, as a daemon does once a day.
+    async fn forget_old(&self) {
+        let keep = self.journal_keep.filter(|_| !self.at_once);
+        let Some(before) = keep.and_then(|keep| forgets_before(self.now().wall, keep)) else { return };
+        if let Err(error) = self.journal.handle().prune(before).await {
+            tracing::warn!(error = %error, "the journal cannot forget what is old");
+        }
     }
 }
 
