@@ -255,11 +255,10 @@ fn may_answer(entry: &ServerEntry, servers: &[ServerPattern]) -> bool {
 pub(super) async fn check_account(app: &App, provider: &HttpProvider) -> Result<(), Failure> {
     let Some(wanted) = &app.config.provider.account else { return Ok(()) };
     let account = provider.account().await.result.map_err(|error| unanswered("ask whose token this is", &error))?;
-    if account.email.as_deref() == Some(&**wanted) {
+    if account.is(wanted) {
         return Ok(());
     }
-    let found = account.email.as_deref().unwrap_or("one without an address");
-    Err(Failure::new(Exit::Provider, format!("snapwarden: the token belongs to another account: {found}, not {wanted}")))
+    Err(Failure::new(Exit::Provider, format!("snapwarden: the token belongs to another account: {}, not {wanted}", account.title())))
 }
 
 /// All items of a kind.

@@ -237,9 +237,8 @@ impl Controller {
         self.account.note(now, &reply);
         match reply.result {
             Ok(account) => match self.setup.account.clone() {
-                Some(wanted) if account.email.as_deref() != Some(&*wanted) => {
-                    let found = account.email.as_deref().unwrap_or("one without an address");
-                    self.refuse_account(now, format!("the token belongs to {found}, not to {wanted}"));
+                Some(wanted) if !account.is(&wanted) => {
+                    self.refuse_account(now, format!("the token belongs to {}, not to {wanted}", account.title()));
                 }
                 _ => self.account.accepted(),
             },

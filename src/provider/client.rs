@@ -46,7 +46,7 @@ pub struct HttpSettings {
     pub requests_per_second: f64,
     /// How many requests may be under way at a time.
     pub concurrent_requests: usize,
-    /// The account that a token which is read anew must belong to, by its mail address; none: any.
+    /// The account that the token must belong to, by its mail address; none: any.
     pub account: Option<String>,
 }
 
@@ -177,14 +177,17 @@ impl Api {
             Err(error) => return Reply::unsent(error),
         };
         let reply = self.exchange(request, token.clone(), reader).await;
-        if !matches!(reply.result, Err(ProviderError::Unauthorized)) {
-            return reply;
-        }
-        let Some(renewed) = self.token.renewed(&token) else { return reply };
+        let Some(renewed) = self.renewed(&reply, &token) else { return reply };
         match self.try_out(Ok(renewed)).await {
             Ok(renewed) => self.exchange(request, renewed, reader).await,
             Err(error) => Reply { result: Err(error), ..reply },
         }
+    }
+
+    /// The token as it is read again, where the one that was sent was refused and this is another one.
+    fn renewed<T>(&self, reply: &Reply<T>, sent: &HeaderValue) -> Option<HeaderValue> {
+        let refused = matches!(reply.result, Err(ProviderError::Unauthorized));
+        refused.then(|| self.token.renewed(sent)).flatten()
     }
 
     /// Keeps a token that was read, once it is known to be of the account that it must be of.
@@ -192,9 +195,8 @@ impl Api {
         let token = token?;
         if let Some(wanted) = &self.account {
             let account = self.exchange(&self.whose(), token.clone(), &Parsed(read_account)).await.result.map_err(unconfirmed)?;
-            if account.email.as_ref() != Some(wanted) {
-                let found = account.email.as_deref().unwrap_or("one without an address");
-                return Err(ProviderError::Token { what: format!("it belongs to {found}, not to {wanted}") });
+            if !account.is(wanted) {
+                return Err(ProviderError::Token { what: format!("it belongs to {}, not to {wanted}", account.title()) });
             }
         }
         self.token.keep(token.clone());
@@ -204,21 +206,18 @@ impl Api {
     /// Asks whose the token is. Where the account is given, the token is read for that if it was refused or is of another one, and else kept.
     pub(super) async fn ask_whose(&self) -> Reply<Account> {
         let (request, reader) = (self.whose(), Parsed(read_account));
-        if self.account.is_none() {
-            return self.call(&request, &reader).await;
-        }
-        let kept = self.token.kept();
-        let mut token = match kept.clone().map_or_else(|| self.token.fetch(), Ok) {
+        let Some(wanted) = &self.account else { return self.call(&request, &reader).await };
+        let mut token = match self.token.kept().map_or_else(|| self.token.fetch(), Ok) {
             Ok(token) => token,
             Err(error) => return Reply::unsent(error),
         };
         let mut reply = self.exchange(&request, token.clone(), &reader).await;
-        if let (Err(ProviderError::Unauthorized), Some(renewed)) = (&reply.result, kept.and_then(|kept| self.token.renewed(&kept))) {
+        if let Some(renewed) = self.renewed(&reply, &token) {
             reply = self.exchange(&request, renewed.clone(), &reader).await;
             token = renewed;
         }
         match &reply.result {
-            Ok(account) if account.email == self.account => self.token.keep(token),
+            Ok(account) if account.is(wanted) => self.token.keep(token),
             Ok(_) => self.token.forget(),
             Err(_) => {}
         }

@@ -472,21 +472,37 @@ async fn pages_without_end_are_left() {
     assert_eq!(fake.requests().len(), PAGES_MAX);
 }
 
+/// A token that a test can replace where it is read from.
+fn changing(token: &'static str) -> (Arc<Mutex<&'static str>>, TokenSource) {
+    let token = Arc::new(Mutex::new(token));
+    let read = Arc::clone(&token);
+    (token, TokenSource::new(move || Ok((*read.lock().unwrap()).into())))
+}
+
+/// The token that a request was sent with.
+fn token_of(request: &str) -> String {
+    request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap().to_owned()
+}
+
+fn account_of(email: &str) -> Vec<Act> {
+    ok(&format!(r#"{{"account": {{"email": "{email}"}}, "token": null}}"#))
+}
+
+fn provider_of_ops(fake: &Fake, token: TokenSource) -> HttpProvider {
+    let settings = HttpSettings { account: Some("ops@example.org".to_owned()), ..settings(&fake.address, PATIENT) };
+    HttpProvider::new(&settings, token, Arc::new(SystemClock::new()), Arc::new(())).unwrap()
+}
+
 #[tokio::test]
 async fn a_renewed_token_is_used_for_its_account_only() {
-    let token = Arc::new(Mutex::new("old"));
-    let source = TokenSource::new({
-        let token = Arc::clone(&token);
-        move || Ok((*token.lock().unwrap()).into())
-    });
-    let of = |email: &str| ok(&format!(r#"{{"account": {{"email": "{email}"}}, "token": null}}"#));
+    let (token, source) = changing("old");
     let (refused, created) = (answer("401 Unauthorized", &[], ""), answer("201 Created", &[], &snapshot(801)));
-    let (others, ours, busy) = (of("others@example.org"), of("ops@example.org"), answer("503 Service Unavailable", &[], ""));
+    let (others, ours, busy) =
+        (account_of("others@example.org"), account_of("ops@example.org"), answer("503 Service Unavailable", &[], ""));
     let first = [&ours, &created, &refused, &others, &refused, &busy, &refused, &refused, &refused, &others];
     let then = [&others, &ours, &created, &refused, &ours, &created];
     let fake = Fake::start(first.into_iter().chain(then).cloned().collect()).await;
-    let settings = HttpSettings { account: Some("ops@example.org".to_owned()), ..settings(&fake.address, PATIENT) };
-    let provider = HttpProvider::new(&settings, source, Arc::new(SystemClock::new()), Arc::new(())).unwrap();
+    let provider = provider_of_ops(&fake, source);
 
     assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
     *token.lock().unwrap() = "other";
@@ -505,14 +521,8 @@ async fn a_renewed_token_is_used_for_its_account_only() {
     *token.lock().unwrap() = "newer";
     assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
 
-    let asked = fake
-        .requests()
-        .iter()
-        .map(|request| {
-            let token = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap();
-            format!("{} {token}", request.split(' ').next().unwrap())
-        })
-        .collect::<Vec<_>>();
+    let method_and_token = |request: &String| format!("{} {}", request.split(' ').next().unwrap(), token_of(request));
+    let asked: Vec<String> = fake.requests().iter().map(method_and_token).collect();
     let refused =
         ["GET old", "POST old", "POST old", "GET other", "POST old", "GET other", "POST old", "GET other", "GET old", "GET other"];
     let used = ["GET other", "GET new", "POST new", "POST new", "GET newer", "POST newer"];
@@ -521,33 +531,23 @@ async fn a_renewed_token_is_used_for_its_account_only() {
 
 #[tokio::test]
 async fn a_token_of_another_account_is_read_again_for_the_next_question() {
-    let token = Arc::new(Mutex::new("other"));
-    let source = TokenSource::new({
-        let token = Arc::clone(&token);
-        move || Ok((*token.lock().unwrap()).into())
-    });
-    let of = |email: &str| ok(&format!(r#"{{"account": {{"email": "{email}"}}, "token": null}}"#));
-    let fake = Fake::start(vec![of("others@example.org"), of("ops@example.org"), answer("201 Created", &[], &snapshot(801))]).await;
-    let settings = HttpSettings { account: Some("ops@example.org".to_owned()), ..settings(&fake.address, PATIENT) };
-    let provider = HttpProvider::new(&settings, source, Arc::new(SystemClock::new()), Arc::new(())).unwrap();
+    let (token, source) = changing("other");
+    let fake =
+        Fake::start(vec![account_of("others@example.org"), account_of("ops@example.org"), answer("201 Created", &[], &snapshot(801))])
+            .await;
+    let provider = provider_of_ops(&fake, source);
 
     for (text, email) in [("other", "others@example.org"), ("new", "ops@example.org")] {
         *token.lock().unwrap() = text;
         assert_eq!(provider.account().await.result.unwrap().email.as_deref(), Some(email));
     }
     assert_eq!(create(&provider).await.unwrap().id, ItemId(801));
-    let asked = fake.requests();
-    let sent = asked.iter().map(|request| request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap());
-    assert_eq!(sent.collect::<Vec<_>>(), ["other", "new", "new"]);
+    assert_eq!(fake.requests().iter().map(|request| token_of(request)).collect::<Vec<_>>(), ["other", "new", "new"]);
 }
 
 #[tokio::test]
 async fn a_renewed_token_is_tried_once() {
-    let token = Arc::new(Mutex::new("old"));
-    let source = TokenSource::new({
-        let token = Arc::clone(&token);
-        move || Ok((*token.lock().unwrap()).into())
-    });
+    let (token, source) = changing("old");
     let refused = answer("401 Unauthorized", &[], "");
     let created = answer("201 Created", &[], &snapshot(801));
     let fake = Fake::start(vec![refused.clone(), refused.clone(), created, refused.clone(), refused]).await;
@@ -559,9 +559,7 @@ async fn a_renewed_token_is_tried_once() {
     *token.lock().unwrap() = "newer";
     assert_eq!(create(&provider).await, Err(ProviderError::Unauthorized), "once, not more");
 
-    let requests = fake.requests();
-    let sent = requests.iter().map(|request| request.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap());
-    assert_eq!(sent.collect::<Vec<_>>(), ["old", "old", "new", "new", "newer"]);
+    assert_eq!(fake.requests().iter().map(|request| token_of(request)).collect::<Vec<_>>(), ["old", "old", "new", "new", "newer"]);
 }
 
 #[tokio::test]

@@ -71,6 +71,20 @@ pub struct Account {
     pub permissions: Vec<String>,
 }
 
+impl Account {
+    /// Whether it is the one with this address.
+    #[must_use]
+    pub fn is(&self, wanted: &str) -> bool {
+        self.email.as_deref() == Some(wanted)
+    }
+
+    /// What it is called where another one was wanted.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.email.as_deref().unwrap_or("one without an address")
+    }
+}
+
 /// How a delete went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
