@@ -18,7 +18,7 @@ use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::RunResult;
 use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed, Trigger};
 
-/// So many changes of the last records are kept at least, so that they can be taken back.
+/// So many changes are kept at most once records are written, so that the last of them can be taken back.
 const CHANGES_KEPT: usize = 256;
 
 /// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
@@ -125,10 +125,10 @@ impl MemoryJournal {
             drop(inner);
             return self.append(&records).map_err(|error| (error, records));
         }
-        match inner.rows.apply_all(&records) {
-            Ok(()) => durable(&records),
-            Err(error) => return Err((error, records)),
+        if let Err(error) = inner.rows.apply_all(&records) {
+            return Err((error, records));
         }
+        durable(&records);
         Ok(())
     }
 

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::clock::{Mono, Now};
+
 pub use crate::domain::record::{
     CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, SlotsMissed, Subject, Trigger,
 };
@@ -44,7 +46,30 @@ pub const FILE_NAME: &str = "journal.sqlite3";
 pub const RECENT: SignedDuration = crate::domain::memory::EXTRAS_REMEMBERED;
 
 /// A daemon lets the journal forget what is old when it starts, and once in this time.
-pub const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
+const PRUNE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// When a daemon lets its journal forget.
+#[derive(Debug, Clone, Copy)]
+pub struct Forgetting {
+    at: Mono,
+}
+
+impl Forgetting {
+    /// Of a daemon that starts now.
+    #[must_use]
+    pub fn from(now: Mono) -> Forgetting {
+        Forgetting { at: now }
+    }
+
+    /// Where it is time, what [`forgets_before`] says; none until the next time.
+    pub fn due(&mut self, now: Now, keep: Duration) -> Option<Timestamp> {
+        if now.mono < self.at {
+            return None;
+        }
+        self.at = now.mono.after(PRUNE_EVERY);
+        forgets_before(now.wall, keep)
+    }
+}
 
 /// What began before may be forgotten where so much is to be kept; none: nothing is that old. What a starting process asks for is kept in any case:
 /// the creates for a slot and the extra deletes are counted by it.

@@ -10,12 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::clock::Mono;
 use crate::control::{Asked, Clients};
 use crate::controller::{Driver, Input, Inputs, Notice, Setup};
 use crate::domain::inventory::Kind;
 use crate::domain::report::Leader;
-use crate::journal::{JournalHandle, PRUNE_EVERY, forgets_before};
+use crate::journal::{Forgetting, JournalHandle};
 use crate::provider::Provider;
 use crate::task;
 use crate::telemetry::{Metrics, log_orders, printable};
@@ -98,7 +97,7 @@ pub struct Daemon<P> {
     manager: Manager,
     reloads: mpsc::UnboundedReceiver<Result<Reloaded<P>, String>>,
     reloaded: mpsc::UnboundedSender<Result<Reloaded<P>, String>>,
-    prune_at: Mono,
+    forgetting: Forgetting,
     stopping_until: Option<Instant>,
 }
 
@@ -118,8 +117,8 @@ impl<P: Provider> Daemon<P> {
     /// A daemon of these parts.
     pub fn new(parts: Parts<P>) -> Daemon<P> {
         let (reloaded, reloads) = mpsc::unbounded_channel();
-        let prune_at = parts.driver.now().mono;
-        Daemon { parts, manager: Manager::new(), reloads, reloaded, prune_at, stopping_until: None }
+        let forgetting = Forgetting::from(parts.driver.now().mono);
+        Daemon { parts, manager: Manager::new(), reloads, reloaded, forgetting, stopping_until: None }
     }
 
     /// Works until it is told to stop.
@@ -283,12 +282,7 @@ impl<P: Provider> Daemon<P> {
     }
 
     fn prune_journal(&mut self) {
-        let now = self.parts.driver.now();
-        if now.mono < self.prune_at {
-            return;
-        }
-        self.prune_at = now.mono.after(PRUNE_EVERY);
-        let Some(before) = forgets_before(now.wall, self.parts.journal_keep) else { return };
+        let Some(before) = self.forgetting.due(self.parts.driver.now(), self.parts.journal_keep) else { return };
         let journal = self.parts.journal.clone();
         task::spawn(async move {
             match journal.prune(before).await {

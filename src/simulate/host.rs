@@ -10,7 +10,7 @@ use super::hooks::HookWatch;
 use crate::clock::{Mono, Now};
 use crate::controller::{Controller, Input, Mode, OrderReport, RequestReport, SLEEP_MAX, Setup};
 use crate::domain::fact::Fact;
-use crate::journal::{JournalError, MemoryJournal, PRUNE_EVERY, RECENT, Recall, Recollection, forgets_before};
+use crate::journal::{Forgetting, JournalError, MemoryJournal, RECENT, Recall, Recollection};
 
 /// What becomes of the request that is being sent when the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct Host {
     /// Its loop takes nothing in before.
     pub(super) busy_until: Duration,
     /// When the journal is to forget what is old.
-    prune_at: Mono,
+    pub(super) forgetting: Forgetting,
     /// The journal was lost at some time.
     pub(super) forgetful: bool,
     mode: Mode,
@@ -122,7 +122,7 @@ impl Host {
             spin: 0,
             inbox: Vec::new(),
             busy_until: Duration::ZERO,
-            prune_at: Mono::default(),
+            forgetting: Forgetting::from(Mono::default()),
             forgetful: false,
             began: time,
             handled: time,
@@ -147,15 +147,6 @@ impl Host {
         self.handled = time;
         let idle = if skips_idle_turns { self.controller.next_in(now) } else { Some(self.controller.idle_for(now)) };
         self.wake = idle.map(|idle| time + idle);
-    }
-
-    /// What the journal is to forget now, if anything, where so much is to be kept.
-    pub(super) fn forgets_before(&mut self, now: Now, keep: Duration) -> Option<Timestamp> {
-        if now.mono < self.prune_at {
-            return None;
-        }
-        self.prune_at = now.mono.after(PRUNE_EVERY);
-        forgets_before(now.wall, keep)
     }
 
     /// The wall clock is set: noticed at the next look, which the real program takes at the latest after [`SLEEP_MAX`].
@@ -201,7 +192,8 @@ impl Host {
 
     /// Another process begins.
     pub(super) fn begin(&mut self, time: Duration, true_now: Timestamp) -> Result<(), JournalError> {
-        (self.up, self.stopped, self.began, self.wake, self.prune_at) = (true, false, time, Some(time), Mono::default());
+        (self.up, self.stopped, self.began, self.wake) = (true, false, time, Some(time));
+        self.forgetting = Forgetting::from(Mono::default());
         let now = self.now(time, true_now);
         let since = now.wall.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
         let past: Recollection = self.journal.load(since)?;

@@ -369,7 +369,7 @@ impl World {
         let (time, skips) = (self.time, self.skips_idle_turns);
         if let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) {
             host.sleep(time, now, skips);
-            let forgets = self.journal_keep.and_then(|keep| host.forgets_before(now, keep));
+            let forgets = self.journal_keep.and_then(|keep| host.forgetting.due(now, keep));
             let overdue = host.hooks.overdue(time);
             self.breaches.extend(overdue.map(|overdue| format!("{}: {overdue}", now.wall)));
             if let Some(before) = forgets {
