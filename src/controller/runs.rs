@@ -12,7 +12,7 @@ use crate::domain::mark::{Mark, Origin, Reading, item_name};
 use crate::domain::memory::TargetKey;
 use crate::domain::plan::Order;
 use crate::domain::problem::Reason;
-use crate::domain::record::{DeleteEnd, HooksBegun, OpId, Record, RunId, RunStart, Subject, Trigger};
+use crate::domain::record::{DeleteEnd, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
 use crate::domain::run::{ByHand, Context, Effect, Event, Outcome, Resume, Run, ServerState, Setback, SetbackKind, Start};
 use crate::provider::{Deleted, ProviderError, Reply};
 
@@ -119,8 +119,7 @@ impl Controller {
         let target = self.target(key);
         let slot = mark.slot();
         let order = Order { name: item_name(key.1, &mark, &label).map(Into::into), description: mark.description().into(), slot };
-        let subject =
-            Subject { server: key.0, server_name: Arc::clone(&target.server_name), kind: key.1, policy: Arc::clone(&target.policy) };
+        let subject = (&target).into();
         self.append(Record::RunStarted(RunStart { run: id, subject, trigger, by, slot, at: now.wall }.into()));
         let scheduled = trigger == Trigger::Schedule;
         let offset = self.targets.get(&key).map(|state| state.offset).unwrap_or_default();

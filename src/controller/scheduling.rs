@@ -1,6 +1,5 @@
 //! Which slots are due, and which runs are to be picked up (contract §1, "Slots").
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +12,7 @@ use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetKey, Undecided};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::RunResult;
-use crate::domain::record::{OpId, Record, SlotsMissed, Subject, Trigger};
+use crate::domain::record::{OpId, Record, SlotsMissed, Trigger};
 use crate::domain::run::{CREATES_MAX, Outcome, Resume};
 use crate::domain::schedule::ON_TIME;
 
@@ -157,9 +156,7 @@ impl Controller {
         let count = state.policy.schedule.count_between(known, until, MISSED_MAX);
         let Some(newest) = state.policy.schedule.newest_at_or_before(until).filter(|_| count > 0) else { return };
         let target = self.target(key);
-        let subject =
-            Subject { server: key.0, server_name: Arc::clone(&target.server_name), kind: key.1, policy: Arc::clone(&target.policy) };
-        self.append(Record::SlotsMissed(SlotsMissed { subject, slot: newest, count, at: now.wall }.into()));
+        self.append(Record::SlotsMissed(SlotsMissed { subject: (&target).into(), slot: newest, count, at: now.wall }.into()));
         self.tell(Fact::Missed { target, count, newest });
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::fact::Target;
 use super::inventory::{ItemId, Kind, ServerId};
 use super::mark::Origin;
 use super::policy::Hook;
@@ -146,6 +147,17 @@ pub struct Subject {
     pub kind: Kind,
     /// The policy's name then.
     pub policy: Arc<str>,
+}
+
+impl From<&Target> for Subject {
+    fn from(target: &Target) -> Subject {
+        Subject {
+            server: target.server,
+            server_name: Arc::clone(&target.server_name),
+            kind: target.kind,
+            policy: Arc::clone(&target.policy),
+        }
+    }
 }
 
 /// A create that is about to be sent.

@@ -45,7 +45,7 @@ impl Creating {
         let intent = CreateIntent {
             op,
             run: run.id,
-            subject: run.subject(),
+            subject: (&run.target).into(),
             origin: run.origin.clone(),
             name: run.order.name.clone(),
             description: Arc::clone(&run.order.description),

@@ -89,7 +89,7 @@ impl Deleting {
         let intent = DeleteIntent {
             op,
             run: run.id,
-            subject: run.subject(),
+            subject: (&run.target).into(),
             item: deletion.item.id,
             item_name: deletion.item.name.as_deref().map(Into::into),
             item_created_at: deletion.item.created_at,

@@ -43,7 +43,7 @@ impl Run {
         let begun = HooksBegun {
             op,
             run: self.id,
-            subject: self.subject(),
+            subject: (&self.target).into(),
             slot: self.slot(),
             name: self.order.title().into(),
             after: hooks.after.clone(),

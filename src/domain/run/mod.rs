@@ -35,7 +35,7 @@ use super::mark::Origin;
 use super::plan::Order;
 use super::policy_text::PolicyText;
 use super::problem::{Problem, Reason, RunResult};
-use super::record::{OpId, Record, RunId, Subject, Trigger};
+use super::record::{OpId, Record, RunId, Trigger};
 
 use creating::Creating;
 use deleting::Deleting;
@@ -326,15 +326,6 @@ impl Run {
     fn note(&mut self, problem: Problem) {
         self.problems.retain(|known| known.reason != problem.reason);
         self.problems.push(problem);
-    }
-
-    fn subject(&self) -> Subject {
-        Subject {
-            server: self.target.server,
-            server_name: Arc::clone(&self.target.server_name),
-            kind: self.target.kind,
-            policy: Arc::clone(&self.target.policy),
-        }
     }
 
     /// The pause after the how-manieth request that never reached the provider.

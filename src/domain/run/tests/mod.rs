@@ -66,7 +66,7 @@ impl Story {
     fn of(run: Run, keep: &str) -> Story {
         let mut memory = Memory::default();
         memory.apply(&Record::RunStarted(
-            RunStart { run: run.id, subject: run.subject(), trigger: run.trigger, by: None, slot: run.slot(), at: now() }.into(),
+            RunStart { run: run.id, subject: (&run.target).into(), trigger: run.trigger, by: None, slot: run.slot(), at: now() }.into(),
         ));
         Story {
             run,
