@@ -196,7 +196,8 @@ impl Twin {
         items(&self.account, kind, View::AsOf(time), (*version, listed))
     }
 
-    /// Two pages by offset, the highest number first, of which the first lags behind. The defects are those that a client can notice: another `count`, and numbers that occur twice.
+    /// Two pages by offset, the highest number first, of which the first lags behind. The defects are those that a client can notice: another `count`, and
+    /// numbers that occur twice.
     fn paged(&mut self, kind: Kind, time: Timestamp) -> Listing {
         let (mut items, mut second) = (self.as_of(kind, time), self.present(kind).to_vec());
         [&mut items, &mut second].into_iter().for_each(|page| page.sort_unstable_by_key(|item| Reverse(item.id)));
