@@ -108,6 +108,7 @@ async fn live_and_die(stage: &Stage, random: &mut Random) {
     } else {
         tokio::time::sleep(Duration::from_millis(random.below(1200))).await;
     }
+    assert!(daemon.is_on(), "the daemon ended: {}", daemon.log());
     daemon.kill();
 }
 

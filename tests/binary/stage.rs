@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, Unit, Zoned, tz::TimeZone};
@@ -21,6 +23,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_snapwarden");
 const TOKEN: &str = "vps_canary5e1f0c7d";
 /// How long anything may take. It is far more than enough; only a failing test reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Where the tests' programs listen: below what Linux gives away by itself (`ip_local_port_range`).
+const PORTS: Range<u16> = 10_000..32_000;
 /// The one server of most tests.
 pub const WEB: ServerId = ServerId(1);
 /// The policy `web` of the server `web-01`, with its slot five minutes ago and four items kept.
@@ -229,7 +233,7 @@ impl Stage {
 
     async fn answers(&self, mut daemon: Running) -> Running {
         self.until("the daemon answers", || {
-            assert!(daemon.child.try_wait().unwrap().is_none(), "the daemon ended: {}", daemon.log());
+            assert!(daemon.is_on(), "the daemon ended: {}", daemon.log());
             self.get("/healthz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
         })
         .await;
@@ -337,6 +341,11 @@ impl Running {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() / 1024
     }
 
+    /// Whether it has not ended.
+    pub fn is_on(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -397,9 +406,17 @@ pub fn get(port: u16, path: &str) -> Option<String> {
     Some(answer)
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, another each time; and none of those that the kernel gives to whoever asks for any, so that it stays free until the
+/// program comes to it.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    // Processes that run beside each other begin far apart.
+    let first = u64::from(std::process::id()) * 997;
+    let mut ports = PORTS.map(|_| {
+        let port = (first + u64::from(ASKED.fetch_add(1, Ordering::Relaxed))) % PORTS.len() as u64;
+        PORTS.start + u16::try_from(port).unwrap()
+    });
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port that nobody listens on")
 }
 
 /// Reads to the end beside everything else, so that a full pipe holds nobody up.
