@@ -1,6 +1,6 @@
 //! What the past says: the journal's records, folded as they come. The same fold serves the records of an earlier process and our own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -45,6 +45,8 @@ pub struct TargetMemory {
     pub made: BTreeMap<ItemId, Origin>,
     /// Those of them that have neither completed nor failed yet.
     pub unfinished: BTreeMap<ItemId, Accepted>,
+    /// Those of them that have failed.
+    pub failed: BTreeSet<ItemId>,
     /// Creates and deletes that may have been sent and are not decided.
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
@@ -118,6 +120,13 @@ impl TargetMemory {
     fn forget(&mut self, item: ItemId) {
         take_out(&mut self.made, &item);
         take_out(&mut self.unfinished, &item);
+        self.failed.remove(&item);
+    }
+
+    /// Whether an item is known to have completed: it has paid for the room that had been made by then, and pays for no other.
+    #[must_use]
+    pub fn has_completed(&self, item: ItemId) -> bool {
+        self.made.contains_key(&item) && !self.unfinished.contains_key(&item) && !self.failed.contains(&item)
     }
 }
 
@@ -263,6 +272,9 @@ impl Memory {
         take_out(&mut target.undecided, &op);
         if let Some(item) = item {
             take_out(&mut target.unfinished, &item);
+            if how == CreateEnd::Failed {
+                target.failed.insert(item);
+            }
         }
         if let Origin::Slot { slot, .. } = origin {
             let slot = target.slot_mut(slot);

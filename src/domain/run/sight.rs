@@ -91,13 +91,15 @@ impl Run {
 
     /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03), made
     /// by another replica, or told in records that were torn off. Its slot, or its time if it was made by hand, then is that of the run which made the
-    /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing.
+    /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing. Nor does one whose completion
+    /// the journal knows of.
     fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
         if ctx.memory.rooms_made == 0 {
             return 0;
         }
+        let is_new = |item: &Item| item.status == Status::Completed && !ctx.memory.has_completed(item.id);
         let paid = |item: &Item| match item.description.reading() {
-            Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => {
+            Reading::Mark(mark) if is_new(item) && ctx.wanted.is_ours(&mark.owner) => {
                 let of = match mark.origin {
                     Origin::Slot { slot, .. } => slot,
                     Origin::Hand { at } => at + HAND_TO_INTENT_MAX,

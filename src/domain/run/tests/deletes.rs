@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::mark::Mark;
+use crate::domain::record::CreateIntent;
 use crate::domain::testing::foreign;
 
 /// A run whose first prune, of item 1 of four, was sent.
@@ -242,19 +243,53 @@ fn room_that_no_create_has_paid_for_is_not_made_twice() {
     assert_eq!(told, ["completed", "release", "intend after_create 2 extra"], "the create has paid for the room");
 }
 
-/// A run of the last slot made room among five, and its create was refused; then the hole is filled by this item, and the next run comes.
-fn after_the_hole_was_filled_by(mark: &Mark, hours: i64) -> Vec<String> {
-    let mut story = Story::new("last=5");
-    story.show(&some(5));
+/// A run of the last slot makes room among these, and its create is refused; then the hole is filled by this item, and the next run comes.
+fn after_the_hole_was_filled(mut story: Story, items: &[Item], by: Item) -> Vec<String> {
+    story.show(items);
     story.recorded();
     story.deleted();
-    story.show(&some(5)[1..]);
+    story.show(&items[1..]);
     story.recorded();
-    story.create_fails(SetbackKind::Refused);
+    assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
     let memory = std::mem::replace(&mut story, Story::new("last=5")).memory;
     story.memory = memory;
-    let item = Item { description: mark.description().into(), ..crate::domain::testing::ours(99, hours) };
-    story.pass(10).show(&with(&some(5)[1..], item))
+    story.pass(10).show(&with(&items[1..], by))
+}
+
+fn after_the_hole_was_filled_by(mark: &Mark, hours: i64) -> Vec<String> {
+    let item = Item { description: mark.description().into(), ..ours(99, hours) };
+    after_the_hole_was_filled(Story::new("last=5"), &some(5), item)
+}
+
+/// The journal says that an item was made for a slot so many minutes after that of the run, and completed; the item.
+fn made_for_a_later_slot(story: &mut Story, minutes: u64) -> Item {
+    let mark = slot_mark(now() + Duration::from_secs(minutes * 60));
+    let (op, run, at) = (OpId(1), RunId(0), now());
+    let intent = CreateIntent {
+        op,
+        run,
+        subject: (&start().target).into(),
+        origin: mark.origin.clone(),
+        name: None,
+        description: mark.description().into(),
+        attempt: 1,
+        at,
+        config: "".into(),
+        policy_text: None,
+    };
+    story.memory.apply(&Record::CreateIntent(intent.into()));
+    story.memory.apply(&Record::CreateAccepted { op, item: ItemId(98), at });
+    story.memory.apply(&Record::CreateCompleted { op, at });
+    Item { description: mark.description().into(), ..ours(98, 0) }
+}
+
+#[test]
+fn an_item_that_completed_before_the_room_was_made_pays_for_nothing() {
+    // A reload has brought a policy whose newest slot is an earlier one.
+    let mut story = Story::new("last=5");
+    let before = made_for_a_later_slot(&mut story, 30);
+    let person = foreign(99, 0);
+    assert_eq!(after_the_hole_was_filled(story, &with(&some(4), before), person), ["end blocked cap_full"]);
 }
 
 #[test]
@@ -267,26 +302,37 @@ fn an_item_by_hand_that_completed_unnoticed_has_paid_for_the_room() {
 
 #[test]
 fn an_item_of_a_slot_to_come_that_was_there_before_pays_for_nothing() {
-    let ahead = crate::domain::testing::slot_mark(now() + Duration::from_secs(20 * 3600));
+    let ahead = slot_mark(now() + Duration::from_secs(20 * 3600));
     assert_eq!(after_the_hole_was_filled_by(&ahead, 4), ["end blocked cap_full"]);
 }
 
-#[test]
-fn a_create_that_completed_unnoticed_has_paid_for_its_room() {
+/// A run has made room and sent its create.
+fn sent_into_the_room() -> Story {
     let mut story = Story::new("last=5");
     story.show(&some(5));
     story.recorded();
     story.deleted();
     story.show(&some(5)[1..]);
     story.recorded();
-    story.create_fails(SetbackKind::Refused);
-    // The provider said no and made it all the same; the next slot comes.
-    let later = crate::domain::testing::slot_mark(now() + Duration::from_secs(3600));
-    let order = Order { description: later.description().into(), slot: later.slot(), ..order() };
-    let run = Run::new(Start { id: RunId(2), order, origin: later.origin, deadline: None, ..start() });
-    let mut next = Story { memory: story.memory, ..Story::of(run, "last=5") };
-    let items = with(&some(5)[1..], coming(Status::Completed));
-    assert_eq!(next.pass(30).show(&items), ["intend before_create 2"]);
+    story
+}
+
+#[test]
+fn a_create_that_completed_unnoticed_has_paid_for_its_room() {
+    // The provider said no and made it all the same, or said that it had failed.
+    let mut refused = sent_into_the_room();
+    assert_eq!(refused.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
+    let mut failed = sent_into_the_room();
+    failed.created(coming(Status::InProgress));
+    assert_eq!(failed.show(&with(&some(5)[1..], coming(Status::Failed))), ["create failed", "release", "end failure create_failed"]);
+    for story in [refused, failed] {
+        let later = slot_mark(now() + Duration::from_secs(3600));
+        let order = Order { description: later.description().into(), slot: later.slot(), ..order() };
+        let run = Run::new(Start { id: RunId(2), order, origin: later.origin, deadline: None, ..start() });
+        let mut next = Story { memory: story.memory, ..Story::of(run, "last=5") };
+        let items = with(&some(5)[1..], coming(Status::Completed));
+        assert_eq!(next.pass(30).show(&items), ["intend before_create 2"]);
+    }
 }
 
 #[test]
