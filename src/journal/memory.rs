@@ -107,7 +107,7 @@ impl MemoryJournal {
         self.inner().rows = Rows::default();
     }
 
-    /// Loses the last `count` records, as if the end of the file had been torn off: a few, and none of before the last prune.
+    /// Loses the last `count` records, as if the end of the file had been torn off: a few, and none of before something was forgotten.
     pub fn tear(&self, count: usize) {
         let mut inner = self.inner();
         for _ in 0..count {
@@ -287,7 +287,6 @@ impl Rows {
             acts + rows.missed.len() + rows.hooks.len() + rows.orders.len() + rows.texts.len()
         };
         let rows_before = count(self);
-        self.changes.clear();
         let old = self.creates.values().filter(|row| !create_matters(row, before)).map(|row| row.intent.op);
         for op in but_for(old.collect(), || self.newest_creates()) {
             let row = self.creates.remove(&op);
@@ -309,7 +308,11 @@ impl Rows {
             names.any(|named| named == Some(*digest))
         };
         self.texts.retain(|digest, _| is_named(digest));
-        (rows_before - count(self)) as u64
+        let gone = rows_before - count(self);
+        if gone > 0 {
+            self.changes.clear();
+        }
+        gone as u64
     }
 
     /// Of each server and kind the newest that completed, of a slot and by hand apart.

@@ -570,6 +570,14 @@ impl World {
         host.die();
     }
 
+    /// Every process dies, and none begins by itself.
+    pub fn switch_off(&mut self) {
+        for place in 0..self.hosts.len() {
+            self.kill(place, true);
+        }
+        while self.events.take_out(|event| matches!(event, Event::Begins { .. })).is_some() {}
+    }
+
     /// A process begins on a machine where none is.
     pub fn begin(&mut self, place: usize) {
         let (time, now) = (self.time, self.true_now());

@@ -14,6 +14,7 @@ const SEEDS: &[(u64, &str)] = &[
     (1262, "a busy daemon sent a create although a listing that had come before showed an item for its slot"),
     (4576, "a create was sent although a listing had come meanwhile that showed a full server"),
     (8900, "after a crash an item that a doubted list does not show was forgotten, and another was ordered beside it"),
+    (11_164, "an item of a later slot that was there before, of a policy of before a reload, paid for the room, so that it was made again"),
     (11_708, "a slot to come, of another machine's clock, let slots be begun again once our own clock was set back"),
     (12_772, "a busy daemon sent a create although it had become too late for its slot"),
     (13_453, "an item by hand did not pay for the room that was made for it"),
