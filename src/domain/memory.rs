@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +11,7 @@ use super::mark::Origin;
 use super::problem::{Problem, RunResult};
 use super::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, DeleteWhen, HooksBegun, OpId, Record, RunId, RunStart, Trigger};
 use super::roster::Roster;
-use super::standing::StandingOrders;
+use super::standing::{Standing, StandingOrder, StandingOrders};
 
 /// Of how many slots of a target something is remembered; only the newest one can be due.
 const SLOTS_MAX: usize = 8;
@@ -99,8 +100,17 @@ pub enum Undecided {
 
 #[derive(Debug)]
 enum Op {
-    Create { origin: Origin, item: Option<ItemId> },
-    Delete { item: ItemId, run: RunId, at: Timestamp, makes_room: bool, extra: bool },
+    Create {
+        origin: Origin,
+        item: Option<ItemId>,
+    },
+    /// `room_for`: the slot that room is made for, by a delete that is to make room.
+    Delete {
+        item: ItemId,
+        at: Timestamp,
+        room_for: Option<Timestamp>,
+        extra: bool,
+    },
 }
 
 impl TargetMemory {
@@ -121,6 +131,14 @@ impl TargetMemory {
         take_out(&mut self.made, &item);
         take_out(&mut self.unfinished, &item);
         self.failed.remove(&item);
+    }
+
+    /// How long an item of this time has been in the making: by the provider's clock or, if it is shorter, by ours, which may be ahead. After ours was set
+    /// back, no time at all.
+    #[must_use]
+    pub fn age(&self, item: ItemId, created_at: Timestamp, now: Timestamp) -> Duration {
+        let since = self.unfinished.get(&item).map_or(created_at, |accepted| accepted.at.max(created_at));
+        Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
     /// Whether an item is known to have completed: it has paid for the room that had been made by then, and pays for no other.
@@ -182,6 +200,28 @@ impl Memory {
         }
     }
 
+    /// Where orders come too late for a delete, which may have been sent before: what is to be said of that.
+    #[must_use]
+    pub fn too_late(&self, orders: &[StandingOrder]) -> Option<String> {
+        let (kind, item) = orders.iter().find_map(|order| self.sent_before(order))?;
+        Some(format!("a delete of {kind} {item} had been sent by then and may be carried out; what was ordered stands all the same"))
+    }
+
+    fn sent_before(&self, order: &StandingOrder) -> Option<(Kind, ItemId)> {
+        let (server, only) = match &order.what {
+            Standing::Hold(held) => (held.server, Some((held.kind, held.item))),
+            Standing::NoDeletes { server, .. } => (*server, None),
+            _ => return None,
+        };
+        // What is intended later is not sent: by then the order is known.
+        let earlier = Kind::ALL.iter().filter_map(|kind| self.get((server, *kind))).flat_map(|target| target.undecided.range(..order.op));
+        let mut deletes = earlier.filter_map(|(_, undecided)| match undecided {
+            Undecided::Delete(intent) => Some((intent.subject.kind, intent.item)),
+            Undecided::Create(_) => None,
+        });
+        deletes.find(|item| only.is_none_or(|only| only == *item))
+    }
+
     /// Extra deletes within the last 24 hours. One that is dated ahead of `now` counts: a clock set back must not refill the fuse.
     #[must_use]
     pub fn extras_last_day(&self, now: Timestamp) -> u32 {
@@ -232,8 +272,11 @@ impl Memory {
     fn delete_intent(&mut self, intent: &Arc<DeleteIntent>) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        self.ops
-            .insert(intent.op, (key, Op::Delete { item: intent.item, run: intent.run, at: intent.at, makes_room, extra: intent.extra }));
+        // Of a run that the journal has forgotten, or that has no slot, the time serves: the slot was not later. It is asked for now, since the run may
+        // have ended long before the delete is decided.
+        let slot = self.runs.get(&intent.run).and_then(|(_, slot, _)| *slot);
+        let room_for = makes_room.then_some(slot.unwrap_or(intent.at));
+        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, at: intent.at, room_for, extra: intent.extra }));
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Arc::clone(intent)));
         if intent.extra {
             self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
@@ -287,15 +330,13 @@ impl Memory {
     }
 
     fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
-        let Some((key, Op::Delete { item, run, at, makes_room, extra })) = self.ops.remove(&op) else { return };
-        // Of a run that the journal has forgotten, the time serves: its slot was not later.
-        let room_for = self.runs.get(&run).and_then(|(_, slot, _)| *slot).or(Some(at));
+        let Some((key, Op::Delete { item, at, room_for, extra })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
         take_out(&mut target.undecided, &op);
         match how {
             DeleteEnd::Gone => {
                 target.forget(item);
-                if makes_room {
+                if room_for.is_some() {
                     target.rooms_made = target.rooms_made.saturating_add(1);
                     (target.room_for, target.last_room) = (room_for, Some(op));
                 }

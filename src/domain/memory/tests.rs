@@ -138,6 +138,10 @@ fn room_is_unpaid_until_a_create_completes() {
     for how in [DeleteEnd::Refused, DeleteEnd::Ineffective] {
         assert_eq!(folded(&[room.clone(), deleted(1, how)]).get(KEY).unwrap().rooms_made, 0);
     }
+    // An interrupted run has ended by the time at which its delete is decided.
+    let end = Record::RunEnded { run: RunId(1), result: RunResult::Failure, problems: Vec::new(), error: None, at: now() };
+    let settled = folded(&[started(1, ago(1)), room, end, deleted(1, DeleteEnd::Gone)]);
+    assert_eq!(settled.get(KEY).unwrap().room_for, Some(ago(1)));
     let extra = delete(1, 801, DeleteWhen::BeforeCreate, true, now());
     assert_eq!(folded(&[extra, deleted(1, DeleteEnd::Gone)]).get(KEY).unwrap().rooms_made, 0, "the fuse has paid for it");
 }
@@ -203,4 +207,15 @@ fn few_slots_are_remembered() {
 fn records_of_unknown_operations_change_nothing() {
     let memory = folded(&[accepted(5, 1), completed(5), ended(5, CreateEnd::Failed), deleted(5, DeleteEnd::Gone)]);
     assert_eq!(memory.targets().count(), 0);
+}
+
+#[test]
+fn an_item_is_as_old_as_the_slower_clock_says() {
+    let memory = folded(&[create(1, ago(2)), accepted(1, 801)]);
+    let target = memory.get(KEY).unwrap();
+    let age = |item, created_at, now| target.age(ItemId(item), created_at, now).as_secs() / 3600;
+    assert_eq!(age(801, ago(3), ago(-1)), 1, "our clock was ahead when it was accepted");
+    assert_eq!(age(801, ago(-1), ago(-3)), 2, "our clock was behind");
+    assert_eq!((age(801, now(), ago(5)), age(802, now(), ago(5))), (0, 0), "our clock was set back");
+    assert_eq!(age(802, ago(4), now()), 4, "made by somebody else");
 }
