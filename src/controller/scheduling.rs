@@ -190,11 +190,10 @@ impl Controller {
         // What a list does not show that is stale, or not whole, is being made all the same.
         let unseen = memory.unfinished.iter().filter(|(item, _)| for_slot(item) && inventory.find(**item).is_none());
         let unfinished = state.summary.as_ref()?.unfinished.iter().copied().chain(unseen.map(|(item, accepted)| (*item, accepted.at)));
-        let age = |since: Timestamp| now.wall.duration_since(since).unsigned_abs();
-        let mut young = unfinished.filter(|(item, since)| !state.given_up.contains(item) && age(*since) < state.policy.stuck_after);
-        let (item, since) = young.next()?;
+        let mut aged = unfinished.map(|(item, since)| (item, memory.age(item, since, now.wall)));
+        let (item, age) = aged.find(|(item, age)| !state.given_up.contains(item) && *age < state.policy.stuck_after)?;
         let op: Option<OpId> = memory.unfinished.get(&item).map(|accepted| accepted.op);
-        Some(Resume::Waiting { op, item, age: age(since) })
+        Some(Resume::Waiting { op, item, age })
     }
 
     /// A run has ended: when its slot may be tried again, and what it waited for in vain.

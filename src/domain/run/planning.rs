@@ -188,7 +188,7 @@ impl Run {
     fn wait_for(&mut self, step: &mut Step<'_, '_>, item: &Item) {
         let ctx = step.ctx;
         let op = ctx.memory.unfinished.get(&item.id).map(|accepted| accepted.op);
-        let age = Duration::try_from(ctx.now.wall.duration_since(item.created_at)).unwrap_or_default();
+        let age = ctx.memory.age(item.id, item.created_at, ctx.now.wall);
         let waiting = Waiting::new(op, item.id, ctx.now.mono, age, ctx.request_timeout);
         self.wait(step, waiting);
     }
