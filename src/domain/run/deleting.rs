@@ -10,10 +10,11 @@ use super::super::assess::{Why, sentence};
 use super::super::fact::Fact;
 use super::super::guard;
 use super::super::inventory::{Item, ItemId};
-use super::super::plan::{Deletion, When};
+use super::super::plan::{self, Deletion, When};
 use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
 use super::super::record::{DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record};
+use super::super::view::View;
 use super::waiting::Proof;
 use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
@@ -24,6 +25,8 @@ pub(super) struct Deleting {
     deletion: Deletion,
     /// Why the item goes, in words.
     reason: Box<str>,
+    /// When the listing was begun by which that was decided.
+    decided_on: Option<Mono>,
     stage: Stage,
     sent: u32,
     /// Whether it has been told how it came out: that is counted once, however often it is sent.
@@ -104,7 +107,8 @@ impl Deleting {
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::DeleteIntent(intent.into()));
-        Deleting { op, deletion, reason, stage: Stage::Recording, sent: 0, told: false }
+        let decided_on = step.ctx.inventory.map(|inventory| inventory.begun);
+        Deleting { op, deletion, reason, decided_on, stage: Stage::Recording, sent: 0, told: false }
     }
 
     /// A delete of an earlier process, of which it is not known whether it was done. It is never sent again: its plan is gone.
@@ -116,7 +120,7 @@ impl Deleting {
         let reason = intent.reason.clone();
         let deletion = Deletion { item, when, extra: intent.extra, why: Why::from(String::from(reason.clone())).into() };
         let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
-        Deleting { op: intent.op, deletion, reason, stage, sent: DELETES_SENT_MAX, told: false }
+        Deleting { op: intent.op, deletion, reason, decided_on: None, stage, sent: DELETES_SENT_MAX, told: false }
     }
 
     /// The item.
@@ -187,7 +191,22 @@ impl Run {
         let others = ctx.memory.undecided.iter().filter(|(op, _)| **op != deleting.op);
         let others = gather(others.map(|(op, undecided)| (*op, undecided.clone())));
         let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
-        guard::check_again(&deleting.deletion, &facts).map_err(|violation| violation.to_string())
+        guard::check_again(&deleting.deletion, &facts).map_err(|violation| violation.to_string())?;
+        let is_decided = deleting.decided_on == Some(view.begun()) || self.still_goes(ctx, policy, &view, &deleting.deletion);
+        if is_decided { Ok(()) } else { Err("by what is there now it stays".to_owned()) }
+    }
+
+    /// Whether a plan by what is there now would let the item go, too: another one may have vanished, so that retention keeps this one.
+    fn still_goes(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>, deletion: &Deletion) -> bool {
+        let policy = self.hand_policy(policy);
+        let mut ground = self.ground(ctx, &policy, view, None);
+        // Its own intent counts against the fuse already.
+        ground.allowance.extra_day += u32::from(deletion.extra);
+        let plan = match deletion.when {
+            When::BeforeCreate => plan::before_create(&ground, &self.order),
+            When::AfterCreate => plan::after_create(&ground),
+        };
+        plan.deletions(deletion.when).any(|planned| planned.item.id == deletion.item.id)
     }
 
     fn send_delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
@@ -270,13 +289,17 @@ impl Run {
 
     /// Still shown long after the answer: the same delete is sent again, a few times, and never one of another item (F45, F46).
     fn still_there(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
-        if deleting.sent < DELETES_SENT_MAX && self.fit_to_send(step.ctx, &deleting).is_ok() {
+        let again = if deleting.sent < DELETES_SENT_MAX { self.fit_to_send(step.ctx, &deleting) } else { Err(String::new()) };
+        let Err(why) = again else {
             return self.send_delete(step, deleting);
-        }
-        let error = match &deleting.stage {
+        };
+        let mut error = match &deleting.stage {
             Stage::Doubt { error, .. } => format!("it was not done ({error})"),
             _ => "the provider says that it is gone, and goes on showing it".to_owned(),
         };
+        if !why.is_empty() {
+            error.push_str(&format!("; not sent again: {why}"));
+        }
         self.end_delete(step, &deleting, DeleteEnd::Ineffective, Some(&error));
         self.tell_deleted(step, &mut deleting, OpResult::Failure, Some(error.clone()));
         Deleted::Failed(Reason::DeleteFailed, format!("item {}: {error}", deleting.item()))

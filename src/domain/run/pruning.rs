@@ -96,7 +96,7 @@ impl Run {
         let plan = match pruning.plan {
             Some(plan) if freeze.is_none() && !is_overdrawn(ctx, &plan) => {
                 // What has changed since drops the rest; in a new plan, the guard has to answer for that.
-                if plan.deletions(When::AfterCreate).any(|deletion| view.find(deletion.item.id) != Some(&deletion.item)) {
+                if self.has_changed(ctx, policy, &view, &plan) {
                     return self.end(step, RunResult::Success, None);
                 }
                 plan
@@ -111,6 +111,16 @@ impl Run {
             }
         };
         self.prune_by(step, policy, &view, plan);
+    }
+
+    /// Whether something that the plan still lets go looks otherwise by now, or would stay by another plan: what the plan keeps may have vanished.
+    fn has_changed(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>, plan: &Plan<'_>) -> bool {
+        let mut left = plan.deletions(When::AfterCreate).peekable();
+        if left.peek().is_none() {
+            return false;
+        }
+        let now = plan::after_create(&self.ground(ctx, policy, view, None));
+        left.any(|deletion| now.deletions(When::AfterCreate).all(|planned| planned.item != deletion.item))
     }
 
     /// Carries out the first of the remaining deletes, if the guard passes them all on this very listing.

@@ -93,8 +93,16 @@ impl Run {
     /// by another replica, or told in records that were torn off. Its slot, or its time if it was made by hand, then is that of the run which made the
     /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing. Nor does one whose completion
     /// the journal knows of.
-    fn rooms_made(ctx: &Context<'_>, view: &View<'_>) -> u32 {
+    fn rooms_made(&self, ctx: &Context<'_>, view: &View<'_>) -> u32 {
         if ctx.memory.rooms_made == 0 {
+            return 0;
+        }
+        // Where every slot holds a restore point of ours there is no hole, whatever filled it, and for which slot: so a late one does.
+        let is_ours = |item: &&Item| match item.description.reading() {
+            Reading::Mark(mark) => item.status == Status::Completed && !item.automatic && ctx.wanted.is_ours(&mark.owner),
+            _ => false,
+        };
+        if view.items.iter().filter(is_ours).count() >= ctx.wanted.limits.of(self.target.kind) as usize {
             return 0;
         }
         let is_new = |item: &Item| item.status == Status::Completed && !ctx.memory.has_completed(item.id);
@@ -126,7 +134,7 @@ impl Run {
             view,
             knowledge: Self::knowledge(ctx),
             freeze,
-            room_made: Self::rooms_made(ctx, view) > 0,
+            room_made: self.rooms_made(ctx, view) > 0,
             allowance: Allowance {
                 paid: count(&self.created).saturating_sub(self.owed).saturating_sub(unpaid),
                 extra_run: fuse.extra_per_server.saturating_sub(self.extra_used),
@@ -150,7 +158,7 @@ impl Run {
             frozen: ctx.server.freeze.is_some(),
             name_agrees: ctx.server.other_name.is_none(),
             restoring: ctx.server.restoring,
-            rooms_made: Self::rooms_made(ctx, view),
+            rooms_made: self.rooms_made(ctx, view),
             completed: count(&self.created),
             owed: self.owed,
             deleted: count(&self.deleted),

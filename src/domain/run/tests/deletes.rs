@@ -256,9 +256,19 @@ fn after_the_hole_was_filled(mut story: Story, items: &[Item], by: Item) -> Vec<
     story.pass(10).show(&with(&items[1..], by))
 }
 
+/// The same beside an item that is not ours.
 fn after_the_hole_was_filled_by(mark: &Mark, hours: i64) -> Vec<String> {
     let item = Item { description: mark.description().into(), ..ours(99, hours) };
-    after_the_hole_was_filled(Story::new("last=5"), &some(5), item)
+    after_the_hole_was_filled(Story::new("last=5"), &with(&some(4), foreign(98, 1)), item)
+}
+
+#[test]
+fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), ours(99, 50)), ["intend before_create 2"]);
+    let failed = with_status(ours(99, 50), Status::Failed);
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), failed), ["intend before_create 99 extra"]);
+    let unfinished = with_status(ours(99, 50), Status::InProgress);
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), unfinished), ["end blocked cap_full"]);
 }
 
 /// The journal says that an item was made for a slot so many minutes after that of the run, and completed; the item.
@@ -354,6 +364,37 @@ fn nothing_is_deleted_where_the_journal_cannot_be_written() {
     let (mut story, _) = Story::pruning("last=4", &some(4));
     let op = story.in_flight.pop().unwrap();
     assert_eq!(story.step(Event::NotRecorded(op, "full".to_owned())), ["end failure"]);
+}
+
+/// A listing that comes after the plan shows that a person has deleted something: what the plan let go is to stay now.
+#[test]
+fn what_is_to_stay_by_now_does_not_go_by_an_older_plan() {
+    // While the intent was being written.
+    let (mut story, told) = Story::pruning("last=4", &some(4));
+    assert_eq!(told, ["completed", "release", "intend after_create 1"]);
+    let left = without(&with(&some(4), coming(Status::Completed)), 3);
+    assert_eq!(story.show(&left), [""; 0]);
+    assert_eq!(story.recorded(), ["delete refused", "end success"]);
+    // While it was in doubt.
+    let (mut story, _) = Story::pruning("last=4", &some(4));
+    assert_eq!(story.recorded(), ["send delete 1"]);
+    assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
+    let told = [61, 61].map(|seconds| story.pass(seconds).show(&left)).concat();
+    assert_eq!(told, ["delete ineffective", "end failure delete_failed"]);
+    // While another delete was on its way.
+    let (mut story, _) = Story::pruning("last=3", &some(4));
+    story.recorded();
+    story.deleted();
+    let left = without(&with(&some(4)[1..], coming(Status::Completed)), 3);
+    assert_eq!(story.show(&left), ["delete gone", "end success"], "2 is the third by now");
+    // While room was being made.
+    let mut story = Story::new("last=5");
+    story.show(&some(5));
+    let mut other = with(&without(&some(5), 2), crate::domain::testing::ours(0, 200));
+    other.sort_by_key(|item| item.created_at);
+    story.show(&other);
+    let told = story.recorded();
+    assert_eq!(told, ["delete refused", "intend before_create 0"], "another one is the oldest by now");
 }
 
 #[test]
