@@ -80,6 +80,12 @@ impl Failure {
         self
     }
 
+    /// With what follows from it.
+    pub fn note(mut self, note: &str) -> Failure {
+        self.text = format!("{}; {note}", self.text);
+        self
+    }
+
     /// With advice.
     pub fn hint(mut self, hint: Option<String>) -> Failure {
         self.hint = hint;

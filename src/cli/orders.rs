@@ -63,6 +63,7 @@ pub(super) struct ResumeArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Of several holds the last to end counts; `release` ends them. What is held is no longer counted by retention; its slot is used all the same.
+Where a delete of it had been sent by the time at which the hold stands, it says so and ends with 1.
 
 Example:
   snapwarden hold snapshot 801 --for 14d --reason 'before the upgrade'")]
@@ -202,7 +203,12 @@ async fn write(app: &App, lock: StateLock, order: &Order) -> Result<Vec<Standing
     let written = match given {
         Ok(orders) => {
             let records = orders.iter().map(|order| Record::Ordered(order.clone().into())).collect();
-            journal.handle().append(records).await.map(|()| orders).map_err(|error| Failure::of(Exit::Failed, &error))
+            match journal.handle().append(records).await {
+                Ok(()) => {
+                    memory.too_late(&orders).map_or(Ok(orders), |late| Err(Failure::new(Exit::Failed, format!("snapwarden: {late}"))))
+                }
+                Err(error) => Err(Failure::of(Exit::Failed, &error)),
+            }
         }
         Err(error) => Err(Failure::new(Exit::Failed, format!("snapwarden: {error}"))),
     };

@@ -109,7 +109,8 @@ pub(super) async fn restore(common: &Common, args: &RestoreArgs) -> Result<Exit,
             "warning: what is held, and that nothing is deleted there, is known to this replica alone: another one that comes to lead does not know it"
         );
     }
-    for order in apply(&app, &order).await? {
+    let stands = apply(&app, &order).await.map_err(|failure| failure.note("nothing was restored"))?;
+    for order in stands {
         output::write(&format!("{}\n", printable(&orders::told(&order))))?;
     }
     let sent = send(&restorer, &intent, &mut signals).await?;

@@ -17,7 +17,7 @@ use super::{Command, Controller};
 pub struct OrderReport {
     /// The asker's number for it.
     pub id: u64,
-    /// What stands now; else why nothing does.
+    /// What stands now; else why nothing does, or why it may not be enough.
     pub result: Result<Vec<StandingOrder>, String>,
 }
 
@@ -66,7 +66,8 @@ impl Controller {
         for order in &orders {
             self.memory.apply(&Record::Ordered(order.clone().into()));
         }
-        self.out.push(Command::Ordered(OrderReport { id, result: Ok(orders) }));
+        let result = self.memory.too_late(&orders).map_or(Ok(orders), Err);
+        self.out.push(Command::Ordered(OrderReport { id, result }));
         self.look_at_orders(now);
     }
 

@@ -1,5 +1,8 @@
 //! Pauses and holds, as people order them: what comes of them at the provider.
 
+use snapwarden::domain::inventory::Kind;
+use snapwarden::emulator::{Fault, Method};
+
 use super::stage::{KEEP_FOUR, Stage};
 
 /// The words of the newest entries of the history, the newest last.
@@ -112,4 +115,27 @@ async fn beside_a_daemon_it_is_the_daemon_that_keeps_to_them() {
     let orders: Vec<_> = history(&stage).await.into_iter().filter(|entry| entry["result"] == "ordered").collect();
     let words: Vec<_> = orders.iter().map(|entry| entry["do"].as_str().unwrap()).collect();
     assert_eq!(words, ["hold", "pause", "release", "resume"]);
+}
+
+#[tokio::test]
+async fn who_comes_too_late_for_a_delete_is_told_so() {
+    let (stage, ours) = Stage::holding(5).await;
+    stage.configure_due("keep: {last: 5}\n      leave_free: 0");
+    stage.reconfigure("request_timeout: 500ms", "request_timeout: 60s");
+    stage.emulator.fault(Fault::on_delete(Kind::Snapshot).hang());
+    let mut daemon = stage.start(&["serve"]);
+    stage.ledger_until("a delete is on its way", |ledger| !ledger.requests_by(&Method::DELETE, "/snapshots/{id}/").is_empty()).await;
+    let ids: Vec<String> = ours.iter().map(ToString::to_string).collect();
+    let late = format!("a delete of snapshot {} had been sent by then", ids[0]);
+    let hold = ["hold", "snapshot", &ids[0], "--for", "14d"];
+    let told = stage.command_ends(&hold).await.exits(1);
+    assert!(told.stderr.contains(&late), "{told:#?}");
+    stage.command_ends(&["hold", "snapshot", &ids[1], "--for", "14d"]).await.exits(0);
+    // No server is restored while something is being deleted there.
+    let told = stage.command_ends(&["restore", "snapshot", &ids[4], "--yes"]).await.exits(1);
+    assert!(told.stderr.contains(&late) && told.stderr.contains("nothing was restored"), "{told:#?}");
+    daemon.kill();
+    let told = stage.command_ends(&hold).await.exits(1);
+    assert!(told.stderr.contains(&late), "the delete may be carried out still: {told:#?}");
+    assert_eq!(stage.emulator.ledger().requests_by(&Method::POST, "/snapshots/{id}/restore/").len(), 0);
 }
