@@ -226,7 +226,7 @@ impl Conduct {
         self.undecided_deletes.clear();
         self.made = Made::default();
         self.sequence.forget();
-        self.promises = Promises::default();
+        self.promises.journal_lost();
         let sent = std::mem::take(&mut self.sent);
         sent.into_iter().filter(|(_, sent)| sent.undecided).map(|((.., description), _)| description).collect()
     }
@@ -246,6 +246,12 @@ impl Conduct {
                 _ => {}
             }
         }
+    }
+
+    /// A run begins. Returns what is wrong with it.
+    pub fn begins(&self, scene: Scene<'_>, server: ServerId, kind: Kind, run: RunId, scheduled: bool) -> Vec<String> {
+        let is_new = scheduled || self.asked_for.contains(&run);
+        self.promises.broken_by_run(server, kind, scene.wall).filter(|_| is_new).into_iter().collect()
     }
 
     /// The program has decided this, durable or not. Returns what is wrong with it.
@@ -280,6 +286,7 @@ impl Conduct {
                     key.and_then(|key| self.sent.get_mut(&key)).into_iter().for_each(|sent| sent.undecided = false);
                 }
                 Record::ItemGone { item, .. } => self.made.remove(*item),
+                Record::Ordered(order) => self.promises.decided(order),
                 Record::CreateEnded { op, how: CreateEnd::Absent, .. } => wrong.extend(self.proved_absent(*op, grace)),
                 _ => {}
             }
@@ -311,6 +318,11 @@ impl Conduct {
     /// Whether the newest listing of this kind showed something else than what there was.
     pub fn was_lied_to(&self, kind: Kind) -> bool {
         self.grounds.get(&kind).is_some_and(|ground| ground.lie)
+    }
+
+    /// The same, where this machine knows of no item that would have to be shown.
+    pub fn is_deceived(&self, server: ServerId, kind: Kind) -> bool {
+        self.was_lied_to(kind) && self.made.of((server, kind)).next().is_none()
     }
 
     /// Whether something was sent and not answered.
@@ -491,7 +503,7 @@ impl Conduct {
         wrong.extend(self.promises.broken_by(server, kind, item, scene.wall));
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
-            let free = |other| !self.promises.is_held(kind, other, scene.wall);
+            let free = |other| !self.promises.may_be_held(kind, other);
             let was_complete = |id| ground.shown.with_number(id).any(|complete| complete);
             wrong.extend(passed_over(scene, was_complete, found, free));
         }

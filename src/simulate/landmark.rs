@@ -1,8 +1,10 @@
 //! The interesting states that a simulated history should come to now and then: a simulator that never gets there proves nothing about them.
 
+use crate::controller::OrderReport;
 use crate::domain::fact::Fact;
 use crate::domain::problem::{AccountReason, OpResult, Reason, RunResult};
 use crate::domain::record::{DeleteWhen, Record, Trigger};
+use crate::domain::standing::Standing;
 use crate::domain::words::words;
 
 words! {
@@ -96,6 +98,14 @@ words! {
         TwoDaemons => "two_daemons",
         /// An item was made by hand.
         TakenByHand => "taken_by_hand",
+        /// An item was held.
+        ItemHeld => "item_held",
+        /// Runs were paused by an order.
+        RunsPaused => "runs_paused",
+        /// Deletes were stopped on a server for a restore.
+        DeletesStopped => "deletes_stopped",
+        /// Such an order was ended before its time.
+        OrderEnded => "order_ended",
     }
 }
 
@@ -132,6 +142,16 @@ impl Landmark {
                 _ => return None,
             },
             _ => return None,
+        })
+    }
+
+    /// What the answer to an order shows.
+    pub(super) fn of_order(report: &OrderReport) -> Option<Landmark> {
+        Some(match report.result.as_ref().ok()?.last()?.what {
+            Standing::Hold(_) => Landmark::ItemHeld,
+            Standing::Pause(_) => Landmark::RunsPaused,
+            Standing::NoDeletes { .. } => Landmark::DeletesStopped,
+            Standing::Resume(_) | Standing::Release(_) | Standing::Deletes { .. } => Landmark::OrderEnded,
         })
     }
 

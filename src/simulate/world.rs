@@ -26,7 +26,7 @@ use crate::domain::fact::Fact;
 use crate::domain::hook::{HookCall, HookEnd};
 use crate::domain::inventory::{ItemId, Kind};
 use crate::domain::problem::OpResult;
-use crate::domain::record::{CreateEnd, OpId, Record};
+use crate::domain::record::{CreateEnd, OpId, Record, RunId};
 use crate::emulator::{Account, Item, Progress};
 use crate::journal::{self, Journal, JournalError};
 use crate::provider::{ProviderError, Reply};
@@ -306,6 +306,9 @@ impl World {
             let outdated = self.hosts.get(host).and_then(|host| host.conduct.outdated(*kind, *item, sent));
             self.breaches.extend(outdated.map(|breach| format!("{now}: {breach}")));
         }
+        if let Call::Delete { kind, item, .. } = &call {
+            self.keep_promises(host, *kind, *item, trouble.as_ref());
+        }
         let answered = self.twin.perform(&call, op, begun, now, trouble);
         self.note(|| {
             format!("{host}: {call:?} arrives{}", answered.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble:?}")))
@@ -323,6 +326,16 @@ impl World {
         );
         let input = Box::new(answered.input);
         self.push(HALF_LATENCY + answered.delay, Event::Comes(process, Coming::Answer { begun: sent, lie, input }));
+    }
+
+    /// A delete arrives. What a machine has promised by then holds, unless the machine has lost what it knew of deletes.
+    fn keep_promises(&mut self, place: usize, kind: Kind, item: ItemId, trouble: Option<&Trouble>) {
+        let (now, wall) = (self.true_now(), self.now_at(place).wall);
+        let Some(found) = self.twin.account.item(kind, item) else { return };
+        let Some(host) = self.hosts.get(place).filter(|host| !host.forgetful) else { return };
+        let takes_effect = !matches!(trouble, Some(Trouble::Refused(_) | Trouble::NoEffect));
+        let broken = host.conduct.promises.broken_by(found.server, kind, item, wall).filter(|_| takes_effect);
+        self.breaches.extend(broken.map(|broken| format!("{now}: {broken} before it arrives")));
     }
 
     /// A call waits for its turn. What is too old then is given back instead of being sent.
@@ -425,15 +438,22 @@ impl World {
                     let record = Record::CreateEnded { op: OpId(*op), how: CreateEnd::Absent, error: None, at: now };
                     self.decided(place, &[record]);
                 }
+                if let Fact::RunStarted { target, run, lateness, .. } = &*fact {
+                    self.judge(place, |conduct, scene| conduct.begins(scene, target.server, target.kind, RunId(*run), lateness.is_some()));
+                }
                 let keeps = self.watch.keeps;
                 if let Some(host) = self.hosts.get_mut(place).filter(|_| keeps) {
                     host.facts.push((now, *fact));
                 }
             }
-            Command::Ordered(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| {
-                host.conduct.promises.given(&report);
-                host.ordered.push(report.clone());
-            }),
+            Command::Ordered(report) => {
+                self.note(|| format!("{place}: {report:?}"));
+                self.landmarks.extend(Landmark::of_order(&report));
+                self.hosts.iter_mut().skip(place).take(1).for_each(|host| {
+                    host.conduct.promises.given(&report);
+                    host.ordered.push(report.clone());
+                });
+            }
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
             Command::Hook(call) => self.begin_hook(process, call, dies),
             Command::StopHook(op) => self.stop_hook(place, op),
@@ -454,8 +474,12 @@ impl World {
                 let host = self.hosts.get(place);
                 let wrong = host.and_then(|host| host.hooks.create(&host.setup, server, kind, &order, self.time));
                 self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
-                // Who has lost the journal and is shown something else than what there is cannot know better.
-                if self.hosts.get(place).is_some_and(|host| host.forgetful && host.conduct.was_lied_to(kind)) {
+                // Who is shown something else than what there is, and knows of nothing that is missing, cannot know better.
+                if self
+                    .hosts
+                    .get(place)
+                    .is_some_and(|host| host.conduct.is_deceived(server, kind) || host.forgetful && host.conduct.was_lied_to(kind))
+                {
                     self.watch.late.insert(order.description.clone());
                 }
                 if dies != Some(Sending::IsLost) {
@@ -620,6 +644,9 @@ impl World {
         // What has come before it is taken in under the old one.
         self.hand_over(place);
         self.note(|| format!("{place}: another configuration"));
+        // What has been carried out by now is judged by the old one, too.
+        self.twin.account.advance(self.true_now());
+        self.observe();
         self.watch.wanted(&setup.wanted);
         let Some(host) = self.hosts.get_mut(place) else { return };
         if host.up && host.controller.is_busy() {

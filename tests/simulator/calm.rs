@@ -11,12 +11,14 @@ use snapwarden::domain::problem::Reason;
 use snapwarden::domain::record::Subject;
 use snapwarden::emulator::{Item, Progress};
 use snapwarden::journal::{CreateState, DeleteState, Recall};
-use snapwarden::simulate::{Host, Landmark, World};
+use snapwarden::simulate::{Host, World};
 
 use crate::plans::Plan;
 
 /// How long an item takes, with a run's looks before and after.
 const MAKING: Duration = Duration::from_secs(40 * 60);
+/// A slot that is left out because the clocks are put forward by half an hour (Lord Howe) makes a pause longer by so much more than an hour's change does.
+const HALF_CHANGE: Duration = Duration::from_secs(30 * 60);
 /// What is too much goes at one a run.
 const PERIODS_TO_SHRINK: u32 = 14;
 
@@ -66,7 +68,7 @@ fn stale(world: &World, plan: &Plan) -> Option<String> {
         if needs_a_person(world, plan, server, kind) {
             return None;
         }
-        let oldest = now.checked_sub(period + splay + MAKING).unwrap();
+        let oldest = now.checked_sub(period + HALF_CHANGE + splay + MAKING).unwrap();
         let newest = ours(world, server, kind).filter(|item| item.progress == Progress::Completed).map(|item| item.created_at).max();
         let fresh = newest.is_some_and(|newest| newest >= oldest);
         (!fresh).then(|| format!("L1: at {now} the newest {kind} of server {server} is of {newest:?}"))
@@ -76,14 +78,8 @@ fn stale(world: &World, plan: &Plan) -> Option<String> {
 /// With `at_cap: refuse`, one item too many blocks every run until a person has removed one; that is told (L2).
 fn needs_a_person(world: &World, plan: &Plan, server: ServerId, kind: Kind) -> bool {
     let refuses = plan.setup.wanted.policies.iter().any(|policy| policy.kind == kind && policy.at_cap == AtCap::Refuse);
-    // So does a hole that another daemon has filled for an earlier slot, by a clock that is not ours.
-    let crossed = world.landmarks.contains(&Landmark::TwoDaemons)
-        && (world.landmarks.contains(&Landmark::ClockSetBack) || world.landmarks.contains(&Landmark::ClockSetForward));
-    (refuses || crossed)
-        && world.hosts[0].controller.problems(world.now_at(0)).iter().any(|(key, problem)| {
-            let told = refuses || problem.detail.contains("room was made before");
-            *key == (server, kind) && problem.reason == Reason::CapFull && told
-        })
+    let mut problems = world.hosts[0].controller.problems(world.now_at(0)).into_iter();
+    refuses && problems.any(|(key, problem)| key == (server, kind) && problem.reason == Reason::CapFull)
 }
 
 fn stale_now(world: &World, plan: &Plan) -> Option<String> {

@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod calm;
 mod corpus;
+mod orders;
 mod pairs;
 mod plans;
 mod seeds;

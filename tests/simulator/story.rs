@@ -12,6 +12,7 @@ use snapwarden::provider::ProviderError;
 use snapwarden::simulate::{Chance, Fault, Mortality, On, Trouble, World, slot_of};
 
 use crate::calm;
+use crate::orders::Orders;
 use crate::plans::{self, PLACES, Plan};
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -33,6 +34,8 @@ pub struct Story {
     pub plan: &'static Plan,
     chance: Chance,
     requests: u64,
+    /// What people order to stand, in one history of four.
+    orders: Option<Orders>,
     /// So long the machines are off, once, and have been.
     away: Duration,
     was_away: Duration,
@@ -49,6 +52,7 @@ pub fn play_in(seed: u64, prepare: impl FnOnce(&mut World)) -> Told {
     prepare(&mut story.world);
     story.go_wrong();
     heal(&mut story.world, SERVERS);
+    story.orders.iter_mut().for_each(|orders| orders.end_all(&mut story.world));
     let wrong = calm::comes(&mut story.world, story.plan);
     Told { world: story.world, wrong }
 }
@@ -76,7 +80,8 @@ impl Story {
             world.add_item(Item::completed(Kind::Snapshot, ServerId(1 + chance.below(SERVERS)), at).named(&format!("tool-{hours}")));
         }
         let away = if seed / 2 % 10 == 2 { DAY * 9 } else { Duration::ZERO };
-        Story { world, plan, chance, requests: 0, away, was_away: Duration::ZERO }
+        let orders = (seed / 3 % 4 == 3).then(|| Orders::new(seed, SERVERS));
+        Story { world, plan, chance, requests: 0, orders, away, was_away: Duration::ZERO }
     }
 
     fn go_wrong(&mut self) {
@@ -93,6 +98,7 @@ impl Story {
     }
 
     fn disturb(&mut self) {
+        self.orders.iter_mut().for_each(|orders| orders.now_and_then(&mut self.world));
         match self.chance.below(30) {
             0..=7 => self.trouble(),
             8..=10 => self.trouble_for_a_while(),
