@@ -66,8 +66,8 @@ pub struct TargetMemory {
     pub problems: Vec<Problem>,
     /// Up to this slot, missed ones have been counted.
     pub accounted: Option<Timestamp>,
-    /// The newest of the deletes that made room and are unpaid.
-    last_room: Option<OpId>,
+    /// The newest of the deletes that made room and are unpaid, and its item.
+    last_room: Option<(OpId, ItemId)>,
     slots: BTreeMap<Timestamp, SlotMemory>,
 }
 
@@ -141,6 +141,12 @@ impl TargetMemory {
         Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
+    /// Whether an item went to make the newest room that is unpaid: a list that shows it once more lags behind.
+    #[must_use]
+    pub fn made_way(&self, item: ItemId) -> bool {
+        self.last_room.is_some_and(|(_, gone)| gone == item)
+    }
+
     /// Whether an item is known to have completed: it has paid for the room that had been made by then, and pays for no other.
     #[must_use]
     pub fn has_completed(&self, item: ItemId) -> bool {
@@ -200,7 +206,7 @@ impl Memory {
         }
     }
 
-    /// Where orders come too late for a delete, which may have been sent before: what is to be said of that.
+    /// Where an item is to be held and its delete may have been sent before: what is to be said of that.
     #[must_use]
     pub fn too_late(&self, orders: &[StandingOrder]) -> Option<String> {
         let (kind, item) = orders.iter().find_map(|order| self.sent_before(order))?;
@@ -208,18 +214,11 @@ impl Memory {
     }
 
     fn sent_before(&self, order: &StandingOrder) -> Option<(Kind, ItemId)> {
-        let (server, only) = match &order.what {
-            Standing::Hold(held) => (held.server, Some((held.kind, held.item))),
-            Standing::NoDeletes { server, .. } => (*server, None),
-            _ => return None,
-        };
+        let Standing::Hold(held) = &order.what else { return None };
         // What is intended later is not sent: by then the order is known.
-        let earlier = Kind::ALL.iter().filter_map(|kind| self.get((server, *kind))).flat_map(|target| target.undecided.range(..order.op));
-        let mut deletes = earlier.filter_map(|(_, undecided)| match undecided {
-            Undecided::Delete(intent) => Some((intent.subject.kind, intent.item)),
-            Undecided::Create(_) => None,
-        });
-        deletes.find(|item| only.is_none_or(|only| only == *item))
+        let mut earlier = self.get((held.server, held.kind))?.undecided.range(..order.op);
+        let goes = earlier.any(|(_, undecided)| matches!(undecided, Undecided::Delete(intent) if intent.item == held.item));
+        goes.then_some((held.kind, held.item))
     }
 
     /// Extra deletes within the last 24 hours. One that is dated ahead of `now` counts: a clock set back must not refill the fuse.
@@ -301,7 +300,7 @@ impl Memory {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
         // One that was ordered before the room was made pays for nothing, however late its completion is seen.
-        if target.last_room.is_none_or(|room| op > room) {
+        if target.last_room.is_none_or(|(room, _)| op > room) {
             (target.rooms_made, target.room_for, target.last_room) = (0, None, None);
         }
         if let Some(item) = item {
@@ -315,7 +314,7 @@ impl Memory {
         take_out(&mut target.undecided, &op);
         if let Some(item) = item {
             take_out(&mut target.unfinished, &item);
-            if how == CreateEnd::Failed {
+            if how == CreateEnd::Failed && target.made.contains_key(&item) {
                 target.failed.insert(item);
             }
         }
@@ -338,7 +337,7 @@ impl Memory {
                 target.forget(item);
                 if room_for.is_some() {
                     target.rooms_made = target.rooms_made.saturating_add(1);
-                    (target.room_for, target.last_room) = (room_for, Some(op));
+                    (target.room_for, target.last_room) = (room_for, Some((op, item)));
                 }
             }
             // Nothing was deleted: it does not count against the fuse.

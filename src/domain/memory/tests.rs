@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::record::{SlotsMissed, Subject, Trigger};
+use crate::domain::standing::HeldItem;
 use crate::domain::testing::*;
 
 const KEY: TargetKey = (SERVER, Kind::Snapshot);
@@ -218,4 +219,18 @@ fn an_item_is_as_old_as_the_slower_clock_says() {
     assert_eq!(age(801, ago(-1), ago(-3)), 2, "our clock was behind");
     assert_eq!((age(801, now(), ago(5)), age(802, now(), ago(5))), (0, 0), "our clock was set back");
     assert_eq!(age(802, ago(4), now()), 4, "made by somebody else");
+}
+
+#[test]
+fn a_hold_is_too_late_for_a_delete_that_was_intended_before_it() {
+    let held = |item| HeldItem { kind: Kind::Snapshot, item: ItemId(item), name: None, server: SERVER, server_name: "web-01".into() };
+    let order = |op, what| [StandingOrder { op: OpId(op), what, until: ago(-1), reason: "".into(), by: "".into(), at: now() }];
+    let hold = |op, item| order(op, Standing::Hold(held(item)));
+    let intent = delete(5, 801, DeleteWhen::AfterCreate, false, now());
+    let memory = folded(&[intent.clone(), create(6, ago(1))]);
+    assert!(memory.too_late(&hold(9, 801)).is_some_and(|why| why.contains("snapshot 801")));
+    assert_eq!(memory.too_late(&hold(9, 802)), None);
+    assert_eq!(memory.too_late(&hold(4, 801)), None, "once the hold is known, none is sent");
+    assert_eq!(memory.too_late(&order(9, Standing::Release(held(801)))), None);
+    assert_eq!(folded(&[intent, deleted(5, DeleteEnd::Refused)]).too_late(&hold(9, 801)), None);
 }

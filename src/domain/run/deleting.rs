@@ -1,5 +1,6 @@
 //! One delete: intent, sending, doubt, and the look that shows that the item is gone.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::super::policy::KindPolicy;
 use super::super::problem::{OpResult, Problem, Reason, RunResult};
 use super::super::record::{DeleteEnd, DeleteIntent, DeleteWhen, OpId, Record};
 use super::super::view::View;
+use super::planning::Existing;
 use super::waiting::Proof;
 use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
@@ -43,6 +45,23 @@ enum Stage {
     Looking { since: Mono, again: Mono },
     /// In doubt: looking whether it was done.
     Doubt { since: Mono, error: String, gone: Proof, shown: Proof },
+}
+
+/// Why a delete is not sent.
+enum Unfit {
+    /// It is not safe, or that is not known.
+    Doubtful(String),
+    /// By what is there now the item is to stay.
+    Stays,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Doubtful(why) => f.write_str(why),
+            Unfit::Stays => f.write_str("by what is there now it stays"),
+        }
+    }
 }
 
 /// How a delete came out.
@@ -181,32 +200,43 @@ impl Run {
     }
 
     /// Why a delete that the guard has passed may not be sent (again) now.
-    fn fit_to_send(&self, ctx: &Context<'_>, deleting: &Deleting) -> Result<(), String> {
+    fn fit_to_send(&self, ctx: &Context<'_>, deleting: &Deleting) -> Result<(), Unfit> {
         let Some(policy) = ctx.policy.filter(|_| self.generation == ctx.generation) else {
-            return Err("the configuration has changed".to_owned());
+            return Err(Unfit::Doubtful("the configuration has changed".to_owned()));
         };
         let Some(view) = self.view(ctx, Self::fresh_from(ctx)) else {
-            return Err("there is no fresh listing".to_owned());
+            return Err(Unfit::Doubtful("there is no fresh listing".to_owned()));
         };
         let others = ctx.memory.undecided.iter().filter(|(op, _)| **op != deleting.op);
         let others = gather(others.map(|(op, undecided)| (*op, undecided.clone())));
         let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
-        guard::check_again(&deleting.deletion, &facts).map_err(|violation| violation.to_string())?;
+        guard::check_again(&deleting.deletion, &facts).map_err(|violation| Unfit::Doubtful(violation.to_string()))?;
         let is_decided = deleting.decided_on == Some(view.begun()) || self.still_goes(ctx, policy, &view, &deleting.deletion);
-        if is_decided { Ok(()) } else { Err("by what is there now it stays".to_owned()) }
+        if is_decided { Ok(()) } else { Err(Unfit::Stays) }
     }
 
-    /// Whether a plan by what is there now would let the item go, too: another one may have vanished, so that retention keeps this one.
+    /// Whether what is there now would let the item go, too: another one may have vanished, so that retention keeps this one, or there may be no create
+    /// any more that needs the room.
     fn still_goes(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>, deletion: &Deletion) -> bool {
+        if deletion.when == When::BeforeCreate && !self.still_makes(ctx, policy, view) {
+            return false;
+        }
         let policy = self.hand_policy(policy);
         let mut ground = self.ground(ctx, &policy, view, None);
         // Its own intent counts against the fuse already.
-        ground.allowance.extra_day += u32::from(deletion.extra);
+        ground.allowance.extra_day = ground.allowance.extra_day.saturating_add(u32::from(deletion.extra));
         let plan = match deletion.when {
             When::BeforeCreate => plan::before_create(&ground, &self.order),
             When::AfterCreate => plan::after_create(&ground),
         };
-        plan.deletions(deletion.when).any(|planned| planned.item.id == deletion.item.id)
+        let mut planned = plan.deletions(deletion.when);
+        planned.any(|planned| planned.item.id == deletion.item.id && (deletion.extra || !planned.extra))
+    }
+
+    /// Whether a create would follow a delete that makes room.
+    fn still_makes(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>) -> bool {
+        let is_done = self.slot().is_some_and(|slot| ctx.memory.slot(slot).done);
+        self.in_time(ctx.now.wall) && !ctx.server.missing && !is_done && self.existing(ctx, policy, view) == Existing::No
     }
 
     fn send_delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
@@ -289,19 +319,24 @@ impl Run {
 
     /// Still shown long after the answer: the same delete is sent again, a few times, and never one of another item (F45, F46).
     fn still_there(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
-        let again = if deleting.sent < DELETES_SENT_MAX { self.fit_to_send(step.ctx, &deleting) } else { Err(String::new()) };
-        let Err(why) = again else {
+        let may_be_sent = deleting.sent < DELETES_SENT_MAX;
+        let unfit = if may_be_sent { self.fit_to_send(step.ctx, &deleting).err() } else { None };
+        if may_be_sent && unfit.is_none() {
             return self.send_delete(step, deleting);
-        };
+        }
         let mut error = match &deleting.stage {
             Stage::Doubt { error, .. } => format!("it was not done ({error})"),
             _ => "the provider says that it is gone, and goes on showing it".to_owned(),
         };
-        if !why.is_empty() {
-            error.push_str(&format!("; not sent again: {why}"));
+        if let Some(unfit) = &unfit {
+            error.push_str(&format!("; not sent again: {unfit}"));
         }
         self.end_delete(step, &deleting, DeleteEnd::Ineffective, Some(&error));
         self.tell_deleted(step, &mut deleting, OpResult::Failure, Some(error.clone()));
+        self.unsent += 1;
+        if matches!(unfit, Some(Unfit::Stays)) && self.unsent < UNSENT_MAX {
+            return Deleted::Dropped(step.ctx.now.mono);
+        }
         Deleted::Failed(Reason::DeleteFailed, format!("item {}: {error}", deleting.item()))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Mono;
 
 use super::super::guard::{self, Violation};
-use super::super::plan::{self, Action, Plan, When};
+use super::super::plan::{self, Action, Deletion, Plan, When};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason, RunResult};
 use super::super::view::View;
@@ -120,7 +120,13 @@ impl Run {
             return false;
         }
         let now = plan::after_create(&self.ground(ctx, policy, view, None));
-        left.any(|deletion| now.deletions(When::AfterCreate).all(|planned| planned.item != deletion.item))
+        // What the fuse holds back by now is let go by retention all the same.
+        let goes = |deletion: &Deletion| {
+            let looks_the_same = view.find(deletion.item.id) == Some(&deletion.item);
+            let planned = || now.deletions(When::AfterCreate).any(|planned| planned.item.id == deletion.item.id);
+            looks_the_same && (now.pending.contains(&deletion.item.id) || planned())
+        };
+        left.any(|deletion| !goes(deletion))
     }
 
     /// Carries out the first of the remaining deletes, if the guard passes them all on this very listing.
@@ -151,8 +157,9 @@ impl Run {
     }
 }
 
-/// Whether the next delete is an extra one, and other servers have used up what the day allows since it was planned.
+/// Whether more extra deletes are left than the day allows: since they were planned, other servers have used it up.
 fn is_overdrawn(ctx: &Context<'_>, plan: &Plan<'_>) -> bool {
-    let next = plan.actions.iter().find_map(|action| if let Action::Delete(deletion) = action { Some(deletion) } else { None });
-    next.is_some_and(|next| next.extra) && ctx.extras_last_day >= ctx.wanted.fuse.extra_per_day
+    let left = plan.deletions(When::AfterCreate).filter(|deletion| deletion.extra).count();
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    left > 0 && ctx.extras_last_day.saturating_add(left) > ctx.wanted.fuse.extra_per_day
 }

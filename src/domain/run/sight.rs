@@ -99,7 +99,10 @@ impl Run {
         }
         // Where every slot holds a restore point of ours there is no hole, whatever filled it, and for which slot: so a late one does.
         let is_ours = |item: &&Item| match item.description.reading() {
-            Reading::Mark(mark) => item.status == Status::Completed && !item.automatic && ctx.wanted.is_ours(&mark.owner),
+            Reading::Mark(mark) => {
+                let is_there = item.status == Status::Completed && !item.automatic && !ctx.memory.made_way(item.id);
+                is_there && ctx.wanted.is_ours(&mark.owner)
+            }
             _ => false,
         };
         if view.items.iter().filter(is_ours).count() >= ctx.wanted.limits.of(self.target.kind) as usize {

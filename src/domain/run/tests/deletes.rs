@@ -265,6 +265,8 @@ fn after_the_hole_was_filled_by(mark: &Mark, hours: i64) -> Vec<String> {
 #[test]
 fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), ours(99, 50)), ["intend before_create 2"]);
+    // A list that lags behind shows the very item that made room.
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), some(1).remove(0)), ["end blocked cap_full"]);
     let failed = with_status(ours(99, 50), Status::Failed);
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), failed), ["intend before_create 99 extra"]);
     let unfinished = with_status(ours(99, 50), Status::InProgress);
@@ -380,7 +382,7 @@ fn what_is_to_stay_by_now_does_not_go_by_an_older_plan() {
     assert_eq!(story.recorded(), ["send delete 1"]);
     assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
     let told = [61, 61].map(|seconds| story.pass(seconds).show(&left)).concat();
-    assert_eq!(told, ["delete ineffective", "end failure delete_failed"]);
+    assert_eq!(told, ["delete ineffective", "end success"]);
     // While another delete was on its way.
     let (mut story, _) = Story::pruning("last=3", &some(4));
     story.recorded();
@@ -405,4 +407,34 @@ fn after_the_deadline_room_is_made_for_nothing_more() {
     story.deleted();
     story.pass(7200);
     assert_eq!(story.show(&some(5)[1..]), ["delete gone", "end failure"]);
+}
+
+/// A delete in doubt that was not done is sent again for a create only.
+#[test]
+fn room_is_not_made_again_where_no_create_would_follow() {
+    let in_doubt = |seconds| {
+        let mut story = Story::new("last=5");
+        assert_eq!(story.pass(seconds).show(&some(5)), ["intend before_create 1"]);
+        assert_eq!(story.recorded(), ["send delete 1"]);
+        story.delete_fails(SetbackKind::Doubtful);
+        story
+    };
+    let twice = |story: &mut Story, items: &[Item]| [61, 61].map(|seconds| story.pass(seconds).show(items)).concat();
+    assert_eq!(twice(&mut in_doubt(0), &some(5)), ["send delete 1"]);
+    assert_eq!(twice(&mut in_doubt(7100), &some(5)), ["delete ineffective", "end failure"], "it is too late for one");
+    let other = with(&without(&some(5), 3), coming(Status::Completed));
+    assert_eq!(twice(&mut in_doubt(0), &other), ["delete ineffective", "end skipped"], "another daemon has made the item");
+}
+
+/// An extra delete is counted against the day's fuse by its own intent.
+#[test]
+fn the_last_extra_delete_of_a_day_is_sent_by_a_newer_listing_too() {
+    let (mut story, _) = Story::pruning("last=3", &some(4));
+    story.recorded();
+    story.deleted();
+    story.wanted.fuse.extra_per_day = 1;
+    let left = with(&some(4)[1..], coming(Status::Completed));
+    assert_eq!(story.show(&left), ["delete gone", "intend after_create 2 extra"]);
+    assert_eq!(story.show(&left), [""; 0]);
+    assert_eq!(story.recorded(), ["send delete 2"]);
 }
