@@ -74,6 +74,8 @@ pub struct Watch {
     tallies: BTreeMap<(ServerId, Kind), Tally>,
     /// Deletes that were sent to make room, and extra ones.
     announced: BTreeMap<(Kind, ItemId), (DeleteWhen, bool)>,
+    /// Deletes that were sent under another configuration: what that kept is not known here.
+    overtaken: BTreeSet<(Kind, ItemId)>,
     extras: VecDeque<Timestamp>,
     /// Items that the program knows only by what the provider shows.
     forgotten: BTreeSet<(Kind, ItemId)>,
@@ -96,6 +98,7 @@ impl Watch {
             adopted_once: false,
             tallies: BTreeMap::new(),
             announced: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             extras: VecDeque::new(),
             forgotten: BTreeSet::new(),
             daemons: 1,
@@ -106,6 +109,7 @@ impl Watch {
     /// What is wanted from now on.
     pub(super) fn wanted(&mut self, wanted: &Wanted) {
         self.adopted_once |= wanted.policies.iter().any(|policy| !policy.adopt.is_empty());
+        self.overtaken.extend(self.announced.keys());
         self.wanted = Some(wanted.clone());
     }
 
@@ -123,7 +127,9 @@ impl Watch {
 
     /// A delete is sent.
     pub(super) fn announce(&mut self, intent: &DeleteIntent) {
-        self.announced.insert((intent.subject.kind, intent.item), (intent.when, intent.extra));
+        let deleted = (intent.subject.kind, intent.item);
+        self.announced.insert(deleted, (intent.when, intent.extra));
+        self.overtaken.remove(&deleted);
     }
 
     /// A day is not a day any more to the program.
@@ -250,7 +256,9 @@ impl Watch {
         let left = self.there.range((key.0, key.1, ItemId(0))..=(key.0, key.1, ItemId(u64::MAX))).map(|(_, other)| other);
         let good = left.filter(|other| other.item.progress == Progress::Completed && self.in_care(other, false));
         let good: Vec<&Item> = good.map(|other| &other.item).collect();
-        let disturbed = self.tallies.get(&key).and_then(|tally| tally.disturbed).is_some_and(|time| at.duration_since(time) < DISTURBED);
+        let overtaken = self.overtaken.remove(&(item.kind, item.id));
+        let disturbed =
+            overtaken || self.tallies.get(&key).and_then(|tally| tally.disturbed).is_some_and(|time| at.duration_since(time) < DISTURBED);
         // Two daemons that know nothing of each other may each delete one that it may.
         let others = self.daemons as usize - 1;
         if !disturbed && good.len() < self.min_keep(item.kind).saturating_sub(others).max(1) {
