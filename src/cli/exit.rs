@@ -92,6 +92,12 @@ impl Failure {
         self
     }
 
+    /// With this advice, if there is no other.
+    pub fn or_hint(mut self, hint: String) -> Failure {
+        self.hint.get_or_insert(hint);
+        self
+    }
+
     /// What is written to stderr.
     pub fn render(&self, color: bool) -> String {
         let (bold, red, plain) = if color { ("\x1b[1m", "\x1b[31m", "\x1b[0m") } else { ("", "", "") };

@@ -109,7 +109,14 @@ pub(super) async fn restore(common: &Common, args: &RestoreArgs) -> Result<Exit,
             "warning: what is held, and that nothing is deleted there, is known to this replica alone: another one that comes to lead does not know it"
         );
     }
-    let stands = apply(&app, &order).await.map_err(|failure| failure.note("nothing was restored"))?;
+    let stands = apply(&app, &order).await.map_err(|failure| {
+        let (server, held) = (intent.held.server, &intent.held);
+        let hint = format!(
+            "what stands of it is ended by `snapwarden release {} {}` and `snapwarden release deletes {server}`",
+            held.kind, held.item
+        );
+        failure.note("nothing was restored").or_hint(hint)
+    })?;
     for order in stands {
         output::write(&format!("{}\n", printable(&orders::told(&order))))?;
     }

@@ -226,7 +226,7 @@ impl Clients {
 
     /// What was ordered stands, or cannot.
     pub fn ordered(&mut self, report: OrderReport) {
-        self.end(report.id, Answer::Stands(report.result));
+        self.end(report.id, Answer::Stands(report.answer()));
     }
 
     fn end(&mut self, id: u64, answer: Answer) {

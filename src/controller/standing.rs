@@ -17,8 +17,24 @@ use super::{Command, Controller};
 pub struct OrderReport {
     /// The asker's number for it.
     pub id: u64,
-    /// What stands now; else why nothing does, or why it may not be enough.
+    /// What stands now; else why nothing does.
     pub result: Result<Vec<StandingOrder>, String>,
+    /// Why what stands may come too late.
+    pub late: Option<String>,
+}
+
+impl OrderReport {
+    fn refused(id: u64, why: String) -> OrderReport {
+        OrderReport { id, result: Err(why), late: None }
+    }
+
+    /// What to tell the asker: what stands.
+    ///
+    /// # Errors
+    /// Nothing stands, or what stands may come too late.
+    pub fn answer(self) -> Result<Vec<StandingOrder>, String> {
+        self.late.map_or(self.result, Err)
+    }
 }
 
 /// Orders that are being written down, by the number of their first entry.
@@ -43,11 +59,11 @@ impl Controller {
     /// Somebody orders something: it is written down, and nothing is promised before that is durable.
     pub(super) fn take_order(&mut self, now: Now, id: u64, order: &Order) {
         if let Some(why) = self.standby() {
-            return self.out.push(Command::Ordered(OrderReport { id, result: Err(why) }));
+            return self.out.push(Command::Ordered(OrderReport::refused(id, why)));
         }
         let first = self.next_op;
         match self.memory.standing.give(order, first, now.wall) {
-            Err(error) => self.out.push(Command::Ordered(OrderReport { id, result: Err(error.to_string()) })),
+            Err(error) => self.out.push(Command::Ordered(OrderReport::refused(id, error.to_string()))),
             Ok(orders) => {
                 self.next_op = OpId(first.0 + orders.len() as u64);
                 self.appends.push((orders.iter().map(|order| Record::Ordered(order.clone().into())).collect(), Some(first)));
@@ -60,14 +76,14 @@ impl Controller {
     pub(super) fn order_written(&mut self, now: Now, op: Option<OpId>, error: Option<&str>) {
         let Some((id, orders)) = op.and_then(|op| self.pending_orders.remove(&op)) else { return };
         if let Some(error) = error {
-            let result = Err(format!("the journal cannot be written: {error}"));
-            return self.out.push(Command::Ordered(OrderReport { id, result }));
+            let why = format!("the journal cannot be written: {error}");
+            return self.out.push(Command::Ordered(OrderReport::refused(id, why)));
         }
         for order in &orders {
             self.memory.apply(&Record::Ordered(order.clone().into()));
         }
-        let result = self.memory.too_late(&orders).map_or(Ok(orders), Err);
-        self.out.push(Command::Ordered(OrderReport { id, result }));
+        let late = self.memory.too_late(&orders);
+        self.out.push(Command::Ordered(OrderReport { id, result: Ok(orders), late }));
         self.look_at_orders(now);
     }
 

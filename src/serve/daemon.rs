@@ -198,7 +198,7 @@ impl<P: Provider> Daemon<P> {
                     self.parts.clients.finished(report, controller.faults(), || Metrics::render_gauges(&controller.report(now)));
                 }
                 Notice::Ordered(report) => {
-                    log_orders(&report.result);
+                    log_orders(&report.result, report.late.as_deref());
                     self.parts.clients.ordered(report);
                 }
                 Notice::Stopped => ending = Some(Ending::Drained),

@@ -100,6 +100,8 @@ words! {
         TakenByHand => "taken_by_hand",
         /// An item was held.
         ItemHeld => "item_held",
+        /// It was told that a hold comes too late for a delete.
+        HeldTooLate => "held_too_late",
         /// Runs were paused by an order.
         RunsPaused => "runs_paused",
         /// Deletes were stopped on a server for a restore.
@@ -147,6 +149,9 @@ impl Landmark {
 
     /// What the answer to an order shows.
     pub(super) fn of_order(report: &OrderReport) -> Option<Landmark> {
+        if report.late.is_some() {
+            return Some(Landmark::HeldTooLate);
+        }
         Some(match report.result.as_ref().ok()?.last()?.what {
             Standing::Hold(_) => Landmark::ItemHeld,
             Standing::Pause(_) => Landmark::RunsPaused,

@@ -14,6 +14,8 @@ pub(super) struct Promises {
     held: BTreeMap<(Kind, ItemId), Timestamp>,
     /// What was ordered to be held at some time: that may be known to the journal, whatever was said of it, and whatever became of it.
     ever_held: BTreeSet<(Kind, ItemId)>,
+    /// Held items whose delete was on its way by then: that one may arrive, and no other is sent.
+    excused: BTreeSet<(Kind, ItemId)>,
     no_deletes: BTreeMap<ServerId, Timestamp>,
     /// Pauses and what ends them, in the order in which they came.
     pauses: Vec<Pause>,
@@ -31,6 +33,9 @@ impl Promises {
     /// A machine says what stands.
     pub fn given(&mut self, report: &OrderReport) {
         for order in report.result.iter().flatten() {
+            if let (Standing::Hold(held), true) = (&order.what, report.late.is_some()) {
+                self.excused.insert((held.kind, held.item));
+            }
             match &order.what {
                 Standing::Hold(held) => lengthen(self.held.entry((held.kind, held.item)), order.until),
                 Standing::NoDeletes { server, .. } => lengthen(self.no_deletes.entry(*server), order.until),
@@ -83,7 +88,13 @@ impl Promises {
         self.held.get(&(kind, item)).is_some_and(|until| *until > now)
     }
 
-    /// What a delete breaks.
+    /// What a delete breaks that arrives.
+    pub fn broken_on_arrival(&self, kind: Kind, item: ItemId, now: Timestamp) -> Option<String> {
+        let is_broken = self.is_held(kind, item, now) && !self.excused.contains(&(kind, item));
+        is_broken.then(|| format!("I1: a delete of {item} arrives although it is held"))
+    }
+
+    /// What a delete breaks that is sent.
     pub fn broken_by(&self, server: ServerId, kind: Kind, item: ItemId, now: Timestamp) -> Option<String> {
         if self.is_held(kind, item, now) {
             return Some(format!("I1: {item} goes although it is held"));

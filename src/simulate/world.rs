@@ -331,11 +331,10 @@ impl World {
     /// A delete arrives. What a machine has promised by then holds, unless the machine has lost what it knew of deletes.
     fn keep_promises(&mut self, place: usize, kind: Kind, item: ItemId, trouble: Option<&Trouble>) {
         let (now, wall) = (self.true_now(), self.now_at(place).wall);
-        let Some(found) = self.twin.account.item(kind, item) else { return };
         let Some(host) = self.hosts.get(place).filter(|host| !host.forgetful) else { return };
         let takes_effect = !matches!(trouble, Some(Trouble::Refused(_) | Trouble::NoEffect));
-        let broken = host.conduct.promises.broken_by(found.server, kind, item, wall).filter(|_| takes_effect);
-        self.breaches.extend(broken.map(|broken| format!("{now}: {broken} before it arrives")));
+        let broken = host.conduct.promises.broken_on_arrival(kind, item, wall).filter(|_| takes_effect);
+        self.breaches.extend(broken.map(|broken| format!("{now}: {broken}")));
     }
 
     /// A call waits for its turn. What is too old then is given back instead of being sent.

@@ -166,10 +166,13 @@ fn log_state(fact: &Fact) {
 }
 
 /// Logs what a person has ordered and what stands from now on, or why it does not; a line for each entry of the journal.
-pub fn log_orders(result: &Result<Vec<StandingOrder>, String>) {
+pub fn log_orders(result: &Result<Vec<StandingOrder>, String>, late: Option<&str>) {
     match result {
         Ok(orders) => orders.iter().for_each(log_order),
         Err(why) => tracing::warn!(text = &*printable(why), "an order is refused"),
+    }
+    if let Some(late) = late {
+        tracing::warn!(text = &*printable(late), "an order comes too late");
     }
 }
 

@@ -164,7 +164,7 @@ fn orders_of_people_are_a_line_each() {
     let order =
         |(index, what)| StandingOrder { op: OpId(index), what, until, reason: "moving\u{202e}".into(), by: "ann".into(), at: until };
     let orders: Vec<StandingOrder> = (1..).zip(what).map(order).collect();
-    let text = written_by(logging::LogFormat::Json, || log_orders(&Ok(orders.clone())));
+    let text = written_by(logging::LogFormat::Json, || log_orders(&Ok(orders.clone()), None));
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), orders.len());
     for (line, order) in lines.iter().zip(&orders) {
@@ -177,8 +177,10 @@ fn orders_of_people_are_a_line_each() {
         (&"web-*, 7".into(), &"db".into(), &serde_json::Value::Null)
     );
     assert_eq!((&lines[2]["server"], &lines[2]["server_id"], &lines[2]["item"]), (&"web\\u{a}01".into(), &7.into(), &801.into()));
-    let refused = written_by(logging::LogFormat::Json, || log_orders(&Err("no such item".to_owned())));
+    let refused = written_by(logging::LogFormat::Json, || log_orders(&Err("no such item".to_owned()), None));
     assert!(refused.contains("\"WARN\"") && refused.contains("an order is refused") && refused.contains("no such item"), "{refused}");
+    let late = written_by(logging::LogFormat::Json, || log_orders(&Ok(orders[2..3].to_vec()), Some("it goes")));
+    assert!(late.contains("an order stands") && late.contains("an order comes too late") && late.contains("it goes"), "{late}");
     let page = include_str!("../../docs/logs.md");
     let row = page.lines().find(|row| row.starts_with("| `an order stands`")).unwrap();
     let documented = |field: &String| ["timestamp", "level", "message"].contains(&field.as_str()) || row.contains(&format!("`{field}`"));

@@ -131,9 +131,9 @@ async fn who_comes_too_late_for_a_delete_is_told_so() {
     let told = stage.command_ends(&hold).await.exits(1);
     assert!(told.stderr.contains(&late), "{told:#?}");
     stage.command_ends(&["hold", "snapshot", &ids[1], "--for", "14d"]).await.exits(0);
-    // No server is restored while something is being deleted there.
-    let told = stage.command_ends(&["restore", "snapshot", &ids[4], "--yes"]).await.exits(1);
+    let told = stage.command_ends(&["restore", "snapshot", &ids[0], "--yes"]).await.exits(1);
     assert!(told.stderr.contains(&late) && told.stderr.contains("nothing was restored"), "{told:#?}");
+    assert!(told.stderr.contains("release deletes 1"), "{told:#?}");
     daemon.kill();
     let told = stage.command_ends(&hold).await.exits(1);
     assert!(told.stderr.contains(&late), "the delete may be carried out still: {told:#?}");
