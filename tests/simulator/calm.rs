@@ -13,7 +13,7 @@ use snapwarden::emulator::{Item, Progress};
 use snapwarden::journal::{CreateState, DeleteState, Recall};
 use snapwarden::simulate::{Host, World};
 
-use crate::plans::Plan;
+use crate::plans::{PLACES, Plan};
 
 /// How long an item takes, with a run's looks before and after.
 const MAKING: Duration = Duration::from_secs(40 * 60);
@@ -68,7 +68,8 @@ fn stale(world: &World, plan: &Plan) -> Option<String> {
         if needs_a_person(world, plan, server, kind) {
             return None;
         }
-        let oldest = now.checked_sub(period + HALF_CHANGE + splay + MAKING).unwrap();
+        let change = if PLACES[plan.place].0 == "Australia/Lord_Howe" { HALF_CHANGE } else { Duration::ZERO };
+        let oldest = now.checked_sub(period + change + splay + MAKING).unwrap();
         let newest = ours(world, server, kind).filter(|item| item.progress == Progress::Completed).map(|item| item.created_at).max();
         let fresh = newest.is_some_and(|newest| newest >= oldest);
         (!fresh).then(|| format!("L1: at {now} the newest {kind} of server {server} is of {newest:?}"))
