@@ -203,12 +203,9 @@ async fn write(app: &App, lock: StateLock, order: &Order) -> Result<Vec<Standing
     let written = match given {
         Ok(orders) => {
             let records = orders.iter().map(|order| Record::Ordered(order.clone().into())).collect();
-            match journal.handle().append(records).await {
-                Ok(()) => {
-                    memory.too_late(&orders).map_or(Ok(orders), |late| Err(Failure::new(Exit::Failed, format!("snapwarden: {late}"))))
-                }
-                Err(error) => Err(Failure::of(Exit::Failed, &error)),
-            }
+            let late = memory.too_late(&orders).map(|late| Failure::new(Exit::Failed, format!("snapwarden: {late}")));
+            let written = journal.handle().append(records).await.map_err(|error| Failure::of(Exit::Failed, &error));
+            written.and_then(|()| late.map_or(Ok(orders), Err))
         }
         Err(error) => Err(Failure::new(Exit::Failed, format!("snapwarden: {error}"))),
     };

@@ -110,11 +110,7 @@ pub(super) async fn restore(common: &Common, args: &RestoreArgs) -> Result<Exit,
         );
     }
     let stands = apply(&app, &order).await.map_err(|failure| {
-        let (server, held) = (intent.held.server, &intent.held);
-        let hint = format!(
-            "what stands of it is ended by `snapwarden release {} {}` and `snapwarden release deletes {server}`",
-            held.kind, held.item
-        );
+        let hint = format!("{} end what stands of it", ends(&intent.held));
         failure.note("nothing was restored").or_hint(hint)
     })?;
     for order in stands {
@@ -388,6 +384,11 @@ fn doubt(intent: &Intent, error: &ProviderError) -> Failure {
     Failure::new(Exit::Failed, text).hint(Some(how_to_find_out(intent)))
 }
 
+/// The commands that end what was ordered for a restore.
+fn ends(held: &HeldItem) -> String {
+    format!("`snapwarden release {} {}` and `snapwarden release deletes {}`", held.kind, held.item, held.server)
+}
+
 /// The provider said no, or was never reached.
 fn not_begun(intent: &Intent, error: &ProviderError) -> Failure {
     let held = &intent.held;
@@ -397,10 +398,7 @@ fn not_begun(intent: &Intent, error: &ProviderError) -> Failure {
     );
     let exit = if unreachable { Exit::Provider } else { Exit::Failed };
     let days = AFTER_RESTORE.as_hours() / 24;
-    let hint = format!(
-        "the item is held and deletes are stopped for {days} days all the same; `snapwarden release {} {}` and `snapwarden release deletes {}` end that",
-        held.kind, held.item, held.server
-    );
+    let hint = format!("the item is held and deletes are stopped for {days} days all the same; {} end that", ends(held));
     Failure::new(exit, format!("snapwarden: the restore was not begun: {error}")).hint(Some(hint))
 }
 

@@ -320,9 +320,9 @@ impl Conduct {
         self.grounds.get(&kind).is_some_and(|ground| ground.lie)
     }
 
-    /// The same, where this machine knows of no item that would have to be shown.
-    pub fn is_deceived(&self, server: ServerId, kind: Kind) -> bool {
-        self.was_lied_to(kind) && self.made.of((server, kind)).next().is_none()
+    /// Whether this machine knows of an item that has to be shown.
+    pub fn knows_items(&self, server: ServerId, kind: Kind) -> bool {
+        self.made.of((server, kind)).next().is_some()
     }
 
     /// Whether something was sent and not answered.

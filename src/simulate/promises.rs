@@ -33,11 +33,11 @@ impl Promises {
     /// A machine says what stands.
     pub fn given(&mut self, report: &OrderReport) {
         for order in report.result.iter().flatten() {
-            if let (Standing::Hold(held), true) = (&order.what, report.late.is_some()) {
-                self.excused.insert((held.kind, held.item));
-            }
             match &order.what {
-                Standing::Hold(held) => lengthen(self.held.entry((held.kind, held.item)), order.until),
+                Standing::Hold(held) => {
+                    lengthen(self.held.entry((held.kind, held.item)), order.until);
+                    self.excused.extend(report.late.as_ref().map(|_| (held.kind, held.item)));
+                }
                 Standing::NoDeletes { server, .. } => lengthen(self.no_deletes.entry(*server), order.until),
                 Standing::Pause(who) => self.pauses.push(Pause { who: who.clone(), ends: false, until: order.until }),
                 Standing::Release(_) | Standing::Deletes { .. } | Standing::Resume(_) => {}

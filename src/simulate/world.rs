@@ -474,11 +474,8 @@ impl World {
                 let wrong = host.and_then(|host| host.hooks.create(&host.setup, server, kind, &order, self.time));
                 self.breaches.extend(wrong.map(|wrong| format!("{now}: {wrong}")));
                 // Who is shown something else than what there is, and knows of nothing that is missing, cannot know better.
-                if self
-                    .hosts
-                    .get(place)
-                    .is_some_and(|host| host.conduct.is_deceived(server, kind) || host.forgetful && host.conduct.was_lied_to(kind))
-                {
+                let knows = |host: &Host| !host.forgetful && host.conduct.knows_items(server, kind);
+                if self.hosts.get(place).is_some_and(|host| host.conduct.was_lied_to(kind) && !knows(host)) {
                     self.watch.late.insert(order.description.clone());
                 }
                 if dies != Some(Sending::IsLost) {

@@ -319,10 +319,12 @@ impl Run {
 
     /// Still shown long after the answer: the same delete is sent again, a few times, and never one of another item (F45, F46).
     fn still_there(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
-        let may_be_sent = deleting.sent < DELETES_SENT_MAX;
-        let unfit = if may_be_sent { self.fit_to_send(step.ctx, &deleting).err() } else { None };
-        if may_be_sent && unfit.is_none() {
-            return self.send_delete(step, deleting);
+        let mut unfit = None;
+        if deleting.sent < DELETES_SENT_MAX {
+            match self.fit_to_send(step.ctx, &deleting) {
+                Ok(()) => return self.send_delete(step, deleting),
+                Err(why) => unfit = Some(why),
+            }
         }
         let mut error = match &deleting.stage {
             Stage::Doubt { error, .. } => format!("it was not done ({error})"),

@@ -1,13 +1,13 @@
 //! What a run sees: the view it may plan on, why nothing may be deleted, and what planner and guard are told.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Mono;
 
 use super::super::assess::Knowledge;
 use super::super::guard;
 use super::super::inventory::{Item, Status};
-use super::super::mark::{Origin, Reading};
+use super::super::mark::{Mark, Origin, Reading};
 use super::super::memory::Undecided;
 use super::super::plan::{Allowance, Ground};
 use super::super::policy::KindPolicy;
@@ -97,29 +97,26 @@ impl Run {
         if ctx.memory.rooms_made == 0 {
             return 0;
         }
-        // Where every slot holds a restore point of ours there is no hole, whatever filled it, and for which slot: so a late one does.
-        let is_ours = |item: &&Item| match item.description.reading() {
-            Reading::Mark(mark) => {
-                let is_there = item.status == Status::Completed && !item.automatic && !ctx.memory.made_way(item.id);
-                is_there && ctx.wanted.is_ours(&mark.owner)
-            }
-            _ => false,
+        let ours = || {
+            view.items.iter().filter_map(|item| match item.description.reading() {
+                Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => Some((item, mark)),
+                _ => None,
+            })
         };
-        if view.items.iter().filter(is_ours).count() >= ctx.wanted.limits.of(self.target.kind) as usize {
+        // Where every slot holds a restore point of ours there is no hole, whatever filled it, and for which slot: so a late one does.
+        let filled = ours().filter(|(item, _)| !item.automatic && !ctx.memory.made_way(item.id)).count();
+        if filled >= ctx.wanted.limits.of(self.target.kind) as usize {
             return 0;
         }
-        let is_new = |item: &Item| item.status == Status::Completed && !ctx.memory.has_completed(item.id);
-        let paid = |item: &Item| match item.description.reading() {
-            Reading::Mark(mark) if is_new(item) && ctx.wanted.is_ours(&mark.owner) => {
-                let of = match mark.origin {
-                    Origin::Slot { slot, .. } => slot,
-                    Origin::Hand { at } => at + HAND_TO_INTENT_MAX,
-                };
-                ctx.memory.room_for.is_some_and(|room| of >= room && room.duration_since(item.created_at) <= SKEW_MAX)
-            }
-            _ => false,
+        let pays = |(item, mark): (&Item, &Mark)| {
+            let of = match mark.origin {
+                Origin::Slot { slot, .. } => slot,
+                Origin::Hand { at } => at + HAND_TO_INTENT_MAX,
+            };
+            let in_time = |room: Timestamp| of >= room && room.duration_since(item.created_at) <= SKEW_MAX;
+            !ctx.memory.has_completed(item.id) && ctx.memory.room_for.is_some_and(in_time)
         };
-        if view.items.iter().any(paid) { 0 } else { ctx.memory.rooms_made }
+        if ours().any(pays) { 0 } else { ctx.memory.rooms_made }
     }
 
     pub(super) fn ground<'a>(
