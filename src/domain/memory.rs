@@ -1,6 +1,6 @@
 //! What the past says: the journal's records, folded as they come. The same fold serves the records of an earlier process and our own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ const SLOTS_MAX: usize = 8;
 /// The time over which extra deletes are counted.
 const FUSE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
+/// For how long a list may show an item that is gone.
+const LAG_MAX: SignedDuration = SignedDuration::from_mins(15);
+
 /// How long extra deletes are remembered: a clock that runs ahead and is set back by less than the difference does not refill the fuse.
 pub const EXTRAS_REMEMBERED: SignedDuration = SignedDuration::from_hours(8 * 24);
 
@@ -30,8 +33,8 @@ pub type TargetKey = (ServerId, Kind);
 pub struct Memory {
     targets: Roster<TargetKey, TargetMemory>,
     ops: BTreeMap<OpId, (TargetKey, Op)>,
-    /// Of each run that is on: its target, its slot, and what set it off.
-    runs: BTreeMap<RunId, (TargetKey, Option<Timestamp>, Trigger)>,
+    /// Of each run that is on: its target, and what set it off.
+    runs: BTreeMap<RunId, (TargetKey, Trigger)>,
     extras: Vec<Timestamp>,
     /// Hooks that have begun and not ended.
     pub hooks: BTreeMap<OpId, HooksBegun>,
@@ -46,14 +49,10 @@ pub struct TargetMemory {
     pub made: BTreeMap<ItemId, Origin>,
     /// Those of them that have neither completed nor failed yet.
     pub unfinished: BTreeMap<ItemId, Accepted>,
-    /// Those of them that have failed.
-    pub failed: BTreeSet<ItemId>,
     /// Creates and deletes that may have been sent and are not decided.
     pub undecided: BTreeMap<OpId, Undecided>,
     /// Room-making deletes that no completed create has paid for yet.
     pub rooms_made: u32,
-    /// The slot that the newest of them was to make room for.
-    pub room_for: Option<Timestamp>,
     /// When a run last ended well.
     pub last_success: Option<Timestamp>,
     /// When the target was first configured.
@@ -66,9 +65,20 @@ pub struct TargetMemory {
     pub problems: Vec<Problem>,
     /// Up to this slot, missed ones have been counted.
     pub accounted: Option<Timestamp>,
-    /// The newest of the deletes that made room and are unpaid, and its item.
-    last_room: Option<(OpId, ItemId)>,
+    /// The newest of the deletes that made room and are unpaid.
+    last_room: Option<Room>,
     slots: BTreeMap<Timestamp, SlotMemory>,
+}
+
+/// What is remembered of a delete that made room.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    op: OpId,
+    item: ItemId,
+    /// When the newest item was begun that was shown when it was decided.
+    newest_created_at: Timestamp,
+    /// When the item was seen to be gone.
+    gone_at: Timestamp,
 }
 
 /// A create whose item was accepted and is being made.
@@ -104,11 +114,11 @@ enum Op {
         origin: Origin,
         item: Option<ItemId>,
     },
-    /// `room_for`: the slot that room is made for, by a delete that is to make room.
+    /// `room`: of a delete that is to make room, when the newest item was begun that was shown.
     Delete {
         item: ItemId,
         at: Timestamp,
-        room_for: Option<Timestamp>,
+        room: Option<Timestamp>,
         extra: bool,
     },
 }
@@ -130,7 +140,6 @@ impl TargetMemory {
     fn forget(&mut self, item: ItemId) {
         take_out(&mut self.made, &item);
         take_out(&mut self.unfinished, &item);
-        self.failed.remove(&item);
     }
 
     /// How long an item of this time has been in the making: by the provider's clock or, if it is shorter, by ours, which may be ahead. After ours was set
@@ -141,16 +150,17 @@ impl TargetMemory {
         Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
-    /// Whether an item went to make the newest room that is unpaid: a list that shows it once more lags behind.
+    /// Whether an item went to make the newest room that is unpaid, not long ago: a list that shows it once more lags behind. One that shows it later
+    /// tells the truth, and what was seen before was none.
     #[must_use]
-    pub fn made_way(&self, item: ItemId) -> bool {
-        self.last_room.is_some_and(|(_, gone)| gone == item)
+    pub fn has_just_made_way(&self, item: ItemId, now: Timestamp) -> bool {
+        self.last_room.is_some_and(|room| room.item == item && now.duration_since(room.gone_at).abs() <= LAG_MAX)
     }
 
-    /// Whether an item is known to have completed: it has paid for the room that had been made by then, and pays for no other.
+    /// Whether an item of this time was begun after the newest room that is unpaid was planned, by the provider's clock alone.
     #[must_use]
-    pub fn has_completed(&self, item: ItemId) -> bool {
-        self.made.contains_key(&item) && !self.unfinished.contains_key(&item) && !self.failed.contains(&item)
+    pub fn is_after_room(&self, created_at: Timestamp) -> bool {
+        self.last_room.is_some_and(|room| created_at > room.newest_created_at)
     }
 }
 
@@ -236,7 +246,7 @@ impl Memory {
             Record::CreateAccepted { op, item, at } => self.accepted(*op, *item, *at),
             Record::CreateCompleted { op, .. } => self.completed(*op),
             Record::CreateEnded { op, how, .. } => self.create_ended(*op, *how),
-            Record::DeleteEnded { op, how, .. } => self.delete_ended(*op, *how),
+            Record::DeleteEnded { op, how, at, .. } => self.delete_ended(*op, *how, *at),
             Record::ItemGone { server, kind, item, .. } => {
                 self.targets.get_mut(&(*server, *kind)).into_iter().for_each(|target| target.forget(*item));
             }
@@ -271,11 +281,9 @@ impl Memory {
     fn delete_intent(&mut self, intent: &Arc<DeleteIntent>) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        // Of a run that the journal has forgotten, or that has no slot, the time serves: the slot was not later. It is asked for now, since the run may
-        // have ended long before the delete is decided.
-        let slot = self.runs.get(&intent.run).and_then(|(_, slot, _)| *slot);
-        let room_for = makes_room.then_some(slot.unwrap_or(intent.at));
-        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, at: intent.at, room_for, extra: intent.extra }));
+        // Where an older journal does not tell, the time of the intent serves: what fills the hole is begun later.
+        let room = makes_room.then_some(intent.newest_created_at.unwrap_or(intent.at));
+        self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, at: intent.at, room, extra: intent.extra }));
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Arc::clone(intent)));
         if intent.extra {
             self.extras.retain(|at| intent.at.duration_since(*at) < EXTRAS_REMEMBERED);
@@ -300,8 +308,8 @@ impl Memory {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
         // One that was ordered before the room was made pays for nothing, however late its completion is seen.
-        if target.last_room.is_none_or(|(room, _)| op > room) {
-            (target.rooms_made, target.room_for, target.last_room) = (0, None, None);
+        if target.last_room.is_none_or(|room| op > room.op) {
+            (target.rooms_made, target.last_room) = (0, None);
         }
         if let Some(item) = item {
             take_out(&mut target.unfinished, &item);
@@ -314,9 +322,6 @@ impl Memory {
         take_out(&mut target.undecided, &op);
         if let Some(item) = item {
             take_out(&mut target.unfinished, &item);
-            if how == CreateEnd::Failed && target.made.contains_key(&item) {
-                target.failed.insert(item);
-            }
         }
         if let Origin::Slot { slot, .. } = origin {
             let slot = target.slot_mut(slot);
@@ -328,16 +333,16 @@ impl Memory {
         }
     }
 
-    fn delete_ended(&mut self, op: OpId, how: DeleteEnd) {
-        let Some((key, Op::Delete { item, at, room_for, extra })) = self.ops.remove(&op) else { return };
+    fn delete_ended(&mut self, op: OpId, how: DeleteEnd, gone_at: Timestamp) {
+        let Some((key, Op::Delete { item, at, room, extra })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
         take_out(&mut target.undecided, &op);
         match how {
             DeleteEnd::Gone => {
                 target.forget(item);
-                if room_for.is_some() {
+                if let Some(newest_created_at) = room {
                     target.rooms_made = target.rooms_made.saturating_add(1);
-                    (target.room_for, target.last_room) = (room_for, Some((op, item)));
+                    target.last_room = Some(Room { op, item, newest_created_at, gone_at });
                 }
             }
             // Nothing was deleted: it does not count against the fuse.
@@ -354,7 +359,7 @@ impl Memory {
 
     fn run_started(&mut self, start: &RunStart) {
         let key = (start.subject.server, start.subject.kind);
-        self.runs.insert(start.run, (key, start.slot, start.trigger));
+        self.runs.insert(start.run, (key, start.trigger));
         self.entry(key).last_name = Arc::clone(&start.subject.server_name);
         if let Some(slot) = start.slot {
             let target = self.entry(key);
@@ -364,7 +369,7 @@ impl Memory {
     }
 
     fn run_ended(&mut self, run: RunId, result: RunResult, problems: &[Problem], at: Timestamp) {
-        let Some((key, _, trigger)) = self.runs.remove(&run) else { return };
+        let Some((key, trigger)) = self.runs.remove(&run) else { return };
         // What a person made by hand says nothing of the schedule: neither that it works, nor that it does not.
         if trigger == Trigger::Hand {
             return;

@@ -424,6 +424,7 @@ impl Bytes<'_> {
             item: ItemId(self.number()),
             item_name: self.error(),
             item_created_at: self.time(),
+            newest_created_at: (self.byte() % 2 == 1).then(|| self.time()),
             when: self.pick(DeleteWhen::ALL),
             extra: self.byte() % 2 == 1,
             reason: self.text(),

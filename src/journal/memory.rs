@@ -234,7 +234,7 @@ impl Rows {
     }
 
     fn recollect(&self, since: Timestamp) -> Recollection {
-        let (creates, deletes, runs) = (self.newest_creates(), self.newest_deletes(), self.runs_that_matter());
+        let (creates, deletes, runs) = (self.newest_creates(), self.newest_deletes(), self.newest_runs());
         Recollection {
             next_op: OpId(self.counters.next_op),
             next_run: RunId(self.counters.next_run),
@@ -297,7 +297,7 @@ impl Rows {
         let old = self.deletes.values().filter(|row| !delete_matters(row, before)).map(|row| row.intent.op);
         but_for(old.collect(), || self.newest_deletes()).iter().for_each(|op| drop(self.deletes.remove(op)));
         let old = self.runs.values().filter(|row| row.ended.is_some() && row.start.at < before).map(|row| row.start.run);
-        but_for(old.collect(), || self.runs_that_matter()).iter().for_each(|run| drop(self.runs.remove(run)));
+        but_for(old.collect(), || self.newest_runs()).iter().for_each(|run| drop(self.runs.remove(run)));
         self.hooks.retain(|_, row| row.ended.is_none() || row.begun.at >= before);
         self.orders.retain(|_, row| row.order.until >= before || row.order.at >= before);
         let newest: BTreeSet<_> = gather(self.newest_missed().into_iter().map(|row| (row.subject.server, row.subject.kind, row.slot)));
@@ -337,15 +337,6 @@ impl Rows {
             }
         }
         gather(newest.winners())
-    }
-
-    /// The newest, and those of deletes that are undecided or made the newest room: for which slot that is, is known by them alone.
-    fn runs_that_matter(&self) -> BTreeSet<RunId> {
-        let rooms = self.newest_deletes();
-        let open = self.deletes.iter().filter(|(op, row)| row.state == DeleteState::Intended || rooms.contains(op));
-        let mut runs = self.newest_runs();
-        runs.extend(open.map(|(_, row)| row.intent.run));
-        runs
     }
 
     /// Of each server and kind the newest that ended, and that succeeded; those of a slot, without one and by hand apart.

@@ -90,7 +90,6 @@ pub trait Recall {
     ///   without being extra;
     /// - for each server and kind, the newest run that ended and the newest that succeeded, those of a slot, without one and by hand apart, and every
     ///   run without an end;
-    /// - the runs of undecided deletes, and of the newest that made room;
     /// - when each target was first configured;
     /// - hooks that have begun and not ended;
     /// - what people have ordered that is not over at `since`.

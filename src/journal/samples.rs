@@ -47,6 +47,7 @@ pub(super) fn delete(op: u64, server: u64, item: u64, when: DeleteWhen, seconds:
             item: ItemId(item),
             item_name: Some("prod-web-20261101T033000Z".into()),
             item_created_at: at(seconds - 86_400),
+            newest_created_at: Some(at(seconds - 86_400)),
             when,
             extra: false,
             reason: "no rule keeps it".into(),

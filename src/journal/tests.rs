@@ -183,25 +183,6 @@ fn of_runs_the_newest_the_newest_success_and_the_interrupted_stay() {
     });
 }
 
-/// For which slot room was made says only its run.
-#[test]
-fn the_run_of_an_open_delete_stays() {
-    both(|journal| {
-        for run in 1..=4 {
-            journal.append(&[run_started(run, 1, 0), run_ended(run, RunResult::Failure, 1)]).unwrap();
-        }
-        let of = |run, op| {
-            let Record::DeleteIntent(intent) = delete(op, 1, op * 10, DeleteWhen::BeforeCreate, 0) else { unreachable!() };
-            Record::DeleteIntent(DeleteIntent { run: RunId(run), ..DeleteIntent::clone(&intent) }.into())
-        };
-        journal.append(&[of(1, 1), delete_ended(1, DeleteEnd::Gone, 1), of(2, 2), delete_ended(2, DeleteEnd::Gone, 1), of(3, 3)]).unwrap();
-        let loaded = old(journal);
-        assert_eq!((runs(&loaded), deletes(&loaded)), (vec![2, 3, 4], vec![2, 3]));
-        journal.prune(at(1_000_000)).unwrap();
-        assert_eq!(old(journal), loaded);
-    });
-}
-
 #[test]
 fn an_item_that_turns_up_late_takes_back_that_it_was_absent() {
     both(|journal| {

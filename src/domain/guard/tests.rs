@@ -226,6 +226,7 @@ fn i4_and_i7_nothing_undecided() {
         item: ItemId(2),
         item_name: None,
         item_created_at: now(),
+        newest_created_at: Some(now()),
         when: DeleteWhen::AfterCreate,
         extra: false,
         reason: "".into(),

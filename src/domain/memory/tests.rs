@@ -39,6 +39,7 @@ fn delete(op: u64, item: u64, when: DeleteWhen, extra: bool, at: Timestamp) -> R
             item: ItemId(item),
             item_name: None,
             item_created_at: at,
+            newest_created_at: Some(at),
             when,
             extra,
             reason: "".into(),
@@ -123,11 +124,12 @@ fn only_what_was_sent_counts_as_a_create_and_a_failed_one_leaves_the_slot_open()
 fn room_is_unpaid_until_a_create_completes() {
     let room = delete(1, 801, DeleteWhen::BeforeCreate, false, now());
     let mut memory = folded(&[started(1, ago(1)), room.clone(), deleted(1, DeleteEnd::Gone)]);
-    assert_eq!((memory.get(KEY).unwrap().rooms_made, memory.get(KEY).unwrap().room_for), (1, Some(ago(1))));
+    let target = memory.get(KEY).unwrap();
+    assert_eq!((target.rooms_made, target.is_after_room(now()), target.is_after_room(ago(-1))), (1, false, true));
     [create(2, ago(1)), accepted(2, 802)].iter().for_each(|record| memory.apply(record));
     assert_eq!(memory.get(KEY).unwrap().rooms_made, 1);
     memory.apply(&completed(2));
-    assert_eq!((memory.get(KEY).unwrap().rooms_made, memory.get(KEY).unwrap().room_for), (0, None));
+    assert_eq!((memory.get(KEY).unwrap().rooms_made, memory.get(KEY).unwrap().is_after_room(ago(-1))), (0, false));
     let late = folded(&[
         create(1, ago(2)),
         accepted(1, 801),
@@ -139,10 +141,10 @@ fn room_is_unpaid_until_a_create_completes() {
     for how in [DeleteEnd::Refused, DeleteEnd::Ineffective] {
         assert_eq!(folded(&[room.clone(), deleted(1, how)]).get(KEY).unwrap().rooms_made, 0);
     }
-    // An interrupted run has ended by the time at which its delete is decided.
-    let end = Record::RunEnded { run: RunId(1), result: RunResult::Failure, problems: Vec::new(), error: None, at: now() };
-    let settled = folded(&[started(1, ago(1)), room, end, deleted(1, DeleteEnd::Gone)]);
-    assert_eq!(settled.get(KEY).unwrap().room_for, Some(ago(1)));
+    let gone = folded(&[room, deleted(1, DeleteEnd::Gone)]);
+    let just = |item, at| gone.get(KEY).unwrap().has_just_made_way(ItemId(item), at);
+    let (soon, late) = (SignedDuration::from_mins(15), SignedDuration::from_mins(16));
+    assert_eq!([just(801, now() + soon), just(801, now() + late), just(802, now()), just(801, now() - late)], [true, false, false, false]);
     let extra = delete(1, 801, DeleteWhen::BeforeCreate, true, now());
     assert_eq!(folded(&[extra, deleted(1, DeleteEnd::Gone)]).get(KEY).unwrap().rooms_made, 0, "the fuse has paid for it");
 }

@@ -108,6 +108,7 @@ impl Deleting {
         let op = step.op();
         let text = step.ctx.policy.map(KindPolicy::text);
         let reason: Box<str> = sentence(&deletion.why).into();
+        let view = step.ctx.inventory.map(|inventory| inventory.of(run.target.server));
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -115,6 +116,7 @@ impl Deleting {
             item: deletion.item.id,
             item_name: deletion.item.name.as_deref().map(Into::into),
             item_created_at: deletion.item.created_at,
+            newest_created_at: view.and_then(|view| view.items.last().map(|newest| newest.created_at)),
             when: match deletion.when {
                 When::BeforeCreate => DeleteWhen::BeforeCreate,
                 When::AfterCreate => DeleteWhen::AfterCreate,

@@ -1,24 +1,17 @@
 //! What a run sees: the view it may plan on, why nothing may be deleted, and what planner and guard are told.
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::clock::Mono;
 
 use super::super::assess::Knowledge;
 use super::super::guard;
-use super::super::inventory::{Item, Status};
-use super::super::mark::{Mark, Origin, Reading};
+use super::super::inventory::{Item, ItemId, Status};
+use super::super::mark::Reading;
 use super::super::memory::Undecided;
 use super::super::plan::{Allowance, Ground};
 use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason};
 use super::super::view::View;
 use super::{Context, Run, count};
-
-/// So far the clocks here and there may be apart while anything is deleted (F57).
-const SKEW_MAX: SignedDuration = SignedDuration::from_hours(1);
-/// A room that is made for an item by hand is made at most so long after the time in its mark.
-const HAND_TO_INTENT_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Run {
     /// What the newest listing shows of the server, if it was begun at `after` or later.
@@ -90,33 +83,19 @@ impl Run {
     }
 
     /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03), made
-    /// by another replica, or told in records that were torn off. Its slot, or its time if it was made by hand, then is that of the run which made the
-    /// room, or a later one. An item of a slot to come, made while the clock was ahead, was there before: it pays for nothing. Nor does one whose completion
-    /// the journal knows of.
-    fn rooms_made(&self, ctx: &Context<'_>, view: &View<'_>) -> u32 {
+    /// by another replica, or told in records that were torn off. Then it is newer than all that was shown when the room was planned. `but_for`: an item
+    /// that is not to pay.
+    pub(super) fn rooms_made(&self, ctx: &Context<'_>, view: &View<'_>, but_for: Option<ItemId>) -> u32 {
         if ctx.memory.rooms_made == 0 {
             return 0;
         }
-        let ours = || {
-            view.items.iter().filter_map(|item| match item.description.reading() {
-                Reading::Mark(mark) if item.status == Status::Completed && ctx.wanted.is_ours(&mark.owner) => Some((item, mark)),
-                _ => None,
-            })
-        };
-        // Where every slot holds a restore point of ours there is no hole, whatever filled it, and for which slot: so a late one does.
-        let filled = ours().filter(|(item, _)| !item.automatic && !ctx.memory.made_way(item.id)).count();
-        if filled >= ctx.wanted.limits.of(self.target.kind) as usize {
-            return 0;
-        }
-        let pays = |(item, mark): (&Item, &Mark)| {
-            let of = match mark.origin {
-                Origin::Slot { slot, .. } => slot,
-                Origin::Hand { at } => at + HAND_TO_INTENT_MAX,
-            };
-            let in_time = |room: Timestamp| of >= room && room.duration_since(item.created_at) <= SKEW_MAX;
-            !ctx.memory.has_completed(item.id) && ctx.memory.room_for.is_some_and(in_time)
-        };
-        if ours().any(pays) { 0 } else { ctx.memory.rooms_made }
+        let is_ours = |item: &Item| matches!(item.description.reading(), Reading::Mark(mark) if ctx.wanted.is_ours(&mark.owner));
+        let ours = || view.items.iter().filter(|item| item.status == Status::Completed && Some(item.id) != but_for && is_ours(item));
+        // Where every slot holds a restore point of ours there is no hole, whatever filled it.
+        let filled = ours().filter(|item| !item.automatic && !ctx.memory.has_just_made_way(item.id, ctx.now.wall)).count();
+        let is_paid =
+            filled >= ctx.wanted.limits.of(self.target.kind) as usize || ours().any(|item| ctx.memory.is_after_room(item.created_at));
+        if is_paid { 0 } else { ctx.memory.rooms_made }
     }
 
     pub(super) fn ground<'a>(
@@ -134,7 +113,7 @@ impl Run {
             view,
             knowledge: Self::knowledge(ctx),
             freeze,
-            room_made: self.rooms_made(ctx, view) > 0,
+            room_made: self.rooms_made(ctx, view, None) > 0,
             allowance: Allowance {
                 paid: count(&self.created).saturating_sub(self.owed).saturating_sub(unpaid),
                 extra_run: fuse.extra_per_server.saturating_sub(self.extra_used),
@@ -158,7 +137,7 @@ impl Run {
             frozen: ctx.server.freeze.is_some(),
             name_agrees: ctx.server.other_name.is_none(),
             restoring: ctx.server.restoring,
-            rooms_made: self.rooms_made(ctx, view),
+            rooms_made: self.rooms_made(ctx, view, None),
             completed: count(&self.created),
             owed: self.owed,
             deleted: count(&self.deleted),

@@ -79,7 +79,7 @@ impl Run {
         let view = self.view(ctx, waiting.since);
         let status = view.as_ref().and_then(|view| view.find(waiting.item)).map(|item| item.status.clone());
         match (&view, status) {
-            (_, Some(Status::Completed)) => return self.complete(step, &waiting),
+            (Some(view), Some(Status::Completed)) => return self.complete(step, &waiting, view),
             (_, Some(Status::Failed)) => return self.lose(step, &waiting, "failed at the provider"),
             (_, Some(Status::InProgress | Status::Unknown(_))) => waiting.proof.clear(),
             (Some(view), None) if view.defect().is_none() && waiting.proof.note(view.begun()) => return self.vanished(step, &waiting),
@@ -109,11 +109,11 @@ impl Run {
         true
     }
 
-    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting) {
+    fn complete(&mut self, step: &mut Step<'_, '_>, waiting: &Waiting, view: &View<'_>) {
         let at = step.wall();
         // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
         let own = super::count(&self.deleted).saturating_sub(self.extra_used);
-        self.owed = step.ctx.memory.rooms_made.saturating_sub(own);
+        self.owed = self.rooms_made(step.ctx, view, Some(waiting.item)).saturating_sub(own);
         if let Some(op) = waiting.op {
             step.record(Record::CreateCompleted { op, at });
         }

@@ -11,18 +11,19 @@ use super::super::rows::{CreateRow, DeleteRow, HooksRow, OrderRow, RunRow, Targe
 use super::cells::{Cells, Stored, Table, Values, fetch, put, verify};
 use super::files::Files;
 use super::tables::{MissedRow, TextRow};
-use super::widen::{VERSION_3, Widened};
+use super::widen::{VERSION_3, VERSION_4, Widened};
 
 /// Tells the file from other SQLite files: "SNPW".
 const APPLICATION_ID: u32 = 0x534E_5057;
 
 /// The schema that this program writes.
 pub(super) static CURRENT: Schema = Schema {
-    version: 3,
-    tables: concat!(include_str!("schema.sql"), include_str!("version2.sql"), include_str!("version3.sql")),
+    version: 4,
+    tables: concat!(include_str!("schema.sql"), include_str!("version2.sql"), include_str!("version3.sql"), include_str!("version4.sql")),
     steps: &[
         Step { from: 1, widened: &[], change: |transaction| Ok(transaction.execute_batch(include_str!("version2.sql"))?) },
         Step { from: 2, widened: VERSION_3, change: |transaction| Ok(transaction.execute_batch(include_str!("version3.sql"))?) },
+        Step { from: 3, widened: VERSION_4, change: |transaction| Ok(transaction.execute_batch(include_str!("version4.sql"))?) },
     ],
 };
 

@@ -18,29 +18,18 @@ const CREATES: &str = "state IN ('intended', 'accepted')
     OR op IN (SELECT newest FROM (
         SELECT op AS newest, max(ended_seq) FROM creates WHERE state = 'completed' GROUP BY server, kind, hand_at IS NULL))";
 
-/// The deletes that are undecided, and of each target the newest that made room.
-macro_rules! open_deletes {
-    () => {
-        "state = 'intended'
-    OR op IN (SELECT newest FROM (
-        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' AND NOT extra GROUP BY server, kind))"
-    };
-}
-
 /// The deletes that matter, `?1` being "since".
-const DELETES: &str = concat!(open_deletes!(), " OR at >= ?1");
+const DELETES: &str = "state = 'intended'
+    OR at >= ?1
+    OR op IN (SELECT newest FROM (
+        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' AND NOT extra GROUP BY server, kind))";
 
 /// The runs that matter.
-const RUNS: &str = concat!(
-    "ended_seq IS NULL
-    OR run IN (SELECT run FROM deletes WHERE ",
-    open_deletes!(),
-    ")
+const RUNS: &str = "ended_seq IS NULL
     OR run IN (SELECT newest FROM (
         SELECT run AS newest, max(ended_seq) FROM runs WHERE ended_seq IS NOT NULL GROUP BY server, kind, cause = 'hand', slot IS NULL))
     OR run IN (SELECT newest FROM (
-        SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind, cause = 'hand', slot IS NULL))"
-);
+        SELECT run AS newest, max(ended_seq) FROM runs WHERE result = 'success' GROUP BY server, kind, cause = 'hand', slot IS NULL))";
 
 /// For each target, the newest slot that was missed. Times are texts of one length, so they sort as they run.
 const NEWEST_MISSED: &str = "slot = (SELECT max(other.slot) FROM missed AS other

@@ -70,7 +70,7 @@ impl Stored for DeleteRow {
     const TABLE: Table = Table {
         name: "deletes",
         columns: "op, seq, run, server, server_name, kind, policy, item, item_name, item_created_at, due, extra, reason, at, config, \
-                  state, ended_seq, ended_at, error, policy_text",
+                  state, ended_seq, ended_at, error, policy_text, newest_created_at",
     };
 
     fn write(&self, cells: &mut Cells) {
@@ -90,6 +90,7 @@ impl Stored for DeleteRow {
         cells.text(self.state.as_str());
         write_ended(cells, self.ended.as_ref());
         write_digest(cells, intent.policy_text);
+        cells.time_or_null(intent.newest_created_at);
     }
 
     fn read(values: &mut Values) -> Result<DeleteRow, JournalError> {
@@ -102,6 +103,7 @@ impl Stored for DeleteRow {
             item: ItemId(values.number()?),
             item_name: values.text_or_null()?,
             item_created_at: values.time()?,
+            newest_created_at: None,
             when: values.word(DeleteWhen::from_word)?,
             extra: values.flag()?,
             reason: values.text()?,
@@ -111,6 +113,7 @@ impl Stored for DeleteRow {
         };
         let (state, ended) = (values.word(DeleteState::from_word)?, read_ended(values)?);
         intent.policy_text = read_digest(values)?;
+        intent.newest_created_at = values.time_or_null()?;
         Ok(DeleteRow { intent: intent.into(), seq, state, ended })
     }
 }

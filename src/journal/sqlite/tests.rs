@@ -241,29 +241,29 @@ fn the_lock_is_held_as_long_as_the_journal_is_open() {
 
 /// A later version, as one will be.
 static LATER: Schema = Schema {
-    version: 5,
+    version: 6,
     tables: "",
     steps: &[
         schema::Step {
-            from: 3,
+            from: 4,
             widened: &[],
             change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?),
         },
-        schema::Step { from: 4, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
+        schema::Step { from: 5, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO pauses VALUES (7)")?) },
     ],
 };
 
 /// A later version whose last step is wrong.
 static FAILING: Schema = Schema {
-    version: 5,
+    version: 6,
     tables: "",
     steps: &[
         schema::Step {
-            from: 3,
+            from: 4,
             widened: &[],
             change: |transaction| Ok(transaction.execute_batch("CREATE TABLE pauses (server INTEGER) STRICT")?),
         },
-        schema::Step { from: 4, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
+        schema::Step { from: 5, widened: &[], change: |transaction| Ok(transaction.execute_batch("INSERT INTO posers VALUES (7)")?) },
     ],
 };
 
@@ -287,7 +287,7 @@ fn an_older_file_is_brought_up_to_date_and_a_copy_kept() {
     assert_eq!(paused, 7);
     drop(journal);
 
-    let copy = folder.path().join("journal.v3.sqlite3");
+    let copy = folder.path().join("journal.v4.sqlite3");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(&copy, elsewhere.path().join(FILE_NAME)).unwrap();
@@ -340,7 +340,7 @@ fn file_of_version_2(folder: &Path) -> (CreateRow, DeleteRow, RunRow) {
     let HistoryRows { mut creates, mut deletes, mut runs, .. } = memory.history(&HistoryFilter::all(9)).unwrap();
     let (mut create, mut delete, mut run) = (creates.remove(0), deletes.remove(0), runs.remove(0));
     create.intent = CreateIntent { policy_text: None, ..(*create.intent).clone() }.into();
-    delete.intent = DeleteIntent { policy_text: None, ..(*delete.intent).clone() }.into();
+    delete.intent = DeleteIntent { policy_text: None, newest_created_at: None, ..(*delete.intent).clone() }.into();
     run.start = RunStart { by: None, ..(*run.start).clone() }.into();
     cells::put_narrow(&connection, &create, widen::VERSION_3[0].before);
     cells::put_narrow(&connection, &delete, widen::VERSION_3[1].before);
@@ -353,7 +353,7 @@ fn file_of_version_2(folder: &Path) -> (CreateRow, DeleteRow, RunRow) {
 fn a_file_of_version_2_is_brought_up_to_date_with_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let (create_row, delete_row, run_row) = file_of_version_2(folder.path());
-    assert_eq!(JournalReader::open(folder.path()).err(), Some(JournalError::Older { found: 2, known: 3 }));
+    assert_eq!(JournalReader::open(folder.path()).err(), Some(JournalError::Older { found: 2, known: 4 }));
     let mut journal = open(folder.path());
     let told = journal.history(&HistoryFilter::all(9)).unwrap();
     assert_eq!((told.creates, told.deletes, told.runs), (vec![create_row], vec![delete_row], vec![run_row]));
@@ -381,11 +381,16 @@ fn a_damaged_row_of_an_older_file_is_found_before_it_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_table_is_as_wide_as_the_step_to_it_says() {
-    let tables = [CreateRow::TABLE, DeleteRow::TABLE, RunRow::TABLE];
-    for (table, step) in tables.iter().zip(widen::VERSION_3) {
-        let added = table.columns.strip_prefix(step.before).and_then(|rest| rest.strip_prefix(", "));
-        assert!(table.name == step.name && added.is_some_and(|added| !added.contains(',')), "{}", table.name);
+fn a_table_is_as_wide_as_the_steps_to_it_say() {
+    for table in [CreateRow::TABLE, DeleteRow::TABLE, RunRow::TABLE] {
+        let steps = widen::VERSION_3.iter().chain(widen::VERSION_4).filter(|step| step.name == table.name);
+        let mut widths: Vec<&str> = steps.map(|step| step.before).chain([table.columns]).collect();
+        assert!(widths.len() > 1, "{}", table.name);
+        let wider = widths.split_off(1);
+        for (before, after) in widths.into_iter().zip(wider) {
+            let added = after.strip_prefix(before).and_then(|rest| rest.strip_prefix(", "));
+            assert!(added.is_some_and(|added| !added.contains(',')), "{}", table.name);
+        }
     }
 }
 
@@ -394,10 +399,10 @@ fn a_newer_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     drop(open_as(folder.path(), &LATER).unwrap());
-    let newer = JournalError::Newer { found: 5, known: 3 };
+    let newer = JournalError::Newer { found: 6, known: 4 };
     assert_eq!(open_as(folder.path(), &schema::CURRENT).err(), Some(newer.clone()));
     assert_eq!(JournalReader::open(folder.path()).err(), Some(newer.clone()));
-    assert!(newer.to_string().contains("version 5"), "{newer}");
+    assert!(newer.to_string().contains("version 6"), "{newer}");
     drop(open_as(folder.path(), &LATER).unwrap());
 }
 
@@ -406,5 +411,5 @@ fn a_reader_refuses_an_older_file() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let connection = connect(&folder.path().join(FILE_NAME), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 3, known: 5 }));
+    assert_eq!(LATER.expect_version(&connection), Err(JournalError::Older { found: 4, known: 6 }));
 }

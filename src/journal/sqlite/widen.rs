@@ -32,6 +32,13 @@ pub(super) const VERSION_3: &[Widened] = &[
     },
 ];
 
+/// What version 4 adds to those of version 3.
+pub(super) const VERSION_4: &[Widened] = &[Widened {
+    name: "deletes",
+    before: "op, seq, run, server, server_name, kind, policy, item, item_name, item_created_at, due, extra, reason, at, config, \
+             state, ended_seq, ended_at, error, policy_text",
+}];
+
 impl Widened {
     /// Proves the rows as the version before has written them, and returns the check sum that each has with the new column, by its row number.
     pub fn sums(self, connection: &Connection) -> Result<Vec<(i64, i64)>, JournalError> {

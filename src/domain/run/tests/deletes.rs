@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::domain::mark::Mark;
-use crate::domain::record::CreateIntent;
-use crate::domain::testing::foreign;
+use crate::domain::testing::{ago, foreign};
 
 /// A run whose first prune, of item 1 of four, was sent.
 fn prune_sent() -> Story {
@@ -273,49 +272,55 @@ fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &some(5), unfinished), ["end blocked cap_full"]);
 }
 
-/// The journal says that an item was made for a slot so many minutes after that of the run, and completed; the item.
-fn made_for_a_later_slot(story: &mut Story, minutes: u64) -> Item {
-    let mark = slot_mark(now() + Duration::from_secs(minutes * 60));
-    let (op, run, at) = (OpId(1), RunId(0), now());
-    let intent = CreateIntent {
-        op,
-        run,
-        subject: (&start().target).into(),
-        origin: mark.origin.clone(),
-        name: None,
-        description: mark.description().into(),
-        attempt: 1,
-        at,
-        config: "".into(),
-        policy_text: None,
-    };
-    story.memory.apply(&Record::CreateIntent(intent.into()));
-    story.memory.apply(&Record::CreateAccepted { op, item: ItemId(98), at });
-    story.memory.apply(&Record::CreateCompleted { op, at });
-    Item { description: mark.description().into(), ..ours(98, 0) }
-}
-
 #[test]
-fn an_item_that_completed_before_the_room_was_made_pays_for_nothing() {
-    // A reload has brought a policy whose newest slot is an earlier one.
+fn what_is_shown_long_after_it_was_seen_to_be_gone_never_went() {
     let mut story = Story::new("last=5");
-    let before = made_for_a_later_slot(&mut story, 30);
-    let person = foreign(99, 0);
-    assert_eq!(after_the_hole_was_filled(story, &with(&some(4), before), person), ["end blocked cap_full"]);
+    story.show(&some(5));
+    story.recorded();
+    assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
+    story.pass(70).show(&some(5)[1..]);
+    assert_eq!(story.pass(10).show(&some(5)[1..])[0], "delete gone");
+    story.recorded();
+    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
+    assert_eq!(next.pass(100).show(&some(5)), ["end blocked cap_full"], "a list that lags behind");
+    let mut later = Story { memory: next.memory, ..Story::new("last=5") };
+    assert_eq!(later.pass(1_100).show(&some(5)), ["intend before_create 1"]);
 }
 
 #[test]
-fn an_item_by_hand_that_completed_unnoticed_has_paid_for_the_room() {
+fn what_was_there_when_room_was_planned_pays_for_nothing() {
+    // Made for a later slot: by a daemon whose clock is ahead, or before a reload has brought a policy whose newest slot is an earlier one.
+    for hours in [-20, -1] {
+        let before = Item { description: slot_mark(ago(hours)).description().into(), ..ours(98, 0) };
+        let items = with(&some(4), before);
+        assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &items, foreign(99, 0)), ["end blocked cap_full"]);
+    }
+    // Not shown then, and older than what was: by its time it was there.
+    assert_eq!(after_the_hole_was_filled_by(&slot_mark(ago(-1)), 4), ["end blocked cap_full"]);
+}
+
+#[test]
+fn an_item_of_ours_that_is_newer_has_paid_for_the_room() {
     let hand = Mark { owner: "prod".into(), origin: Origin::Hand { at: now() }, until: None };
-    assert_eq!(after_the_hole_was_filled_by(&hand, 0), ["intend before_create 2"]);
-    let before = Mark { origin: Origin::Hand { at: now() - Duration::from_secs(3600) }, ..hand };
-    assert_eq!(after_the_hole_was_filled_by(&before, 0), ["end blocked cap_full"]);
+    for mark in [hand, slot_mark(ago(-1)), slot_mark(ago(30))] {
+        assert_eq!(after_the_hole_was_filled_by(&mark, 0), ["intend before_create 2"], "{mark:?}");
+    }
+    let theirs = Mark { owner: "test".into(), ..slot_mark(ago(-1)) };
+    assert_eq!(after_the_hole_was_filled_by(&theirs, 0), ["end blocked cap_full"]);
 }
 
 #[test]
-fn an_item_of_a_slot_to_come_that_was_there_before_pays_for_nothing() {
-    let ahead = slot_mark(now() + Duration::from_secs(20 * 3600));
-    assert_eq!(after_the_hole_was_filled_by(&ahead, 4), ["end blocked cap_full"]);
+fn a_hole_that_was_filled_unseen_is_no_debt() {
+    let mut story = sent_into_the_room();
+    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+    // It was filled for an earlier slot, and a person has freed one.
+    let mut next = Story { memory: story.memory, ..Story::new("last=2") };
+    let items = with(&some(5)[2..], ours(98, 1));
+    assert_eq!(next.pass(10).show(&items), ["intend create 2 of prod-web-20261121T120000Z"]);
+    next.recorded();
+    next.created(coming(Status::InProgress));
+    assert_eq!(next.show(&with(&items, coming(Status::Completed))), ["completed", "release", "intend after_create 3"]);
 }
 
 /// A run has made room and sent its create.

@@ -1,0 +1,3 @@
+-- Version 4: of each delete, when the newest item was begun that was shown when it was decided.
+
+ALTER TABLE deletes ADD COLUMN newest_created_at TEXT;
