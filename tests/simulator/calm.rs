@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use snapwarden::domain::inventory::{Kind, ServerId};
+use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
 use snapwarden::domain::mark::{Mark, Reading};
 use snapwarden::domain::policy::AtCap;
 use snapwarden::domain::problem::Reason;
@@ -76,11 +76,18 @@ fn stale(world: &World, plan: &Plan) -> Option<String> {
     })
 }
 
-/// With `at_cap: refuse`, one item too many blocks every run until a person has removed one; that is told (L2).
+/// With `at_cap: refuse`, one item too many blocks every run until a person has removed one; so does one that failed, and that the configuration protects.
+/// That is told (L2).
 fn needs_a_person(world: &World, plan: &Plan, server: ServerId, kind: Kind) -> bool {
     let refuses = plan.setup.wanted.policies.iter().any(|policy| policy.kind == kind && policy.at_cap == AtCap::Refuse);
+    let protected = protected(plan);
+    let is_stuck = ours(world, server, kind).any(|item| item.progress == Progress::Failed && protected.contains(&item.id));
     let mut problems = world.hosts[0].controller.problems(world.now_at(0)).into_iter();
-    refuses && problems.any(|(key, problem)| key == (server, kind) && problem.reason == Reason::CapFull)
+    (refuses || is_stuck) && problems.any(|(key, problem)| key == (server, kind) && problem.reason == Reason::CapFull)
+}
+
+fn protected(plan: &Plan) -> Vec<ItemId> {
+    plan.setup.wanted.entries.iter().flat_map(|entry| entry.protect_ids.iter().copied()).collect()
 }
 
 fn stale_now(world: &World, plan: &Plan) -> Option<String> {
@@ -94,7 +101,7 @@ fn ours(world: &World, server: ServerId, kind: Kind) -> impl Iterator<Item = &It
 
 /// Too many items, something undecided, or a problem that stands.
 fn untidy(world: &World, plan: &Plan) -> Option<String> {
-    let protected: Vec<_> = plan.setup.wanted.entries.iter().flat_map(|entry| entry.protect_ids.iter().copied()).collect();
+    let protected = protected(plan);
     for (server, kind, _, keep) in targets(world, plan) {
         let count = ours(world, server, kind).filter(|item| !protected.contains(&item.id)).count();
         if count > keep + 1 {
