@@ -315,14 +315,12 @@ impl Rows {
         gone as u64
     }
 
-    /// Of each server and kind the newest that completed, of a slot and by hand apart.
+    /// Of each server and kind the last ordered that completed, of a slot and by hand apart.
     fn newest_creates(&self) -> BTreeSet<OpId> {
         let mut newest = Newest::default();
-        for (op, row) in &self.creates {
-            if let (CreateState::Completed, Some(ended)) = (row.state, &row.ended) {
-                let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
-                newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), ended.seq, *op);
-            }
+        for (op, row) in self.creates.iter().filter(|(_, row)| row.state == CreateState::Completed) {
+            let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
+            newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), op.0, *op);
         }
         gather(newest.winners())
     }

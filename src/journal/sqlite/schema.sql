@@ -1,4 +1,4 @@
--- The journal, with what version 1 has; `version2.sql` adds the rest. Times are RFC 3339 in UTC with nine decimals; numbers of 64 bits are stored with their bits as signed ones.
+-- The journal, with what version 1 has; `version2.sql` and those after it add the rest. Times are RFC 3339 in UTC with nine decimals; numbers of 64 bits are stored with their bits as signed ones.
 -- `seq` and `ended_seq` are places in the order in which things became durable. `sum` is a check sum over the row's other columns.
 
 CREATE TABLE meta (

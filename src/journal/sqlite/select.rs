@@ -16,7 +16,7 @@ const CREATES: &str = "state IN ('intended', 'accepted')
     OR (item IS NOT NULL AND gone_at IS NULL)
     OR at >= ?1
     OR op IN (SELECT newest FROM (
-        SELECT op AS newest, max(ended_seq) FROM creates WHERE state = 'completed' GROUP BY server, kind, hand_at IS NULL))";
+        SELECT max(op) AS newest FROM creates WHERE state = 'completed' GROUP BY server, kind, hand_at IS NULL))";
 
 /// The deletes that matter, `?1` being "since".
 const DELETES: &str = "state = 'intended'
