@@ -284,22 +284,31 @@ fn check_last_good(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Vio
     if !deletions.iter().any(|deletion| deletion.item.status == Status::Completed) {
         return Ok(());
     }
-    let good: Vec<&Item> = good_items(facts).collect();
-    let left = good.iter().filter(|item| !goes(item.id)).count();
-    ensure(left >= facts.policy.min_keep.max(1) as usize, "I2", || format!("only {left} restore points would stay"))?;
-    let newest = good.into_iter().max_by_key(|item| (item.created_at, item.id));
-    ensure(newest.is_some_and(|item| !goes(item.id)), "I3", || "the newest restore point would go".to_owned())
+    // The newest first, and no further than needed: each mark is read anew.
+    let least = facts.policy.min_keep.max(1);
+    let (mut newest, mut left) = (None, 0);
+    for item in good_items(facts) {
+        newest.get_or_insert(item.id);
+        left += u32::from(!goes(item.id));
+        if left >= least {
+            break;
+        }
+    }
+    ensure(left >= least, "I2", || format!("only {left} restore points would stay"))?;
+    ensure(newest.is_some_and(|newest| !goes(newest)), "I3", || "the newest restore point would go".to_owned())
 }
 
-/// Restore points under our care that nothing protects.
+/// Restore points under our care that nothing protects, the newest first.
 fn good_items<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Item> {
     let free = |item: &Item, mark: Option<WholeMark<'_>>| {
         let held = facts.held.get(&item.id).copied().max(mark.and_then(|mark| mark.until));
         held.is_none_or(|until| until <= facts.now) && !facts.protected.contains(&item.id)
     };
     let in_time = |item: &Item| item.created_at.duration_since(facts.now) <= SignedDuration::from_mins(5);
-    let complete = facts.view.items.iter().filter(|item| item.status == Status::Completed && !item.automatic);
-    complete.filter(move |item| {
+    let is_complete = |item: &&Item| item.status == Status::Completed && !item.automatic;
+    let mut complete: Vec<&Item> = facts.view.items.iter().filter(is_complete).collect();
+    complete.sort_unstable_by_key(|item| std::cmp::Reverse((item.created_at, item.id)));
+    complete.into_iter().filter(move |item| {
         let mark = whole_mark(&item.description);
         under_our_care(item, mark, facts) && in_time(item) && free(item, mark)
     })
@@ -330,8 +339,8 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     ensure(used >= cap, "I5", || format!("room is made although only {used} of {cap} slots are used"))?;
     let good = deletion.item.status == Status::Completed;
     let counts: u64 = facts.policy.keep.rules().map(|(_, count)| u64::from(count)).sum();
-    let surplus = good_items(facts).count() as u64 > counts;
-    ensure(!good || facts.rooms_made == 0 || surplus, "I5", || "room was made before, and nothing has completed since".to_owned())?;
+    let surplus = || good_items(facts).count() as u64 > counts;
+    ensure(!good || facts.rooms_made == 0 || surplus(), "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
     let mut unfinished = newer.filter(|item| {
         !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, whole_mark(&item.description), facts)
