@@ -150,11 +150,16 @@ impl TargetMemory {
         Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
-    /// Whether an item went to make the newest room that is unpaid, not long ago: a list that shows it once more lags behind. One that shows it later
-    /// tells the truth, and what was seen before was none.
+    /// The item that went to make the newest room that is unpaid.
     #[must_use]
-    pub fn has_just_made_way(&self, item: ItemId, now: Timestamp) -> bool {
-        self.last_room.is_some_and(|room| room.item == item && now.duration_since(room.gone_at).abs() <= LAG_MAX)
+    pub fn made_way(&self) -> Option<ItemId> {
+        self.last_room.map(|room| room.item)
+    }
+
+    /// Whether it has only just gone: a list that shows it once more lags behind. One that shows it later tells the truth, and what was seen before was none.
+    #[must_use]
+    pub fn has_just_made_way(&self, now: Timestamp) -> bool {
+        self.last_room.is_some_and(|room| now.duration_since(room.gone_at).abs() <= LAG_MAX)
     }
 
     /// Whether an item of this time was begun after the newest room that is unpaid was planned, by the provider's clock alone.
@@ -281,7 +286,7 @@ impl Memory {
     fn delete_intent(&mut self, intent: &Arc<DeleteIntent>) {
         let key = (intent.subject.server, intent.subject.kind);
         let makes_room = intent.when == DeleteWhen::BeforeCreate && !intent.extra;
-        // Where an older journal does not tell, the time of the intent serves: what fills the hole is begun later.
+        // Where an older journal does not tell, the time of the intent serves, by our own clock.
         let room = makes_room.then_some(intent.newest_created_at.unwrap_or(intent.at));
         self.ops.insert(intent.op, (key, Op::Delete { item: intent.item, at: intent.at, room, extra: intent.extra }));
         self.entry(key).undecided.insert(intent.op, Undecided::Delete(Arc::clone(intent)));

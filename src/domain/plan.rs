@@ -373,7 +373,7 @@ fn tally(ground: &Ground<'_>, rows: &[Row<'_>]) -> String {
             _ if row.judged => "restore points",
             (_, Belonging::Other) => "made by others or protected",
             (Status::Completed, _) => "held or protected",
-            (Status::Failed, _) if !row.failed => "failed but held or protected",
+            (Status::Failed, _) if !row.failed => "failed and left alone",
             (status, _) => status.as_str(),
         };
         *counts.entry(what).or_default() += 1;

@@ -31,8 +31,14 @@ const SEEDS: &[(u64, &str)] = &[
     ),
     (70_132, "after a restart it was not known for which slot room had been made, so that no item paid for it, and no run went on"),
     (84_315, "by a clock that was ahead when an item was accepted it counted as old, so that another was ordered beside it"),
-    (153_111, "an item that was seen to be gone, and was shown again for good, was taken for a list that lags behind, so that no run went on"),
-    (162_662, "an item of another daemon for a later slot, which was there before, paid for each room, so that it was made again and again"),
+    (
+        153_111,
+        "an item that was seen to be gone, and was shown again for good, was taken for a list that lags behind, so that no run went on",
+    ),
+    (
+        162_662,
+        "an item of another daemon for a later slot, which was there before, paid for each room, so that it was made again and again",
+    ),
 ];
 
 #[test]

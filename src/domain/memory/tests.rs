@@ -142,11 +142,21 @@ fn room_is_unpaid_until_a_create_completes() {
         assert_eq!(folded(&[room.clone(), deleted(1, how)]).get(KEY).unwrap().rooms_made, 0);
     }
     let gone = folded(&[room, deleted(1, DeleteEnd::Gone)]);
-    let just = |item, at| gone.get(KEY).unwrap().has_just_made_way(ItemId(item), at);
+    let just = |at| gone.get(KEY).unwrap().has_just_made_way(at);
     let (soon, late) = (SignedDuration::from_mins(15), SignedDuration::from_mins(16));
-    assert_eq!([just(801, now() + soon), just(801, now() + late), just(802, now()), just(801, now() - late)], [true, false, false, false]);
+    assert_eq!([just(now() + soon), just(now() + late), just(now() - late)], [true, false, false]);
+    assert_eq!(gone.get(KEY).unwrap().made_way(), Some(ItemId(801)));
     let extra = delete(1, 801, DeleteWhen::BeforeCreate, true, now());
     assert_eq!(folded(&[extra, deleted(1, DeleteEnd::Gone)]).get(KEY).unwrap().rooms_made, 0, "the fuse has paid for it");
+}
+
+#[test]
+fn where_an_older_journal_does_not_tell_what_was_shown_the_time_of_the_intent_serves() {
+    let Record::DeleteIntent(intent) = delete(1, 801, DeleteWhen::BeforeCreate, false, ago(1)) else { unreachable!() };
+    let older = DeleteIntent { newest_created_at: None, ..DeleteIntent::clone(&intent) };
+    let memory = folded(&[Record::DeleteIntent(older.into()), deleted(1, DeleteEnd::Gone)]);
+    let target = memory.get(KEY).unwrap();
+    assert_eq!((target.is_after_room(ago(1)), target.is_after_room(now())), (false, true));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::clock::Mono;
 use crate::domain::gather::gather;
 
@@ -20,6 +22,9 @@ use super::planning::Existing;
 use super::waiting::Proof;
 use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
+/// So far the clocks here and there may be apart while anything is deleted (F57).
+const SKEW_MAX: SignedDuration = SignedDuration::from_hours(1);
+
 /// A delete that is on its way.
 #[derive(Debug)]
 pub(super) struct Deleting {
@@ -29,6 +34,8 @@ pub(super) struct Deleting {
     reason: Box<str>,
     /// When the listing was begun by which that was decided.
     decided_on: Option<Mono>,
+    /// When the newest item was begun that was shown then.
+    newest_created_at: Option<Timestamp>,
     stage: Stage,
     sent: u32,
     /// Whether it has been told how it came out: that is counted once, however often it is sent.
@@ -53,6 +60,8 @@ enum Unfit {
     Doubtful(String),
     /// By what is there now the item is to stay.
     Stays,
+    /// Something was made since, which a delete that makes room must not be taken for older than.
+    Overtaken,
 }
 
 impl fmt::Display for Unfit {
@@ -60,8 +69,15 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::Doubtful(why) => f.write_str(why),
             Unfit::Stays => f.write_str("by what is there now it stays"),
+            Unfit::Overtaken => f.write_str("an item was made meanwhile"),
         }
     }
+}
+
+/// When the newest item was begun that is shown. One that is dated further ahead than clocks may be apart is no measure of what comes.
+fn newest_created_at(view: &View<'_>, now: Timestamp) -> Option<Timestamp> {
+    let mut times = view.items.iter().rev().map(|item| item.created_at);
+    times.find(|created_at| created_at.duration_since(now) <= SKEW_MAX)
 }
 
 /// How a delete came out.
@@ -108,7 +124,8 @@ impl Deleting {
         let op = step.op();
         let text = step.ctx.policy.map(KindPolicy::text);
         let reason: Box<str> = sentence(&deletion.why).into();
-        let view = step.ctx.inventory.map(|inventory| inventory.of(run.target.server));
+        let at = step.wall();
+        let newest_created_at = step.ctx.inventory.and_then(|inventory| newest_created_at(&inventory.of(run.target.server), at));
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -116,20 +133,20 @@ impl Deleting {
             item: deletion.item.id,
             item_name: deletion.item.name.as_deref().map(Into::into),
             item_created_at: deletion.item.created_at,
-            newest_created_at: view.and_then(|view| view.items.last().map(|newest| newest.created_at)),
+            newest_created_at,
             when: match deletion.when {
                 When::BeforeCreate => DeleteWhen::BeforeCreate,
                 When::AfterCreate => DeleteWhen::AfterCreate,
             },
             extra: deletion.extra,
             reason: reason.clone(),
-            at: step.wall(),
+            at,
             config: Arc::clone(step.ctx.config),
             policy_text: text.map(|text| text.digest()),
         };
         step.intend(op, text, Record::DeleteIntent(intent.into()));
         let decided_on = step.ctx.inventory.map(|inventory| inventory.begun);
-        Deleting { op, deletion, reason, decided_on, stage: Stage::Recording, sent: 0, told: false }
+        Deleting { op, deletion, reason, decided_on, newest_created_at, stage: Stage::Recording, sent: 0, told: false }
     }
 
     /// A delete of an earlier process, of which it is not known whether it was done. It is never sent again: its plan is gone.
@@ -141,7 +158,16 @@ impl Deleting {
         let reason = intent.reason.clone();
         let deletion = Deletion { item, when, extra: intent.extra, why: Why::from(String::from(reason.clone())).into() };
         let stage = Stage::doubt(now, request_timeout, "interrupted before the answer was written down".to_owned());
-        Deleting { op: intent.op, deletion, reason, decided_on: None, stage, sent: DELETES_SENT_MAX, told: false }
+        Deleting {
+            op: intent.op,
+            deletion,
+            reason,
+            decided_on: None,
+            newest_created_at: intent.newest_created_at,
+            stage,
+            sent: DELETES_SENT_MAX,
+            told: false,
+        }
     }
 
     /// The item.
@@ -213,8 +239,16 @@ impl Run {
         let others = gather(others.map(|(op, undecided)| (*op, undecided.clone())));
         let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
         guard::check_again(&deleting.deletion, &facts).map_err(|violation| Unfit::Doubtful(violation.to_string()))?;
-        let is_decided = deleting.decided_on == Some(view.begun()) || self.still_goes(ctx, policy, &view, &deleting.deletion);
-        if is_decided { Ok(()) } else { Err(Unfit::Stays) }
+        if deleting.decided_on == Some(view.begun()) {
+            return Ok(());
+        }
+        if !self.still_goes(ctx, policy, &view, &deleting.deletion) {
+            return Err(Unfit::Stays);
+        }
+        // What was made before the room cannot fill it: the intent has to say so of all that is there when it is sent.
+        let makes_room = deleting.deletion.when == When::BeforeCreate;
+        let is_overtaken = makes_room && newest_created_at(&view, ctx.now.wall) > deleting.newest_created_at;
+        if is_overtaken { Err(Unfit::Overtaken) } else { Ok(()) }
     }
 
     /// Whether what is there now would let the item go, too: another one may have vanished, so that retention keeps this one, or there may be no create
@@ -338,7 +372,7 @@ impl Run {
         self.end_delete(step, &deleting, DeleteEnd::Ineffective, Some(&error));
         self.tell_deleted(step, &mut deleting, OpResult::Failure, Some(error.clone()));
         self.unsent += 1;
-        if matches!(unfit, Some(Unfit::Stays)) && self.unsent < UNSENT_MAX {
+        if matches!(unfit, Some(Unfit::Stays | Unfit::Overtaken)) && self.unsent < UNSENT_MAX {
             return Deleted::Dropped(step.ctx.now.mono);
         }
         Deleted::Failed(Reason::DeleteFailed, format!("item {}: {error}", deleting.item()))

@@ -89,13 +89,17 @@ impl Run {
         if ctx.memory.rooms_made == 0 {
             return 0;
         }
+        let made_way = ctx.memory.made_way().and_then(|item| view.find(item));
+        let lags = ctx.memory.has_just_made_way(ctx.now.wall);
+        let unpaid = if made_way.is_some() && !lags { ctx.memory.rooms_made.saturating_sub(1) } else { ctx.memory.rooms_made };
         let is_ours = |item: &Item| matches!(item.description.reading(), Reading::Mark(mark) if ctx.wanted.is_ours(&mark.owner));
         let ours = || view.items.iter().filter(|item| item.status == Status::Completed && Some(item.id) != but_for && is_ours(item));
         // Where every slot holds a restore point of ours there is no hole, whatever filled it.
-        let filled = ours().filter(|item| !item.automatic && !ctx.memory.has_just_made_way(item.id, ctx.now.wall)).count();
+        let is_gone = |item: &Item| lags && made_way.is_some_and(|gone| gone.id == item.id);
+        let filled = ours().filter(|item| !item.automatic && !is_gone(item)).count();
         let is_paid =
             filled >= ctx.wanted.limits.of(self.target.kind) as usize || ours().any(|item| ctx.memory.is_after_room(item.created_at));
-        if is_paid { 0 } else { ctx.memory.rooms_made }
+        if is_paid { 0 } else { unpaid }
     }
 
     pub(super) fn ground<'a>(

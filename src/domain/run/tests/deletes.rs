@@ -274,18 +274,20 @@ fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
 
 #[test]
 fn what_is_shown_long_after_it_was_seen_to_be_gone_never_went() {
-    let mut story = Story::new("last=5");
-    story.show(&some(5));
-    story.recorded();
-    assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
-    story.pass(70).show(&some(5)[1..]);
-    assert_eq!(story.pass(10).show(&some(5)[1..])[0], "delete gone");
-    story.recorded();
-    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
-    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
-    assert_eq!(next.pass(100).show(&some(5)), ["end blocked cap_full"], "a list that lags behind");
-    let mut later = Story { memory: next.memory, ..Story::new("last=5") };
-    assert_eq!(later.pass(1_100).show(&some(5)), ["intend before_create 1"]);
+    for (keep, items) in [("last=5", some(5)), ("last=4", with(&some(4), foreign(98, 1)))] {
+        let mut story = Story::new(keep);
+        story.show(&items);
+        story.recorded();
+        assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
+        story.pass(70).show(&items[1..]);
+        assert_eq!(story.pass(10).show(&items[1..])[0], "delete gone");
+        story.recorded();
+        assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+        let mut next = Story { memory: story.memory, ..Story::new(keep) };
+        assert_eq!(next.pass(100).show(&items), ["end blocked cap_full"], "a list that lags behind");
+        let mut later = Story { memory: next.memory, ..Story::new(keep) };
+        assert_eq!(later.pass(1_100).show(&items), ["intend before_create 1"]);
+    }
 }
 
 #[test]
@@ -306,6 +308,9 @@ fn an_item_of_ours_that_is_newer_has_paid_for_the_room() {
     for mark in [hand, slot_mark(ago(-1)), slot_mark(ago(30))] {
         assert_eq!(after_the_hole_was_filled_by(&mark, 0), ["intend before_create 2"], "{mark:?}");
     }
+    // One that is dated far ahead does not count as the newest.
+    let items = with(&some(4), foreign(98, -24));
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &items, ours(99, -1)), ["intend before_create 2"]);
     let theirs = Mark { owner: "test".into(), ..slot_mark(ago(-1)) };
     assert_eq!(after_the_hole_was_filled_by(&theirs, 0), ["end blocked cap_full"]);
 }
@@ -429,6 +434,9 @@ fn room_is_not_made_again_where_no_create_would_follow() {
     assert_eq!(twice(&mut in_doubt(7100), &some(5)), ["delete ineffective", "end failure"], "it is too late for one");
     let other = with(&without(&some(5), 3), coming(Status::Completed));
     assert_eq!(twice(&mut in_doubt(0), &other), ["delete ineffective", "end skipped"], "another daemon has made the item");
+    let newer = with(&without(&some(5), 3), ours(98, 40));
+    let told = ["delete ineffective", "intend before_create 1"];
+    assert_eq!(twice(&mut in_doubt(0), &newer), told, "what is there before it goes must not pay for it");
 }
 
 /// An extra delete is counted against the day's fuse by its own intent.
