@@ -117,8 +117,11 @@ fn told(memory: &Memory) -> BTreeMap<(ServerId, Kind), String> {
         // Of several room-making deletes (of failed items; of good ones there is one at most), those before `since` are remembered as one.
         let room_made = target.rooms_made > 0;
         format!(
-            "made {:?} unfinished {:?} undecided {undecided:?} room made {room_made} since {:?} ends {ends:?}",
-            target.made, target.unfinished, target.first_seen
+            "made {:?} unfinished {:?} undecided {undecided:?} room made {room_made} by {:?} since {:?} ends {ends:?}",
+            target.made,
+            target.unfinished,
+            target.made_way(),
+            target.first_seen
         )
     };
     let nothing = tell(&TargetMemory::default());

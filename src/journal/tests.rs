@@ -183,6 +183,20 @@ fn of_runs_the_newest_the_newest_success_and_the_interrupted_stay() {
     });
 }
 
+/// What was ordered before the room pays for nothing, however late it ends: it must not stand for the one that has paid.
+#[test]
+fn the_create_that_was_ordered_last_stays() {
+    both(|journal| {
+        journal.append(&[create(1, 1, 0), accepted(1, 10, 0), delete(2, 1, 9, DeleteWhen::BeforeCreate, 0)]).unwrap();
+        journal.append(&[delete_ended(2, DeleteEnd::Gone, 0), create(3, 1, 0), accepted(3, 30, 0), completed(3, 0)]).unwrap();
+        journal.append(&[gone(30, true, 0), completed(1, 0)]).unwrap();
+        let loaded = old(journal);
+        assert_eq!((creates(&loaded), deletes(&loaded)), (vec![1, 3], vec![2]));
+        journal.prune(at(1_000_000)).unwrap();
+        assert_eq!(old(journal), loaded);
+    });
+}
+
 #[test]
 fn an_item_that_turns_up_late_takes_back_that_it_was_absent() {
     both(|journal| {
