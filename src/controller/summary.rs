@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::assess::{Belonging, Row};
-use crate::domain::inventory::{ItemId, Status};
+use crate::domain::inventory::{Item, ItemId, Status};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::report::{Seen, SeenItem, Standing};
+use crate::domain::retention::Few;
 use crate::domain::view::View;
 
 /// What a listing shows of a target, for everything but planning.
@@ -32,34 +33,14 @@ pub(super) struct Summary {
 
 impl Summary {
     pub fn of(rows: &[Row<'_>], view: &View<'_>, policy: &KindPolicy, now: Timestamp) -> Summary {
-        let ours = || rows.iter().filter(|row| row.belonging == Belonging::Ours);
-        let unfinished = || ours().filter(|row| row.is_unfinished_ours());
-        let mut problems = Vec::new();
-        if let Some(detail) = view.defect() {
-            problems.push(Problem { reason: Reason::ListingIncomplete, detail });
-        }
-        let stuck =
-            |row: &&Row<'_>| now.duration_since(row.item.created_at).unsigned_abs() >= policy.stuck_after && row.item.created_at < now;
-        if let Some(row) = unfinished().find(stuck) {
-            let detail = format!("item {} has been unfinished since {}", row.item.id, row.item.created_at);
-            problems.push(Problem { reason: Reason::Stuck, detail });
-        }
-        if let Some((id, word)) = rows.iter().find_map(|row| match &row.item.status {
-            Status::Unknown(word) => Some((row.item.id, word)),
-            _ => None,
-        }) {
-            problems.push(Problem { reason: Reason::UnknownStatus, detail: format!("item {id} has the status `{word}`") });
-        }
-        if let Some(row) = rows.iter().find(|row| row.mark_lost) {
-            let detail = format!("item {} was made by us and no longer carries its mark", row.item.id);
-            problems.push(Problem { reason: Reason::MarkLost, detail });
-        }
-        let mut summary = Summary { problems, ..Summary::default() };
-        let (mut items, mut slots) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let mut summary = Summary::default();
+        let (mut items, mut slots) = (Few::new(), Few::new());
         let (mut others, mut points) = (view.unreadable.len() as u64 + view.unseen, 0);
+        let (mut stuck, mut unknown, mut lost) = (None, None, None);
         for row in rows {
-            let created_at = row.item.created_at;
-            let (is_ours, slot) = (row.belonging == Belonging::Ours, row.slot());
+            let item: &Item = &row.item;
+            let created_at = item.created_at;
+            let (is_ours, is_unfinished, slot) = (row.belonging == Belonging::Ours, row.is_unfinished_ours(), row.slot());
             others += u64::from(row.belonging == Belonging::Other);
             items.extend(standing(row).map(|standing| SeenItem::new(created_at, standing)));
             if row.judged {
@@ -69,11 +50,20 @@ impl Summary {
             if is_ours && row.judged && slot.is_some() {
                 summary.newest_ours = summary.newest_ours.max(Some(created_at));
             }
-            if is_ours && row.item.status != Status::Failed {
+            if is_ours && item.status != Status::Failed {
                 slots.extend(slot);
             }
-            if row.is_unfinished_ours() && slot.is_some() {
-                summary.unfinished.push((row.item.id, created_at));
+            if is_unfinished && slot.is_some() {
+                summary.unfinished.push((item.id, created_at));
+            }
+            if is_unfinished && created_at < now && now.duration_since(created_at).unsigned_abs() >= policy.stuck_after {
+                stuck = stuck.or(Some(item));
+            }
+            if let Status::Unknown(word) = &item.status {
+                unknown = unknown.or(Some((item.id, word)));
+            }
+            if row.mark_lost {
+                lost = lost.or(Some(item.id));
             }
             let changes = changes_at(row, policy, now);
             summary.holds_until = match summary.holds_until {
@@ -81,10 +71,16 @@ impl Summary {
                 _ => changes,
             };
         }
+        let incomplete = view.defect().map(|detail| Problem { reason: Reason::ListingIncomplete, detail });
+        let stuck = stuck.map(|item| (Reason::Stuck, format!("item {} has been unfinished since {}", item.id, item.created_at)));
+        let unknown = unknown.map(|(id, word)| (Reason::UnknownStatus, format!("item {id} has the status `{word}`")));
+        let lost = lost.map(|id| (Reason::MarkLost, format!("item {id} was made by us and no longer carries its mark")));
+        let of_items = [stuck, unknown, lost].into_iter().flatten().map(|(reason, detail)| Problem { reason, detail });
+        summary.problems = incomplete.into_iter().chain(of_items).collect();
         summary.seen.used = u32::try_from(view.used()).unwrap_or(u32::MAX);
         summary.seen.others = u32::try_from(others).unwrap_or(u32::MAX);
         summary.seen.restore_points = points;
-        (summary.items, summary.slots) = (items.into(), slots.into());
+        (summary.items, summary.slots) = (items[..].into(), slots[..].into());
         summary
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::clock::Mono;
 use crate::domain::assess::{Belonging, Row};
-use crate::domain::inventory::ItemId;
+use crate::domain::inventory::{Item, ItemId};
 use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetMemory, Undecided};
 use crate::domain::text::{Description, Text};
 
-/// So many items that we have deleted are remembered for each target.
-const DELETED_MAX: usize = 32;
+/// So many items that we have deleted are remembered for each target: one goes after the other, and a list does not lag behind for long.
+const DELETED_MAX: usize = 8;
 
 /// The items of one target that are to be there.
 #[derive(Debug, Default)]
@@ -50,6 +50,34 @@ impl std::ops::Deref for Seen {
     }
 }
 
+impl Seen {
+    fn of(item: &Item) -> Seen {
+        item.name.clone().map_or_else(|| Seen::Description(item.description.clone()), Seen::Name)
+    }
+
+    /// Whether it is the very same as what a listing says of the item now.
+    fn is_of(&self, item: &Item) -> bool {
+        match (self, &item.name) {
+            (Seen::Name(seen), Some(name)) => seen.is(name),
+            (Seen::Description(seen), None) => seen.is(&item.description),
+            _ => false,
+        }
+    }
+}
+
+impl Known {
+    /// A listing shows it.
+    fn renew(&mut self, item: &Item) {
+        if !matches!(self, Known::Seen(seen) if seen.is_of(item)) {
+            *self = Known::Seen(Seen::of(item));
+        }
+    }
+}
+
+fn is_in_care(row: &Row<'_>) -> bool {
+    matches!(row.belonging, Belonging::Ours | Belonging::Adopted)
+}
+
 #[derive(Debug)]
 struct Watched {
     item: ItemId,
@@ -70,10 +98,14 @@ impl Watching {
         let in_doubt =
             |item: ItemId| memory.undecided.values().any(|undecided| matches!(undecided, Undecided::Delete(intent) if intent.item == item));
         let mut lost = Vec::new();
+        self.all_there = true;
         self.watched.retain_mut(|watched| {
-            if rows.iter().any(|row| row.item.id == watched.item) {
-                return false;
+            if let Some(row) = rows.iter().find(|row| row.item.id == watched.item) {
+                watched.absent_since = None;
+                watched.known.renew(&row.item);
+                return is_in_care(row);
             }
+            self.all_there = false;
             if in_doubt(watched.item) {
                 return true;
             }
@@ -84,18 +116,13 @@ impl Watching {
             }
             !gone
         });
-        self.all_there = self.watched.is_empty() && lost.is_empty();
-        self.watch(rows);
+        for row in rows.iter().filter(|row| is_in_care(row)) {
+            let item = row.item.id;
+            if self.watched.iter().all(|watched| watched.item != item) && !self.deleted.contains(&item) {
+                self.watched.push(Watched { item, known: Known::Seen(Seen::of(&row.item)), absent_since: None });
+            }
+        }
         lost
-    }
-
-    fn watch(&mut self, rows: &[Row<'_>]) {
-        let care = rows.iter().filter(|row| matches!(row.belonging, Belonging::Ours | Belonging::Adopted));
-        self.watched.extend(care.filter(|row| !self.deleted.contains(&row.item.id)).map(|row| Watched {
-            item: row.item.id,
-            known: Known::Seen(row.item.name.clone().map_or_else(|| Seen::Description(row.item.description.clone()), Seen::Name)),
-            absent_since: None,
-        }));
     }
 
     /// Gives up what was missing from the last complete listing.
