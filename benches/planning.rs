@@ -114,7 +114,7 @@ fn facts<'a>(
         frozen: false,
         name_agrees: true,
         restoring: false,
-        rooms_made: 0,
+        room_made: false,
         completed: 0,
         owed: 0,
         deleted: 0,

@@ -10,8 +10,8 @@ use crate::domain::mark::Origin;
 use crate::domain::memory::{TargetMemory, Undecided};
 use crate::domain::text::{Description, Text};
 
-/// So many items that we have deleted are remembered for each target: one goes after the other, and a list does not lag behind for long.
-const DELETED_MAX: usize = 8;
+/// So many items that we have deleted are remembered for each target.
+const DELETED_MAX: usize = 32;
 
 /// The items of one target that are to be there.
 #[derive(Debug, Default)]

@@ -49,8 +49,8 @@ pub struct Facts<'a> {
     pub name_agrees: bool,
     /// Whether the server is being restored, as far as is known.
     pub restoring: bool,
-    /// Room-making deletes since the last completed create.
-    pub rooms_made: u32,
+    /// Whether room was made and no create has completed since.
+    pub room_made: bool,
     /// Creates of this run that have completed.
     pub completed: u32,
     /// Unpaid deletes of former runs that the create of this run pays for.
@@ -319,7 +319,7 @@ fn check_fuse(deletions: &[&Deletion], before: bool, facts: &Facts<'_>) -> Resul
     let fuse = facts.wanted.fuse;
     let planned = u32::try_from(deletions.len()).unwrap_or(u32::MAX);
     // The create that a plan is about to make pays for one delete before it, unless an earlier one is still unpaid.
-    let credit = if before { u32::from(facts.rooms_made == 0) } else { facts.completed.saturating_sub(facts.owed) };
+    let credit = if before { u32::from(!facts.room_made) } else { facts.completed.saturating_sub(facts.owed) };
     let used = if before { 0 } else { facts.deleted.saturating_sub(facts.extra) };
     let unpaid = planned.saturating_sub(credit.saturating_sub(used));
     let of_run = facts.extra.saturating_add(unpaid);
@@ -340,7 +340,7 @@ fn check_room(deletions: &[&Deletion], facts: &Facts<'_>) -> Result<(), Violatio
     let good = deletion.item.status == Status::Completed;
     let counts: u64 = facts.policy.keep.rules().map(|(_, count)| u64::from(count)).sum();
     let surplus = || good_items(facts).count() as u64 > counts;
-    ensure(!good || facts.rooms_made == 0 || surplus(), "I5", || "room was made before, and nothing has completed since".to_owned())?;
+    ensure(!good || !facts.room_made || surplus(), "I5", || "room was made before, and nothing has completed since".to_owned())?;
     let newer = facts.view.items.iter().filter(|item| (item.created_at, item.id) > (deletion.item.created_at, deletion.item.id));
     let mut unfinished = newer.filter(|item| {
         !matches!(item.status, Status::Completed | Status::Failed) && !item.automatic && is_ours(item, whole_mark(&item.description), facts)

@@ -51,8 +51,6 @@ pub struct TargetMemory {
     pub unfinished: BTreeMap<ItemId, Accepted>,
     /// Creates and deletes that may have been sent and are not decided.
     pub undecided: BTreeMap<OpId, Undecided>,
-    /// Room-making deletes that no completed create has paid for yet.
-    pub rooms_made: u32,
     /// When a run last ended well.
     pub last_success: Option<Timestamp>,
     /// When the target was first configured.
@@ -65,8 +63,10 @@ pub struct TargetMemory {
     pub problems: Vec<Problem>,
     /// Up to this slot, missed ones have been counted.
     pub accounted: Option<Timestamp>,
-    /// The newest of the deletes that made room and are unpaid.
-    last_room: Option<Room>,
+    /// The delete that made room and that no completed create has paid for yet.
+    unpaid_room: Option<Room>,
+    /// Of the creates that have completed, the one ordered last.
+    last_completed: Option<OpId>,
     slots: BTreeMap<Timestamp, SlotMemory>,
 }
 
@@ -75,7 +75,7 @@ pub struct TargetMemory {
 struct Room {
     op: OpId,
     item: ItemId,
-    /// When the newest item was begun that was shown when it was decided.
+    /// When the newest item of ours was begun that was shown when it was decided.
     newest_created_at: Timestamp,
     /// When the item was seen to be gone.
     gone_at: Timestamp,
@@ -114,7 +114,7 @@ enum Op {
         origin: Origin,
         item: Option<ItemId>,
     },
-    /// `room`: of a delete that is to make room, when the newest item was begun that was shown.
+    /// `room`: of a delete that is to make room, when the newest item of ours was begun that was shown.
     Delete {
         item: ItemId,
         at: Timestamp,
@@ -150,22 +150,22 @@ impl TargetMemory {
         Duration::try_from(now.duration_since(since)).unwrap_or_default()
     }
 
-    /// The item that went to make the newest room that is unpaid.
+    /// The item that went to make room that no completed create has paid for; none: there is no such room.
     #[must_use]
     pub fn made_way(&self) -> Option<ItemId> {
-        self.last_room.map(|room| room.item)
+        self.unpaid_room.map(|room| room.item)
     }
 
     /// Whether it has only just gone: a list that shows it once more lags behind. One that shows it later tells the truth, and what was seen before was none.
     #[must_use]
     pub fn has_just_made_way(&self, now: Timestamp) -> bool {
-        self.last_room.is_some_and(|room| now.duration_since(room.gone_at).abs() <= LAG_MAX)
+        self.unpaid_room.is_some_and(|room| now.duration_since(room.gone_at).abs() <= LAG_MAX)
     }
 
-    /// Whether an item of this time was begun after the newest room that is unpaid was planned, by the provider's clock alone.
+    /// Whether an item of ours of this time was begun after the room that is unpaid was planned, by the provider's clock alone.
     #[must_use]
     pub fn is_after_room(&self, created_at: Timestamp) -> bool {
-        self.last_room.is_some_and(|room| created_at > room.newest_created_at)
+        self.unpaid_room.is_some_and(|room| created_at > room.newest_created_at)
     }
 }
 
@@ -313,9 +313,8 @@ impl Memory {
         let Some((key, Op::Create { item, .. })) = self.ops.remove(&op) else { return };
         let target = self.entry(key);
         // One that was ordered before the room was made pays for nothing, however late its completion is seen.
-        if target.last_room.is_none_or(|room| op > room.op) {
-            (target.rooms_made, target.last_room) = (0, None);
-        }
+        target.unpaid_room = target.unpaid_room.filter(|room| op < room.op);
+        target.last_completed = target.last_completed.max(Some(op));
         if let Some(item) = item {
             take_out(&mut target.unfinished, &item);
         }
@@ -345,9 +344,8 @@ impl Memory {
         match how {
             DeleteEnd::Gone => {
                 target.forget(item);
-                if let Some(newest_created_at) = room {
-                    target.rooms_made = target.rooms_made.saturating_add(1);
-                    target.last_room = Some(Room { op, item, newest_created_at, gone_at });
+                if let Some(newest_created_at) = room.filter(|_| target.last_completed.is_none_or(|paid| paid < op)) {
+                    target.unpaid_room = Some(Room { op, item, newest_created_at, gone_at });
                 }
             }
             // Nothing was deleted: it does not count against the fuse.

@@ -114,10 +114,8 @@ fn told(memory: &Memory) -> BTreeMap<(ServerId, Kind), String> {
     let tell = |target: &TargetMemory| {
         let undecided: Vec<&OpId> = target.undecided.keys().collect();
         let ends = (target.last_success, target.last_end, &target.problems, target.accounted);
-        // Of several room-making deletes (of failed items; of good ones there is one at most), those before `since` are remembered as one.
-        let room_made = target.rooms_made > 0;
         format!(
-            "made {:?} unfinished {:?} undecided {undecided:?} room made {room_made} by {:?} since {:?} ends {ends:?}",
+            "made {:?} unfinished {:?} undecided {undecided:?} room made by {:?} since {:?} ends {ends:?}",
             target.made,
             target.unfinished,
             target.made_way(),

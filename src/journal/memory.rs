@@ -320,7 +320,8 @@ impl Rows {
         let mut newest = Newest::default();
         for (op, row) in self.creates.iter().filter(|(_, row)| row.state == CreateState::Completed) {
             let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
-            newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), op.0, *op);
+            // In the order of SQLite, whose numbers have a sign.
+            newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), op.0 ^ (1 << 63), *op);
         }
         gather(newest.winners())
     }

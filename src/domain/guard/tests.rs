@@ -25,7 +25,7 @@ pub(super) fn facts<'a>(scene: &'a Scene, view: &'a View<'a>, undecided: &'a BTr
         frozen: false,
         name_agrees: true,
         restoring: false,
-        rooms_made: u32::from(scene.room_made),
+        room_made: scene.room_made,
         completed: scene.allowance.paid,
         owed: 0,
         deleted: 0,

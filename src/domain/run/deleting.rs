@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::clock::Mono;
 use crate::domain::gather::gather;
@@ -22,9 +22,6 @@ use super::planning::Existing;
 use super::waiting::Proof;
 use super::{Context, DELETES_SENT_MAX, Effect, Event, Phase, Run, Setback, SetbackKind, Step, UNSENT_MAX, Want};
 
-/// So far the clocks here and there may be apart while anything is deleted (F57).
-const SKEW_MAX: SignedDuration = SignedDuration::from_hours(1);
-
 /// A delete that is on its way.
 #[derive(Debug)]
 pub(super) struct Deleting {
@@ -34,8 +31,8 @@ pub(super) struct Deleting {
     reason: Box<str>,
     /// When the listing was begun by which that was decided.
     decided_on: Option<Mono>,
-    /// When the newest item was begun that was shown then.
-    newest_created_at: Option<Timestamp>,
+    /// When the newest item of ours was begun that was shown then.
+    newest_created_at: Timestamp,
     stage: Stage,
     sent: u32,
     /// Whether it has been told how it came out: that is counted once, however often it is sent.
@@ -60,7 +57,7 @@ enum Unfit {
     Doubtful(String),
     /// By what is there now the item is to stay.
     Stays,
-    /// Something was made since, which a delete that makes room must not be taken for older than.
+    /// Something of ours was made since it was decided to make room.
     Overtaken,
 }
 
@@ -72,12 +69,6 @@ impl fmt::Display for Unfit {
             Unfit::Overtaken => f.write_str("an item was made meanwhile"),
         }
     }
-}
-
-/// When the newest item was begun that is shown. One that is dated further ahead than clocks may be apart is no measure of what comes.
-fn newest_created_at(view: &View<'_>, now: Timestamp) -> Option<Timestamp> {
-    let mut times = view.items.iter().rev().map(|item| item.created_at);
-    times.find(|created_at| created_at.duration_since(now) <= SKEW_MAX)
 }
 
 /// How a delete came out.
@@ -125,15 +116,17 @@ impl Deleting {
         let text = step.ctx.policy.map(KindPolicy::text);
         let reason: Box<str> = sentence(&deletion.why).into();
         let at = step.wall();
-        let newest_created_at = step.ctx.inventory.and_then(|inventory| newest_created_at(&inventory.of(run.target.server), at));
+        let view = step.ctx.inventory.map(|inventory| inventory.of(run.target.server));
+        let created_at = deletion.item.created_at;
+        let newest_created_at = view.map_or(created_at, |view| Run::newest_created_at(step.ctx, &view, &deletion.item));
         let intent = DeleteIntent {
             op,
             run: run.id,
             subject: (&run.target).into(),
             item: deletion.item.id,
             item_name: deletion.item.name.as_deref().map(Into::into),
-            item_created_at: deletion.item.created_at,
-            newest_created_at,
+            item_created_at: created_at,
+            newest_created_at: Some(newest_created_at),
             when: match deletion.when {
                 When::BeforeCreate => DeleteWhen::BeforeCreate,
                 When::AfterCreate => DeleteWhen::AfterCreate,
@@ -163,7 +156,7 @@ impl Deleting {
             deletion,
             reason,
             decided_on: None,
-            newest_created_at: intent.newest_created_at,
+            newest_created_at: intent.newest_created_at.unwrap_or(intent.at),
             stage,
             sent: DELETES_SENT_MAX,
             told: false,
@@ -245,9 +238,10 @@ impl Run {
         if !self.still_goes(ctx, policy, &view, &deleting.deletion) {
             return Err(Unfit::Stays);
         }
-        // What was made before the room cannot fill it: the intent has to say so of all that is there when it is sent.
-        let makes_room = deleting.deletion.when == When::BeforeCreate;
-        let is_overtaken = makes_room && newest_created_at(&view, ctx.now.wall) > deleting.newest_created_at;
+        // What was made before the room cannot pay for it: the intent has to say so of all that is there when it is sent.
+        let deletion = &deleting.deletion;
+        let is_to_be_paid = deletion.when == When::BeforeCreate && !deletion.extra;
+        let is_overtaken = is_to_be_paid && Self::newest_created_at(ctx, &view, &deletion.item) > deleting.newest_created_at;
         if is_overtaken { Err(Unfit::Overtaken) } else { Ok(()) }
     }
 

@@ -1,5 +1,7 @@
 //! What a run sees: the view it may plan on, why nothing may be deleted, and what planner and guard are told.
 
+use jiff::Timestamp;
+
 use crate::clock::Mono;
 
 use super::super::assess::Knowledge;
@@ -12,6 +14,11 @@ use super::super::policy::KindPolicy;
 use super::super::problem::{Problem, Reason};
 use super::super::view::View;
 use super::{Context, Run, count};
+
+/// Whether an item carries our mark.
+fn is_ours(ctx: &Context<'_>, item: &Item) -> bool {
+    matches!(item.description.reading(), Reading::Mark(mark) if ctx.wanted.is_ours(&mark.owner))
+}
 
 impl Run {
     /// What the newest listing shows of the server, if it was begun at `after` or later.
@@ -82,24 +89,28 @@ impl Run {
         Knowledge { made: &ctx.memory.made, protected: ctx.protected, held: ctx.held }
     }
 
-    /// Room-making deletes that no completed create has paid for. One may have completed without a word in the journal: after a late commit (F03), made
-    /// by another replica, or told in records that were torn off. Then it is newer than all that was shown when the room was planned. `but_for`: an item
-    /// that is not to pay.
-    pub(super) fn rooms_made(&self, ctx: &Context<'_>, view: &View<'_>, but_for: Option<ItemId>) -> u32 {
-        if ctx.memory.rooms_made == 0 {
-            return 0;
+    /// Whether there is a hole: room was made that no completed create has paid for. One may have completed without a word in the journal: after a late
+    /// commit (F03), made by another replica, or told in records that were torn off. Then it is newer than all of ours that was shown when the room was
+    /// planned. `but_for`: an item that is not to pay.
+    pub(super) fn has_hole(&self, ctx: &Context<'_>, view: &View<'_>, but_for: Option<ItemId>) -> bool {
+        let Some(made_way) = ctx.memory.made_way() else { return false };
+        let is_shown = view.find(made_way).is_some();
+        if is_shown && !ctx.memory.has_just_made_way(ctx.now.wall) {
+            return false;
         }
-        let made_way = ctx.memory.made_way().and_then(|item| view.find(item));
-        let lags = ctx.memory.has_just_made_way(ctx.now.wall);
-        let unpaid = if made_way.is_some() && !lags { ctx.memory.rooms_made.saturating_sub(1) } else { ctx.memory.rooms_made };
-        let is_ours = |item: &Item| matches!(item.description.reading(), Reading::Mark(mark) if ctx.wanted.is_ours(&mark.owner));
-        let ours = || view.items.iter().filter(|item| item.status == Status::Completed && Some(item.id) != but_for && is_ours(item));
-        // Where every slot holds a restore point of ours there is no hole, whatever filled it.
-        let is_gone = |item: &Item| lags && made_way.is_some_and(|gone| gone.id == item.id);
-        let filled = ours().filter(|item| !item.automatic && !is_gone(item)).count();
+        let completed = |item: &&Item| item.status == Status::Completed && Some(item.id) != but_for && is_ours(ctx, item);
+        let ours = || view.items.iter().filter(completed);
+        // Where every slot holds a restore point of ours there is no hole, whatever filled it. A list that lags behind may show what is gone.
+        let filled = ours().filter(|item| !item.automatic && item.id != made_way).count();
         let is_paid =
             filled >= ctx.wanted.limits.of(self.target.kind) as usize || ours().any(|item| ctx.memory.is_after_room(item.created_at));
-        if is_paid { 0 } else { unpaid }
+        !is_paid
+    }
+
+    /// When the newest item of ours that is shown was begun, or this one: what is begun later is newer than all of them.
+    pub(super) fn newest_created_at(ctx: &Context<'_>, view: &View<'_>, item: &Item) -> Timestamp {
+        let ours = view.items.iter().filter(|item| is_ours(ctx, item)).map(|item| item.created_at);
+        ours.fold(item.created_at, Timestamp::max)
     }
 
     pub(super) fn ground<'a>(
@@ -117,7 +128,7 @@ impl Run {
             view,
             knowledge: Self::knowledge(ctx),
             freeze,
-            room_made: self.rooms_made(ctx, view, None) > 0,
+            room_made: self.has_hole(ctx, view, None),
             allowance: Allowance {
                 paid: count(&self.created).saturating_sub(self.owed).saturating_sub(unpaid),
                 extra_run: fuse.extra_per_server.saturating_sub(self.extra_used),
@@ -141,7 +152,7 @@ impl Run {
             frozen: ctx.server.freeze.is_some(),
             name_agrees: ctx.server.other_name.is_none(),
             restoring: ctx.server.restoring,
-            rooms_made: self.rooms_made(ctx, view, None),
+            room_made: self.has_hole(ctx, view, None),
             completed: count(&self.created),
             owed: self.owed,
             deleted: count(&self.deleted),

@@ -113,7 +113,7 @@ impl Run {
         let at = step.wall();
         // What is still unpaid and was not deleted by this run is a debt of former ones: this create pays for it first.
         let own = super::count(&self.deleted).saturating_sub(self.extra_used);
-        self.owed = self.rooms_made(step.ctx, view, Some(waiting.item)).saturating_sub(own);
+        self.owed = u32::from(self.has_hole(step.ctx, view, Some(waiting.item))).saturating_sub(own);
         if let Some(op) = waiting.op {
             step.record(Record::CreateCompleted { op, at });
         }

@@ -275,31 +275,34 @@ fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
 #[test]
 fn what_is_shown_long_after_it_was_seen_to_be_gone_never_went() {
     for (keep, items) in [("last=5", some(5)), ("last=4", with(&some(4), foreign(98, 1)))] {
-        let mut story = Story::new(keep);
-        story.show(&items);
-        story.recorded();
-        assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
-        story.pass(70).show(&items[1..]);
-        assert_eq!(story.pass(10).show(&items[1..])[0], "delete gone");
-        story.recorded();
-        assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
-        let mut next = Story { memory: story.memory, ..Story::new(keep) };
-        assert_eq!(next.pass(100).show(&items), ["end blocked cap_full"], "a list that lags behind");
-        let mut later = Story { memory: next.memory, ..Story::new(keep) };
-        assert_eq!(later.pass(1_100).show(&items), ["intend before_create 1"]);
+        let mut memory = Story::new(keep).memory;
+        for seconds in [0, 1_100] {
+            let mut story = Story { memory, ..Story::new(keep) };
+            assert_eq!(story.pass(seconds).show(&items), ["intend before_create 1"]);
+            story.recorded();
+            assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
+            story.pass(70).show(&items[1..]);
+            assert_eq!(story.pass(10).show(&items[1..])[0], "delete gone");
+            story.recorded();
+            assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+            let mut next = Story { memory: story.memory, ..Story::new(keep) };
+            assert_eq!(next.pass(seconds + 100).show(&items), ["end blocked cap_full"], "a list that lags behind");
+            memory = next.memory;
+        }
     }
 }
 
 #[test]
 fn what_was_there_when_room_was_planned_pays_for_nothing() {
-    // Made for a later slot: by a daemon whose clock is ahead, or before a reload has brought a policy whose newest slot is an earlier one.
-    for hours in [-20, -1] {
-        let before = Item { description: slot_mark(ago(hours)).description().into(), ..ours(98, 0) };
+    // Made for a later slot: by a daemon whose clock is ahead, or before a reload has brought a policy whose newest slot is an earlier one. Or dated ahead.
+    for (slot, created) in [(-20, 0), (-1, 0), (-20, -24)] {
+        let before = Item { description: slot_mark(ago(slot)).description().into(), ..ours(98, created) };
         let items = with(&some(4), before);
         assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &items, foreign(99, 0)), ["end blocked cap_full"]);
     }
     // Not shown then, and older than what was: by its time it was there.
-    assert_eq!(after_the_hole_was_filled_by(&slot_mark(ago(-1)), 4), ["end blocked cap_full"]);
+    let late = Item { description: slot_mark(ago(-1)).description().into(), ..ours(99, 120) };
+    assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &with(&some(4), foreign(98, 1)), late), ["end blocked cap_full"]);
 }
 
 #[test]
@@ -308,7 +311,7 @@ fn an_item_of_ours_that_is_newer_has_paid_for_the_room() {
     for mark in [hand, slot_mark(ago(-1)), slot_mark(ago(30))] {
         assert_eq!(after_the_hole_was_filled_by(&mark, 0), ["intend before_create 2"], "{mark:?}");
     }
-    // One that is dated far ahead does not count as the newest.
+    // What is not ours is no measure, be it dated far ahead.
     let items = with(&some(4), foreign(98, -24));
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &items, ours(99, -1)), ["intend before_create 2"]);
     let theirs = Mark { owner: "test".into(), ..slot_mark(ago(-1)) };
