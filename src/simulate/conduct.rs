@@ -352,7 +352,7 @@ impl Conduct {
             }
             Input::Servers(_, reply) => {
                 if let Ok(listing) = &reply.result {
-                    self.told_servers = time;
+                    self.told_servers = begun;
                     self.servers = Arc::clone(&listing.servers);
                 }
             }

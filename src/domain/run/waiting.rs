@@ -41,17 +41,20 @@ impl Waiting {
     }
 }
 
-/// Proof of something by two complete listings in a row that were begun long enough after the sending (contract §3).
+/// Proof of something by two complete listings in a row that were begun long enough after the sending (contract §3), the second of them twice as long: two
+/// that come right after each other may both be answered by a replica that lags behind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Proof {
     from: Mono,
+    settled_from: Mono,
     last: Option<Mono>,
     count: u32,
 }
 
 impl Proof {
     pub(super) fn new(sent: Mono, request_timeout: Duration) -> Proof {
-        Proof { from: sent.after(request_timeout.saturating_mul(2)), last: None, count: 0 }
+        let [from, settled_from] = [2, 4].map(|timeouts| sent.after(request_timeout.saturating_mul(timeouts)));
+        Proof { from, settled_from, last: None, count: 0 }
     }
 
     /// The newest complete listing says the contrary.
@@ -65,7 +68,7 @@ impl Proof {
             self.last = Some(begun);
             self.count += 1;
         }
-        self.count >= 2
+        self.count >= 2 && begun >= self.settled_from
     }
 }
 

@@ -32,12 +32,12 @@ fn a_create_in_doubt_that_is_absent_is_sent_again_in_time() {
     let mut story = create_in_doubt();
     story.look();
     story.pass(60).show(&some(1));
-    assert_eq!(story.show(&some(1)), ["create absent", "intend create 2 of prod-web-20261121T120000Z"]);
+    assert_eq!(story.pass(60).show(&some(1)), ["create absent", "intend create 2 of prod-web-20261121T120000Z"]);
     let mut late = create_in_doubt();
     late.run.deadline = Some(now());
     late.look();
     late.pass(60).show(&some(1));
-    assert_eq!(late.show(&some(1)), ["create absent", "end failure create_failed"]);
+    assert_eq!(late.pass(60).show(&some(1)), ["create absent", "end failure create_failed"]);
 }
 
 fn delete_in_doubt() -> Story {
@@ -53,11 +53,11 @@ fn a_delete_in_doubt_is_settled_and_never_sent_again() {
     let mut story = delete_in_doubt();
     story.look();
     story.pass(60).show(&five);
-    assert_eq!(story.show(&five), ["delete ineffective", "end skipped"]);
+    assert_eq!(story.pass(60).show(&five), ["delete ineffective", "end skipped"]);
     let mut story = delete_in_doubt();
     story.look();
     story.pass(60).show(&without(&five, 1));
-    assert_eq!(story.show(&without(&five, 1)), ["delete gone", "end skipped"]);
+    assert_eq!(story.pass(60).show(&without(&five, 1)), ["delete gone", "end skipped"]);
     let mut story = delete_in_doubt();
     story.look();
     assert_eq!(story.pass(600).look(), ["end failure delete_unknown"]);
