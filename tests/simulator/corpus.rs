@@ -39,6 +39,7 @@ const SEEDS: &[(u64, &str)] = &[
         162_662,
         "an item of another daemon for a later slot, which was there before, paid for each room, so that it was made again and again",
     ),
+    (275_826, "two listings right after each other, both of a replica that was behind, counted as proof that a create was not done"),
 ];
 
 #[test]
