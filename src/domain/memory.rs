@@ -75,7 +75,7 @@ pub struct TargetMemory {
 struct Room {
     op: OpId,
     item: ItemId,
-    /// When the newest item of ours was begun that was shown when it was decided.
+    /// When the newest item with a mark was begun that was shown when it was decided.
     newest_created_at: Timestamp,
     /// When the item was seen to be gone.
     gone_at: Timestamp,
@@ -114,7 +114,7 @@ enum Op {
         origin: Origin,
         item: Option<ItemId>,
     },
-    /// `room`: of a delete that is to make room, when the newest item of ours was begun that was shown.
+    /// `room`: of a delete that is to make room, when the newest item with a mark was begun that was shown.
     Delete {
         item: ItemId,
         at: Timestamp,
@@ -344,7 +344,9 @@ impl Memory {
         match how {
             DeleteEnd::Gone => {
                 target.forget(item);
-                if let Some(newest_created_at) = room.filter(|_| target.last_completed.is_none_or(|paid| paid < op)) {
+                // By the order in which they were ordered, not in which they are told of: that is the same after a restart.
+                let newest = target.last_completed.max(target.unpaid_room.map(|room| room.op));
+                if let Some(newest_created_at) = room.filter(|_| newest.is_none_or(|newest| newest < op)) {
                     target.unpaid_room = Some(Room { op, item, newest_created_at, gone_at });
                 }
             }

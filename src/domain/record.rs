@@ -200,7 +200,7 @@ pub struct DeleteIntent {
     pub item_name: Option<Box<str>>,
     /// When the item was begun, by the provider's clock.
     pub item_created_at: Timestamp,
-    /// When the newest item of ours there was begun, or this one, as the listing shows it by which that was decided: what pays for the room that this
+    /// When the newest item there with a mark was begun, or this one, as the listing shows it by which that was decided: what pays for the room that this
     /// delete makes is newer. None in what journals before version 4 hold.
     pub newest_created_at: Option<Timestamp>,
     /// To make room, or afterwards.

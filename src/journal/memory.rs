@@ -315,25 +315,23 @@ impl Rows {
         gone as u64
     }
 
-    /// Of each server and kind the last ordered that completed, of a slot and by hand apart.
+    /// Of each server and kind the create ordered last that completed, of a slot and by hand apart.
     fn newest_creates(&self) -> BTreeSet<OpId> {
         let mut newest = Newest::default();
         for (op, row) in self.creates.iter().filter(|(_, row)| row.state == CreateState::Completed) {
             let by_hand = matches!(row.intent.origin, Origin::Hand { .. });
-            // In the order of SQLite, whose numbers have a sign.
-            newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), op.0 ^ (1 << 63), *op);
+            newest.offer((row.intent.subject.server, row.intent.subject.kind, by_hand), order_of(*op), *op);
         }
         gather(newest.winners())
     }
 
-    /// Of each server and kind the newest that made room without being extra.
+    /// Of each server and kind the delete ordered last that made room without being extra.
     fn newest_deletes(&self) -> BTreeSet<OpId> {
         let mut newest = Newest::default();
-        for (op, row) in &self.deletes {
-            let made_room = row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate && !row.intent.extra;
-            if let (true, Some(ended)) = (made_room, &row.ended) {
-                newest.offer((row.intent.subject.server, row.intent.subject.kind), ended.seq, *op);
-            }
+        let made_room =
+            |row: &DeleteRow| row.state == DeleteState::Gone && row.intent.when == DeleteWhen::BeforeCreate && !row.intent.extra;
+        for (op, row) in self.deletes.iter().filter(|(_, row)| made_room(row)) {
+            newest.offer((row.intent.subject.server, row.intent.subject.kind), order_of(*op), *op);
         }
         gather(newest.winners())
     }
@@ -403,6 +401,11 @@ impl<K: Ord, V: Copy> Newest<K, V> {
     fn winners(&self) -> impl Iterator<Item = V> {
         self.0.values().map(|(_, value)| *value)
     }
+}
+
+/// The place of an operation in the order of SQLite, whose numbers have a sign.
+fn order_of(op: OpId) -> u64 {
+    op.0 ^ (1 << 63)
 }
 
 fn in_order<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, seq: impl Fn(&T) -> u64) -> Vec<T> {

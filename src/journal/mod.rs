@@ -87,7 +87,7 @@ pub trait Recall {
     /// - creates whose item is not known to be gone;
     /// - creates and deletes begun at `since` or later;
     /// - for each server and kind, the create that was ordered last of those that completed (what was ordered after a room was made has paid for it), of
-    ///   a slot and by hand apart, and the newest delete that made room without being extra;
+    ///   a slot and by hand apart, and the delete that was ordered last of those that made room without being extra;
     /// - for each server and kind, the newest run that ended and the newest that succeeded, those of a slot, without one and by hand apart, and every
     ///   run without an end;
     /// - when each target was first configured;

@@ -298,10 +298,10 @@ impl Conduct {
     fn proved_absent(&mut self, op: OpId, grace: Duration) -> Option<String> {
         let intent = self.creates.get(&op)?;
         let key = (intent.subject.server, intent.subject.kind, Arc::clone(&intent.description));
-        let proven = self.whole_begun.get(&intent.subject.kind).and_then(|(before, _)| *before);
+        let (before, last) = self.whole_begun.get(&intent.subject.kind).copied().unwrap_or_default();
         let sent = self.sent.get_mut(&key).filter(|sent| sent.undecided && sent.op == op)?;
         sent.undecided = false;
-        let looked = proven.is_some_and(|begun| begun >= sent.at + grace);
+        let looked = before.is_some_and(|begun| begun >= sent.at + grace) && last >= sent.at + grace * 2;
         (!looked).then(|| format!("I7: {} counts as absent although it may have been taken", intent.description))
     }
 

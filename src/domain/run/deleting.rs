@@ -31,7 +31,7 @@ pub(super) struct Deleting {
     reason: Box<str>,
     /// When the listing was begun by which that was decided.
     decided_on: Option<Mono>,
-    /// When the newest item of ours was begun that was shown then.
+    /// When the newest item with a mark was begun that was shown then.
     newest_created_at: Timestamp,
     stage: Stage,
     sent: u32,
@@ -57,7 +57,7 @@ enum Unfit {
     Doubtful(String),
     /// By what is there now the item is to stay.
     Stays,
-    /// Something of ours was made since it was decided to make room.
+    /// Something with a mark was made since it was decided to make room.
     Overtaken,
 }
 
@@ -118,7 +118,7 @@ impl Deleting {
         let at = step.wall();
         let view = step.ctx.inventory.map(|inventory| inventory.of(run.target.server));
         let created_at = deletion.item.created_at;
-        let newest_created_at = view.map_or(created_at, |view| Run::newest_created_at(step.ctx, &view, &deletion.item));
+        let newest_created_at = view.map_or(created_at, |view| Run::newest_created_at(&view, &deletion.item));
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -241,7 +241,7 @@ impl Run {
         // What was made before the room cannot pay for it: the intent has to say so of all that is there when it is sent.
         let deletion = &deleting.deletion;
         let is_to_be_paid = deletion.when == When::BeforeCreate && !deletion.extra;
-        let is_overtaken = is_to_be_paid && Self::newest_created_at(ctx, &view, &deletion.item) > deleting.newest_created_at;
+        let is_overtaken = is_to_be_paid && Self::newest_created_at(&view, &deletion.item) > deleting.newest_created_at;
         if is_overtaken { Err(Unfit::Overtaken) } else { Ok(()) }
     }
 

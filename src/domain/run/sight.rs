@@ -90,8 +90,8 @@ impl Run {
     }
 
     /// Whether there is a hole: room was made that no completed create has paid for. One may have completed without a word in the journal: after a late
-    /// commit (F03), made by another replica, or told in records that were torn off. Then it is newer than all of ours that was shown when the room was
-    /// planned. `but_for`: an item that is not to pay.
+    /// commit (F03), made by another replica, or told in records that were torn off. Then it is newer than all that was shown with a mark when the room
+    /// was planned. `but_for`: an item that is not to pay.
     pub(super) fn has_hole(&self, ctx: &Context<'_>, view: &View<'_>, but_for: Option<ItemId>) -> bool {
         let Some(made_way) = ctx.memory.made_way() else { return false };
         let is_shown = view.find(made_way).is_some();
@@ -107,10 +107,11 @@ impl Run {
         !is_paid
     }
 
-    /// When the newest item of ours that is shown was begun, or this one: what is begun later is newer than all of them.
-    pub(super) fn newest_created_at(ctx: &Context<'_>, view: &View<'_>, item: &Item) -> Timestamp {
-        let ours = view.items.iter().filter(|item| is_ours(ctx, item)).map(|item| item.created_at);
-        ours.fold(item.created_at, Timestamp::max)
+    /// When the newest item that is shown and carries a mark was begun, or this one. Whoever's the mark is: a reload may make it ours. What has none can
+    /// never pay, and may carry any date.
+    pub(super) fn newest_created_at(view: &View<'_>, item: &Item) -> Timestamp {
+        let marked = view.items.iter().filter(|item| matches!(item.description.reading(), Reading::Mark(_)));
+        marked.fold(item.created_at, |newest, item| newest.max(item.created_at))
     }
 
     pub(super) fn ground<'a>(

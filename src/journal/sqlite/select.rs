@@ -22,7 +22,7 @@ const CREATES: &str = "state IN ('intended', 'accepted')
 const DELETES: &str = "state = 'intended'
     OR at >= ?1
     OR op IN (SELECT newest FROM (
-        SELECT op AS newest, max(ended_seq) FROM deletes WHERE state = 'gone' AND due = 'before_create' AND NOT extra GROUP BY server, kind))";
+        SELECT max(op) AS newest FROM deletes WHERE state = 'gone' AND due = 'before_create' AND NOT extra GROUP BY server, kind))";
 
 /// The runs that matter.
 const RUNS: &str = "ended_seq IS NULL

@@ -275,9 +275,10 @@ fn where_every_slot_holds_a_restore_point_of_ours_there_is_no_hole() {
 #[test]
 fn what_is_shown_long_after_it_was_seen_to_be_gone_never_went() {
     for (keep, items) in [("last=5", some(5)), ("last=4", with(&some(4), foreign(98, 1)))] {
-        let mut memory = Story::new(keep).memory;
+        let next = |before: Story| Story { memory: before.memory, next_op: before.next_op, ..Story::new(keep) };
+        let mut story = Story::new(keep);
         for seconds in [0, 1_100] {
-            let mut story = Story { memory, ..Story::new(keep) };
+            story = next(story);
             assert_eq!(story.pass(seconds).show(&items), ["intend before_create 1"]);
             story.recorded();
             assert_eq!(story.delete_fails(SetbackKind::Doubtful), [""; 0]);
@@ -285,10 +286,10 @@ fn what_is_shown_long_after_it_was_seen_to_be_gone_never_went() {
             assert_eq!(story.pass(60).show(&items[1..])[0], "delete gone");
             story.recorded();
             assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
-            let mut next = Story { memory: story.memory, ..Story::new(keep) };
-            assert_eq!(next.pass(seconds + 200).show(&items), ["end blocked cap_full"], "a list that lags behind");
-            memory = next.memory;
+            story = next(story);
+            assert_eq!(story.pass(seconds + 200).show(&items), ["end blocked cap_full"], "a list that lags behind");
         }
+        assert_eq!(next(story).pass(2_200).show(&items), ["intend before_create 1"], "and how often that was does not count");
     }
 }
 
@@ -306,12 +307,28 @@ fn what_was_there_when_room_was_planned_pays_for_nothing() {
 }
 
 #[test]
+fn what_becomes_ours_by_a_reload_pays_for_no_room_of_before() {
+    let theirs = Mark { owner: "old".into(), ..slot_mark(ago(-1)) };
+    let items = with(&some(4), Item { description: theirs.description().into(), ..ours(98, 0) });
+    let mut story = Story::new("last=5");
+    story.wanted.former_owners.clear();
+    assert_eq!(story.show(&items), ["intend before_create 1"]);
+    story.recorded();
+    story.deleted();
+    story.show(&items[1..]);
+    story.recorded();
+    assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
+    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
+    assert_eq!(next.pass(10).show(&with(&items[1..], foreign(99, 0))), ["end blocked cap_full"]);
+}
+
+#[test]
 fn an_item_of_ours_that_is_newer_has_paid_for_the_room() {
     let hand = Mark { owner: "prod".into(), origin: Origin::Hand { at: now() }, until: None };
     for mark in [hand, slot_mark(ago(-1)), slot_mark(ago(30))] {
         assert_eq!(after_the_hole_was_filled_by(&mark, 0), ["intend before_create 2"], "{mark:?}");
     }
-    // What is not ours is no measure, be it dated far ahead.
+    // What has no mark is no measure, be it dated far ahead.
     let items = with(&some(4), foreign(98, -24));
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &items, ours(99, -1)), ["intend before_create 2"]);
     let theirs = Mark { owner: "test".into(), ..slot_mark(ago(-1)) };
