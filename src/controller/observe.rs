@@ -302,8 +302,7 @@ impl Controller {
         let whole = view.defect().is_none();
         state.clean = if whole { state.clean.saturating_add(1) } else { 0 };
         let finished: Vec<(OpId, Status)> = finished(&rows, memory);
-        // Not before a run that waits for the item counts it as vanished.
-        let grace = self.setup.request_timeout.saturating_mul(4);
+        let grace = self.setup.request_timeout.saturating_mul(2);
         let lost = if whole { state.watching.see(&rows, memory, view.begun(), grace) } else { Vec::new() };
         if whole && state.watching.all_there && finished.is_empty() && rows.iter().all(|row| !row.mark_lost) {
             state.settled = Some(Settled { from: now.wall, until, made: memory.made.keys().copied().collect() });

@@ -87,7 +87,7 @@ struct Watched {
 
 impl Watching {
     /// Notes which items a complete listing shows. Returns those that are gone: missing from two complete listings that were begun at least
-    /// `grace` apart. What the journal knows is watched as well: it may have vanished while nobody looked.
+    /// `grace` apart, or twice as far while it is being made. What the journal knows is watched as well: it may have vanished while nobody looked.
     pub fn see(&mut self, rows: &[Row<'_>], memory: &TargetMemory, begun: Mono, grace: Duration) -> Vec<(ItemId, Known)> {
         for (item, origin) in &memory.made {
             if self.watched.iter().all(|watched| watched.item != *item) {
@@ -110,7 +110,9 @@ impl Watching {
                 return true;
             }
             let since = *watched.absent_since.get_or_insert(begun);
-            let gone = begun.since(since) >= grace;
+            // The run that waits for an unfinished one is to find out first.
+            let times = if memory.unfinished.contains_key(&watched.item) { 2 } else { 1 };
+            let gone = begun.since(since) >= grace.saturating_mul(times);
             if gone {
                 lost.push((watched.item, watched.known.clone()));
             }

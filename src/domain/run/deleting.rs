@@ -118,7 +118,7 @@ impl Deleting {
         let at = step.wall();
         let view = step.ctx.inventory.map(|inventory| inventory.of(run.target.server));
         let created_at = deletion.item.created_at;
-        let newest_created_at = view.map_or(created_at, |view| Run::newest_created_at(&view, &deletion.item));
+        let newest_created_at = view.map_or(created_at, |view| Run::newest_created_at(step.ctx, &view, &deletion.item));
         let intent = DeleteIntent {
             op,
             run: run.id,
@@ -241,7 +241,7 @@ impl Run {
         // What was made before the room cannot pay for it: the intent has to say so of all that is there when it is sent.
         let deletion = &deleting.deletion;
         let is_to_be_paid = deletion.when == When::BeforeCreate && !deletion.extra;
-        let is_overtaken = is_to_be_paid && Self::newest_created_at(&view, &deletion.item) > deleting.newest_created_at;
+        let is_overtaken = is_to_be_paid && Self::newest_created_at(ctx, &view, &deletion.item) > deleting.newest_created_at;
         if is_overtaken { Err(Unfit::Overtaken) } else { Ok(()) }
     }
 

@@ -107,11 +107,11 @@ impl Run {
         !is_paid
     }
 
-    /// When the newest item that is shown and carries a mark was begun, or this one. Whoever's the mark is: a reload may make it ours. What has none can
-    /// never pay, and may carry any date.
-    pub(super) fn newest_created_at(view: &View<'_>, item: &Item) -> Timestamp {
-        let marked = view.items.iter().filter(|item| matches!(item.description.reading(), Reading::Mark(_)));
-        marked.fold(item.created_at, |newest, item| newest.max(item.created_at))
+    /// When the newest item that is shown and has a mark was begun, or this one. Whoever's the mark is: a reload may make it ours; and a person may put one
+    /// right that was damaged or is lost. What never had one cannot pay, and may carry any date.
+    pub(super) fn newest_created_at(ctx: &Context<'_>, view: &View<'_>, item: &Item) -> Timestamp {
+        let has_mark = |item: &&Item| !matches!(item.description.reading(), Reading::None) || ctx.memory.made.contains_key(&item.id);
+        view.items.iter().filter(has_mark).fold(item.created_at, |newest, item| newest.max(item.created_at))
     }
 
     pub(super) fn ground<'a>(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::mark::Mark;
+use crate::domain::record::CreateIntent;
 use crate::domain::testing::{ago, foreign};
 
 /// A run whose first prune, of item 1 of four, was sent.
@@ -304,6 +305,45 @@ fn what_was_there_when_room_was_planned_pays_for_nothing() {
     // Not shown then, and older than what was: by its time it was there.
     let late = Item { description: slot_mark(ago(-1)).description().into(), ..ours(99, 120) };
     assert_eq!(after_the_hole_was_filled(Story::new("last=5"), &with(&some(4), foreign(98, 1)), late), ["end blocked cap_full"]);
+}
+
+/// The journal says that an item was made, and completed; its mark was edited away.
+fn made_and_edited(story: &mut Story) -> Item {
+    let mark = slot_mark(ago(1));
+    let (op, run, at) = (OpId(1), RunId(0), now());
+    let intent = CreateIntent {
+        op,
+        run,
+        subject: (&start().target).into(),
+        origin: mark.origin.clone(),
+        name: None,
+        description: mark.description().into(),
+        attempt: 1,
+        at,
+        config: "".into(),
+        policy_text: None,
+    };
+    story.memory.apply(&Record::CreateIntent(intent.into()));
+    story.memory.apply(&Record::CreateAccepted { op, item: ItemId(98), at });
+    story.memory.apply(&Record::CreateCompleted { op, at });
+    Item { description: "edited".to_owned().into(), ..ours(98, 0) }
+}
+
+#[test]
+fn what_gets_its_mark_back_pays_for_no_room_of_before() {
+    let mut story = Story::new("last=5");
+    let edited = made_and_edited(&mut story);
+    let items = with(&some(4), edited.clone());
+    assert_eq!(story.show(&items), ["intend before_create 1"]);
+    story.recorded();
+    story.deleted();
+    story.show(&items[1..]);
+    story.recorded();
+    assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
+    let restored = Item { description: slot_mark(ago(1)).description().into(), ..edited };
+    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
+    let items = with(&with(&some(4)[1..], restored), foreign(99, 0));
+    assert_eq!(next.pass(10).show(&items), ["end blocked cap_full"]);
 }
 
 #[test]
