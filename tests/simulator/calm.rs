@@ -29,9 +29,9 @@ pub fn comes(world: &mut World, plan: &Plan) -> Option<String> {
     // What was done while the clock was ahead is not done again before its time has really come.
     end += world.hosts.iter().map(Host::ahead_max).max().unwrap_or_default();
     world.run_to(end);
-    let stale = breach(world).or_else(|| stale(world, plan));
-    if stale.is_some() {
-        return stale;
+    let wrong = breach(world).or_else(|| stale(world, plan));
+    if wrong.is_some() {
+        return wrong;
     }
     for _ in 0..PERIODS_TO_SHRINK {
         if untidy(world, plan).is_none() {
@@ -47,7 +47,7 @@ pub fn comes(world: &mut World, plan: &Plan) -> Option<String> {
             }
         }
     }
-    breach(world).or_else(|| untidy(world, plan)).or_else(|| stale_now(world, plan))
+    breach(world).or_else(|| untidy(world, plan)).or_else(|| stale(world, plan))
 }
 
 fn breach(world: &World) -> Option<String> {
@@ -88,10 +88,6 @@ fn needs_a_person(world: &World, plan: &Plan, server: ServerId, kind: Kind) -> b
 
 fn protected(plan: &Plan) -> Vec<ItemId> {
     plan.setup.wanted.entries.iter().flat_map(|entry| entry.protect_ids.iter().copied()).collect()
-}
-
-fn stale_now(world: &World, plan: &Plan) -> Option<String> {
-    stale(world, plan)
 }
 
 fn ours(world: &World, server: ServerId, kind: Kind) -> impl Iterator<Item = &Item> {

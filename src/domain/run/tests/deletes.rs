@@ -221,21 +221,11 @@ fn the_state_of_the_servers_must_be_fresh() {
 
 #[test]
 fn room_that_no_create_has_paid_for_is_not_made_twice() {
-    let mut story = Story::new("last=5");
-    story.show(&some(5));
-    story.recorded();
-    story.deleted();
-    story.show(&some(5)[1..]);
-    story.recorded();
-    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+    let mut blocked = Story { memory: refused_in_the_room(Story::new("last=5"), &some(5)), ..Story::new("last=5") };
     // Somebody fills the slot: the next run is blocked, and with a free slot it goes on and pays.
     let full = with(&some(5)[1..], foreign(99, 1));
-    let next = |story: &mut Story| std::mem::replace(story, Story::new("last=5")).memory;
-    let memory = next(&mut story);
-    story.memory = memory;
-    assert_eq!(story.pass(10).show(&full), ["end blocked cap_full"]);
-    let memory = next(&mut story);
-    let mut story = Story { memory, ..Story::new("last=3") };
+    assert_eq!(blocked.pass(10).show(&full), ["end blocked cap_full"]);
+    let mut story = Story { memory: blocked.memory, ..Story::new("last=3") };
     assert_eq!(story.pass(20).show(&some(5)[1..])[0], "intend create 2 of prod-web-20261121T120000Z");
     story.recorded();
     story.created(coming(Status::InProgress));
@@ -243,17 +233,27 @@ fn room_that_no_create_has_paid_for_is_not_made_twice() {
     assert_eq!(told, ["completed", "release", "intend after_create 2 extra"], "the create has paid for the room");
 }
 
-/// A run of the last slot makes room among these, and its create is refused; then the hole is filled by this item, and the next run comes.
-fn after_the_hole_was_filled(mut story: Story, items: &[Item], by: Item) -> Vec<String> {
-    story.show(items);
+/// A run makes room among these, of which the first goes, and sends its create.
+fn sent_into_the_room(mut story: Story, items: &[Item]) -> Story {
+    assert_eq!(story.show(items), ["intend before_create 1"]);
     story.recorded();
     story.deleted();
     story.show(&items[1..]);
     story.recorded();
+    story
+}
+
+/// What is remembered once that create is refused.
+fn refused_in_the_room(story: Story, items: &[Item]) -> Memory {
+    let mut story = sent_into_the_room(story, items);
     assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
-    let memory = std::mem::replace(&mut story, Story::new("last=5")).memory;
-    story.memory = memory;
-    story.pass(10).show(&with(&items[1..], by))
+    story.memory
+}
+
+/// Then the hole is filled by this item, and the next run comes.
+fn after_the_hole_was_filled(story: Story, items: &[Item], by: Item) -> Vec<String> {
+    let mut next = Story { memory: refused_in_the_room(story, items), ..Story::new("last=5") };
+    next.pass(10).show(&with(&items[1..], by))
 }
 
 /// The same beside an item that is not ours.
@@ -334,14 +334,9 @@ fn what_gets_its_mark_back_pays_for_no_room_of_before() {
     let mut story = Story::new("last=5");
     let edited = made_and_edited(&mut story);
     let items = with(&some(4), edited.clone());
-    assert_eq!(story.show(&items), ["intend before_create 1"]);
-    story.recorded();
-    story.deleted();
-    story.show(&items[1..]);
-    story.recorded();
-    assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
+    let memory = refused_in_the_room(story, &items);
     let restored = Item { description: slot_mark(ago(1)).description().into(), ..edited };
-    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
+    let mut next = Story { memory, ..Story::new("last=5") };
     let items = with(&with(&some(4)[1..], restored), foreign(99, 0));
     assert_eq!(next.pass(10).show(&items), ["end blocked cap_full"]);
 }
@@ -352,14 +347,7 @@ fn what_becomes_ours_by_a_reload_pays_for_no_room_of_before() {
     let items = with(&some(4), Item { description: theirs.description().into(), ..ours(98, 0) });
     let mut story = Story::new("last=5");
     story.wanted.former_owners.clear();
-    assert_eq!(story.show(&items), ["intend before_create 1"]);
-    story.recorded();
-    story.deleted();
-    story.show(&items[1..]);
-    story.recorded();
-    assert_eq!(story.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
-    let mut next = Story { memory: story.memory, ..Story::new("last=5") };
-    assert_eq!(next.pass(10).show(&with(&items[1..], foreign(99, 0))), ["end blocked cap_full"]);
+    assert_eq!(after_the_hole_was_filled(story, &items, foreign(99, 0)), ["end blocked cap_full"]);
 }
 
 #[test]
@@ -377,10 +365,9 @@ fn an_item_of_ours_that_is_newer_has_paid_for_the_room() {
 
 #[test]
 fn a_hole_that_was_filled_unseen_is_no_debt() {
-    let mut story = sent_into_the_room();
-    assert_eq!(story.create_fails(SetbackKind::Refused)[1], "end failure create_failed");
+    let memory = refused_in_the_room(Story::new("last=5"), &some(5));
     // It was filled for an earlier slot, and a person has freed one.
-    let mut next = Story { memory: story.memory, ..Story::new("last=2") };
+    let mut next = Story { memory, ..Story::new("last=2") };
     let items = with(&some(5)[2..], ours(98, 1));
     assert_eq!(next.pass(10).show(&items), ["intend create 2 of prod-web-20261121T120000Z"]);
     next.recorded();
@@ -388,23 +375,12 @@ fn a_hole_that_was_filled_unseen_is_no_debt() {
     assert_eq!(next.show(&with(&items, coming(Status::Completed))), ["completed", "release", "intend after_create 3"]);
 }
 
-/// A run has made room and sent its create.
-fn sent_into_the_room() -> Story {
-    let mut story = Story::new("last=5");
-    story.show(&some(5));
-    story.recorded();
-    story.deleted();
-    story.show(&some(5)[1..]);
-    story.recorded();
-    story
-}
-
 #[test]
 fn a_create_that_completed_unnoticed_has_paid_for_its_room() {
     // The provider said no and made it all the same, or said that it had failed.
-    let mut refused = sent_into_the_room();
+    let mut refused = sent_into_the_room(Story::new("last=5"), &some(5));
     assert_eq!(refused.create_fails(SetbackKind::Refused), ["create refused", "end failure create_failed"]);
-    let mut failed = sent_into_the_room();
+    let mut failed = sent_into_the_room(Story::new("last=5"), &some(5));
     failed.created(coming(Status::InProgress));
     assert_eq!(failed.show(&with(&some(5)[1..], coming(Status::Failed))), ["create failed", "release", "end failure create_failed"]);
     for story in [refused, failed] {
