@@ -18,8 +18,9 @@ use crate::domain::policy_text::{PolicyText, TextDigest};
 use crate::domain::problem::RunResult;
 use crate::domain::record::{DeleteWhen, OpId, Record, RunId, SlotsMissed, Trigger};
 
-/// So many changes are kept at most once records are written, so that the last of them can be taken back.
-const CHANGES_KEPT: usize = 256;
+/// So many changes are kept at most once records are written, so that the last of them can be taken back: those of some twenty records. Each is as large as
+/// a row, and more of them would not fit into a processor's cache with what else is played.
+const CHANGES_KEPT: usize = 64;
 
 /// A journal in memory. Its clones are the same journal, so a test can hold one, let the program lose the other, and go on from there.
 #[derive(Debug, Clone, Default)]
@@ -53,8 +54,8 @@ enum Change {
     Create(OpId, Option<CreateRow>),
     Delete(OpId, Option<DeleteRow>),
     Run(RunId, Option<RunRow>),
-    Hooks(OpId, Option<HooksRow>),
-    Order(OpId, Option<OrderRow>),
+    Hooks(OpId, Box<Option<HooksRow>>),
+    Order(OpId, Box<Option<OrderRow>>),
     NewTarget((ServerId, Kind)),
     NewMissed((ServerId, Kind, Timestamp)),
     NewText(TextDigest),
@@ -214,8 +215,8 @@ impl Rows {
                 Change::Create(op, before) => put_back(&mut self.creates, op, before),
                 Change::Delete(op, before) => put_back(&mut self.deletes, op, before),
                 Change::Run(run, before) => put_back(&mut self.runs, run, before),
-                Change::Hooks(op, before) => put_back(&mut self.hooks, op, before),
-                Change::Order(op, before) => put_back(&mut self.orders, op, before),
+                Change::Hooks(op, before) => put_back(&mut self.hooks, op, *before),
+                Change::Order(op, before) => put_back(&mut self.orders, op, *before),
                 Change::NewTarget(key) => drop(self.targets.remove(&key)),
                 Change::NewMissed(key) => drop(self.missed.remove(&key)),
                 Change::NewText(digest) => drop(self.texts.remove(&digest)),
@@ -488,7 +489,7 @@ impl Store for Rows {
 
     fn put_hooks(&mut self, row: HooksRow) -> Result<(), JournalError> {
         let key = row.begun.op;
-        self.changes.push_back(Change::Hooks(key, self.hooks.insert(key, row)));
+        self.changes.push_back(Change::Hooks(key, self.hooks.insert(key, row).into()));
         Ok(())
     }
 
@@ -498,7 +499,7 @@ impl Store for Rows {
 
     fn put_order(&mut self, row: OrderRow) -> Result<(), JournalError> {
         let key = row.order.op;
-        self.changes.push_back(Change::Order(key, self.orders.insert(key, row)));
+        self.changes.push_back(Change::Order(key, self.orders.insert(key, row).into()));
         Ok(())
     }
 

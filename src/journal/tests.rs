@@ -399,7 +399,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_torn_off_was_never_there(records in prop::collection::vec(any_record(), 1..60), torn in 0..40_usize) {
+    fn what_is_torn_off_was_never_there(records in prop::collection::vec(any_record(), 1..60), torn in 0..20_usize) {
         let (mut journal, mut accepted) = (MemoryJournal::new(), Vec::new());
         for record in records {
             accepted.extend(journal.append(std::slice::from_ref(&record)).is_ok().then_some(record));
