@@ -1,6 +1,6 @@
 //! All items of one kind, and how they looked at an earlier moment.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -66,19 +66,22 @@ pub struct Seen<'a> {
 /// All items of one kind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shelf {
-    lives: BTreeMap<ItemId, Life>,
-    by_server: BTreeMap<ServerId, BTreeSet<ItemId>>,
+    /// Those of one server lie together, since they are mostly asked for together.
+    lives: BTreeMap<(ServerId, ItemId), Life>,
+    servers: BTreeMap<ItemId, ServerId>,
     used: BTreeMap<ServerId, usize>,
     removed: VecDeque<Life>,
 }
 
 impl Shelf {
     pub fn get(&self, id: ItemId) -> Option<&Item> {
-        self.lives.get(&id).map(|life| &life.item)
+        let server = self.servers.get(&id)?;
+        self.lives.get(&(*server, id)).map(|life| &life.item)
     }
 
+    /// In the order of their numbers.
     pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.lives.values().map(|life| &life.item)
+        self.servers.iter().filter_map(|(id, server)| self.lives.get(&(*server, *id))).map(|life| &life.item)
     }
 
     /// How many slots of the server are filled.
@@ -87,14 +90,15 @@ impl Shelf {
     }
 
     pub fn insert(&mut self, item: Item, made: Moment) {
-        self.by_server.entry(item.server).or_default().insert(item.id);
+        self.servers.insert(item.id, item.server);
         *self.used.entry(item.server).or_default() += usize::from(item.fills_a_slot());
-        self.lives.insert(item.id, Life { item, made, ended: None, removed: None });
+        self.lives.insert((item.server, item.id), Life { item, made, ended: None, removed: None });
     }
 
     /// Changes the item's progress; `None`: there is no such item.
     pub fn end(&mut self, id: ItemId, progress: Progress, size_mb: Option<u64>, ended: Moment) -> Option<&Item> {
-        let life = self.lives.get_mut(&id)?;
+        let server = self.servers.get(&id)?;
+        let life = self.lives.get_mut(&(*server, id))?;
         life.item.progress = progress;
         life.item.size_mb = size_mb;
         life.ended = Some(ended);
@@ -102,10 +106,8 @@ impl Shelf {
     }
 
     pub fn remove(&mut self, id: ItemId, removed: Moment) -> Option<Item> {
-        let mut life = self.lives.remove(&id)?;
-        if let Some(ids) = self.by_server.get_mut(&life.item.server) {
-            ids.remove(&id);
-        }
+        let server = self.servers.remove(&id)?;
+        let mut life = self.lives.remove(&(server, id))?;
         if let Some(used) = self.used.get_mut(&life.item.server) {
             *used -= usize::from(life.item.fills_a_slot());
         }
@@ -137,16 +139,14 @@ impl Shelf {
     /// The items as they are, by server, then time, then number.
     pub fn by_server(&self) -> Vec<Seen<'_>> {
         let mut seen: Vec<Seen<'_>> = Vec::with_capacity(self.lives.len());
-        for server in self.by_server.keys() {
-            let from = seen.len();
-            seen.extend(self.of_server(*server).filter_map(|life| life.seen(View::Present)));
-            seen[from..].sort_by_key(|seen| (seen.item.created_at, seen.item.id));
-        }
+        seen.extend(self.lives.values().filter_map(|life| life.seen(View::Present)));
+        // They are in this order, but for what was added with a time of its own.
+        seen.sort_by_key(|seen| (seen.item.server, seen.item.created_at, seen.item.id));
         seen
     }
 
     fn of_server(&self, server: ServerId) -> impl Iterator<Item = &Life> {
-        self.by_server.get(&server).into_iter().flatten().filter_map(|id| self.lives.get(id))
+        self.lives.range((server, ItemId(0))..=(server, ItemId(u64::MAX))).map(|(_, life)| life)
     }
 }
 
