@@ -55,14 +55,12 @@ struct Ground {
     lie: bool,
 }
 
-/// What a listing showed. What else it says is found out when first asked for.
+/// What a listing showed.
 #[derive(Debug)]
 struct Shown {
     items: Arc<Vec<Item>>,
-    /// The numbers in their order, with whether the item was complete.
-    by_number: OnceCell<Vec<(ItemId, bool)>>,
-    /// The places of each server's items.
-    by_server: OnceCell<BTreeMap<ServerId, Vec<usize>>>,
+    /// Found out when first asked for: the servers of the items, in their order, with the places of these.
+    by_server: OnceCell<Vec<(ServerId, usize)>>,
 }
 
 /// Items, and of which server and kind.
@@ -98,30 +96,23 @@ impl Made {
 
 impl Shown {
     fn new(items: &Arc<Vec<Item>>) -> Shown {
-        Shown { items: Arc::clone(items), by_number: OnceCell::new(), by_server: OnceCell::new() }
+        Shown { items: Arc::clone(items), by_server: OnceCell::new() }
     }
 
-    /// What is shown with this number: more than one thing, if the pages of the list did not fit. Of each, whether it is complete.
-    fn with_number(&self, item: ItemId) -> impl Iterator<Item = bool> {
-        let sort = || {
-            let mut numbers: Vec<(ItemId, bool)> = self.items.iter().map(|item| (item.id, item.status == Status::Completed)).collect();
-            numbers.sort_unstable();
-            numbers
-        };
-        let numbers = self.by_number.get_or_init(sort);
-        let first = numbers.partition_point(|(id, _)| *id < item);
-        numbers[first..].iter().take_while(move |(id, _)| *id == item).map(|(_, complete)| *complete)
+    /// What is shown of a server with this number: more than one thing, if the pages of the list did not fit.
+    fn with_number(&self, server: ServerId, item: ItemId) -> impl Iterator<Item = &Item> {
+        self.of(server).filter(move |shown| shown.id == item)
     }
 
     fn of(&self, server: ServerId) -> impl Iterator<Item = &Item> {
-        let find = || {
-            let mut places: BTreeMap<ServerId, Vec<usize>> = BTreeMap::new();
-            for (place, item) in self.items.iter().enumerate() {
-                places.entry(item.server).or_default().push(place);
-            }
+        let sort = || {
+            let mut places: Vec<(ServerId, usize)> = self.items.iter().enumerate().map(|(place, item)| (item.server, place)).collect();
+            places.sort_unstable();
             places
         };
-        self.by_server.get_or_init(find).get(&server).into_iter().flatten().map(|place| &self.items[*place])
+        let places = self.by_server.get_or_init(sort);
+        let first = places.partition_point(|(of, _)| *of < server);
+        places[first..].iter().take_while(move |(of, _)| *of == server).map(|(_, place)| &self.items[*place])
     }
 
     /// How many slots of a server are filled.
@@ -131,8 +122,8 @@ impl Shown {
 }
 
 impl Ground {
-    fn shows(&self, item: ItemId) -> bool {
-        self.shown.with_number(item).next().is_some()
+    fn shows(&self, server: ServerId, item: ItemId) -> bool {
+        self.shown.with_number(server, item).next().is_some()
     }
 }
 
@@ -504,7 +495,7 @@ impl Conduct {
         wrong.extend(not_ours(scene, server, kind, item));
         if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
             let free = |other| !self.promises.may_be_held(kind, other);
-            let was_complete = |id| ground.shown.with_number(id).any(|complete| complete);
+            let was_complete = |id| ground.shown.with_number(server, id).any(|shown| shown.status == Status::Completed);
             wrong.extend(passed_over(scene, was_complete, found, free));
         }
         self.undecided_deletes.insert((server, kind), item);
@@ -534,7 +525,7 @@ impl Conduct {
             format!("the last listing is {} s old", age.as_secs())
         } else if self.written.get(&server).is_some_and(|written| ground.begun < *written) {
             "the last listing was begun before the last write".to_owned()
-        } else if !ground.shows(item) {
+        } else if !ground.shows(server, item) {
             "the last listing does not show it".to_owned()
         } else if let Some(hidden) = self.hidden(ground, server, kind) {
             format!("the last listing does not show {hidden}, which was made there")
@@ -556,7 +547,7 @@ impl Conduct {
     }
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
-        self.made.of((server, kind)).find(|item| !ground.shows(*item))
+        self.made.of((server, kind)).find(|item| !ground.shows(server, *item))
     }
 
     fn other_name(&self, setup: &Setup, server: ServerId) -> bool {

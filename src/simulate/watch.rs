@@ -33,7 +33,7 @@ struct Tally {
     /// When a person last deleted something.
     disturbed: Option<Timestamp>,
     /// What we made for which slot, as long as another for it could be made.
-    made: Vec<(Timestamp, ItemId)>,
+    made: BTreeSet<(Timestamp, ItemId)>,
 }
 
 /// An item, with what its description turned out to be: that does not change.
@@ -196,14 +196,16 @@ impl Watch {
             let made = &mut self.tallies.entry((item.server, item.kind)).or_default().made;
             let there = &self.there;
             let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.item.progress != Progress::Failed);
-            if made.iter().any(|(of, id)| *of == slot && good(id)) {
+            if made.range((slot, ItemId(0))..=(slot, ItemId(u64::MAX))).any(|(_, id)| good(id)) {
                 // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
                 if self.daemons == 1 && !self.late.contains(&*item.description) {
                     self.breaches.push(format!("I12: {} was made twice", item.description));
                 }
             }
-            made.retain(|(of, _)| slot.duration_since(*of) < MADE_UP_FOR_MAX);
-            made.push((slot, item.id));
+            while made.first().is_some_and(|(of, _)| slot.duration_since(*of) >= MADE_UP_FOR_MAX) {
+                made.pop_first();
+            }
+            made.insert((slot, item.id));
         }
         self.there.insert((item.server, item.kind, item.id), marked);
     }

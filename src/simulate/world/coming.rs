@@ -56,7 +56,7 @@ impl World {
 
     /// Hands over what has come to a machine, together. Returns whether there was anything.
     pub(super) fn hand_over(&mut self, place: usize) -> bool {
-        let waiting = self.hosts.get_mut(place).map(|host| std::mem::take(&mut host.inbox)).unwrap_or_default();
+        let mut waiting = self.hosts.get_mut(place).map(|host| std::mem::take(&mut host.inbox)).unwrap_or_default();
         if waiting.is_empty() {
             return false;
         }
@@ -66,7 +66,7 @@ impl World {
         }
         let time = self.time;
         let mut inputs = Vec::with_capacity(waiting.len());
-        for Waiting { input, answer } in waiting {
+        for Waiting { input, answer } in waiting.drain(..) {
             if let Some((begun, lie)) = answer {
                 self.note(|| format!("{place}: {}", told(&input)));
                 if let Some(host) = self.hosts.get_mut(place) {
@@ -74,6 +74,10 @@ impl World {
                 }
             }
             inputs.push(input);
+        }
+        // Its room is for what comes next.
+        if let Some(host) = self.hosts.get_mut(place) {
+            host.inbox = waiting;
         }
         self.hand_all_to(place, inputs);
         let busy = self.busy_max.map_or(0, |most| most.as_millis() as u64);
