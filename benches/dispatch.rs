@@ -83,18 +83,15 @@ fn controller(setup: &Setup, servers: u64) -> Controller {
     controller.handle(now, [Input::Servers(now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
     let listing = Listing { kind: Kind::Snapshot, items: Vec::new().into(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
     controller.handle(now, [Input::Listed(Kind::Snapshot, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
-    controller.take_commands();
+    drop(controller.take_commands());
     controller
 }
 
 #[inline(never)]
 fn begin(controller: &mut Controller) -> u64 {
     controller.handle(Now { wall: at(AT), mono: Mono(Duration::from_secs(30)) }, [Input::Tick]);
-    controller
-        .take_commands()
-        .iter()
-        .filter(|command| matches!(command, Command::Tell(fact) if matches!(**fact, Fact::RunStarted { .. })))
-        .count() as u64
+    controller.take_commands().filter(|command| matches!(command, Command::Tell(fact) if matches!(**fact, Fact::RunStarted { .. }))).count()
+        as u64
 }
 
 fn main() {

@@ -109,7 +109,7 @@ impl<P: Provider> Driver<P> {
         for command in self.controller.take_commands() {
             match command {
                 Command::Tell(fact) => (self.ports.tell)(&fact),
-                Command::Hook(call) => self.run_hook(call),
+                Command::Hook(call) => self.run_hook(*call),
                 // It may have ended by itself in this moment.
                 Command::StopHook(op) => drop(self.hooks.remove(&op).map(|stop| stop.send(()))),
                 Command::Finished(report) => notices.push(Notice::Finished(report)),

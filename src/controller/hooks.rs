@@ -142,7 +142,7 @@ impl Controller {
     fn start_hook(&mut self, call: HookCall) {
         let (target, run) = (hooked(&call.around), call.around.run.0);
         self.tell(Fact::HookStarted { target, run, side: call.side });
-        self.out.push(Command::Hook(call));
+        self.out.push(Command::Hook(Box::new(call)));
     }
 
     /// A run asks for `after`.

@@ -149,7 +149,7 @@ pub enum Command {
     /// Make this durable, in the order of these commands.
     Append(Vec<Record>, Option<OpId>),
     /// Run a hook.
-    Hook(HookCall),
+    Hook(Box<HookCall>),
     /// End a hook that runs.
     StopHook(OpId),
     /// Tell this.
@@ -319,11 +319,14 @@ impl Controller {
 
     /// What is to be done outside since the last call, in this order: first what is to be made durable, since the journal can be at work while the
     /// rest is seen to.
-    pub fn take_commands(&mut self) -> Vec<Command> {
-        let mut commands = Vec::with_capacity(self.appends.len() + self.out.len());
-        commands.extend(self.appends.drain(..).map(|(records, op)| Command::Append(records, op)));
-        commands.append(&mut self.out);
-        commands
+    pub fn take_commands(&mut self) -> impl Iterator<Item = Command> + use<> {
+        fn take<T>(all: &mut Vec<T>) -> Vec<T> {
+            // The next ones will be about as many.
+            let room = Vec::with_capacity(all.len());
+            std::mem::replace(all, room)
+        }
+        let appends = take(&mut self.appends).into_iter().map(|(records, op)| Command::Append(records, op));
+        appends.chain(take(&mut self.out))
     }
 
     /// How long there is nothing to do, if nothing happens outside; at most [`SLEEP_MAX`].

@@ -391,7 +391,7 @@ impl World {
     }
 
     /// Carries out what a machine asks for, until its process dies.
-    fn carry_out_all(&mut self, place: usize, commands: Vec<Command>) {
+    fn carry_out_all(&mut self, place: usize, commands: impl Iterator<Item = Command>) {
         for command in commands {
             let Some(host) = self.hosts.get_mut(place).filter(|host| host.up) else { return };
             host.commands += 1;
@@ -454,7 +454,7 @@ impl World {
                 });
             }
             Command::Finished(report) => self.hosts.iter_mut().skip(place).take(1).for_each(|host| host.reports.push(report.clone())),
-            Command::Hook(call) => self.begin_hook(process, call, dies),
+            Command::Hook(call) => self.begin_hook(process, *call, dies),
             Command::StopHook(op) => self.stop_hook(place, op),
             Command::Stopped => self.stopped(place),
             Command::Append(records, op) => {

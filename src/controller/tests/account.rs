@@ -160,7 +160,7 @@ fn answered(error: ProviderError) -> (Controller, Now) {
     let now = Now { wall: START.parse().unwrap(), mono: Mono::default() };
     let mut controller = Controller::new(setup(&one("keep: {last: 3}")), Mode::Daemon, &Recollection::empty(), now);
     controller.handle(now, [Input::Tick]);
-    controller.take_commands();
+    drop(controller.take_commands());
     let failed = Reply::<Listing> { result: Err(error), date: None, begun: Some(now.mono) };
     let servers = Reply { result: Ok(ServerListing::default()), date: None, begun: Some(now.mono) };
     controller.handle(now, [Input::Listed(Kind::Snapshot, now.mono, failed), Input::Servers(now.mono, servers)]);
@@ -178,7 +178,7 @@ fn a_failure_that_is_over_by_the_next_answer_is_told_too() {
         },
         _ => None,
     };
-    let told: Vec<_> = controller.take_commands().into_iter().filter_map(about_account).collect();
+    let told: Vec<_> = controller.take_commands().filter_map(about_account).collect();
     assert_eq!(told, [(true, AccountReason::Unreachable), (false, AccountReason::Unreachable)]);
 }
 
