@@ -1,6 +1,7 @@
 //! What people ask for: `run` and `take`, as commands of their own or handed to the daemon.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -259,13 +260,16 @@ impl Controller {
             return Begun::Over(Some(self.refused(key, problem)));
         }
         let due = self.work(now, key);
+        if matches!((due, what), (_, What::Look) | (None, What::Run { due: true })) {
+            return Begun::Over(None);
+        }
+        let Some(policy) = self.targets.get(&key).map(|state| Arc::clone(&state.policy)) else { return Begun::Over(None) };
+        // Only where a run is begun: it may end before it is known that it was.
         self.desk.note_run(key, self.next_run);
         match (due, what) {
-            (_, What::Look) | (None, What::Run { due: true }) => return Begun::Over(None),
+            (_, What::Look) => {}
             (Some(slot), What::Run { .. }) => self.start_slot(now, key, slot, Cause { trigger: Trigger::Command, by }),
-            (None, What::Run { due: false }) => {
-                let Some(state) = self.targets.get(&key) else { return Begun::Over(None) };
-                let policy = state.policy.clone();
+            (None, What::Run { .. }) => {
                 let slot = self.free_moment(key, now.wall);
                 let mark = self.mark(Self::slot_origin(&policy, slot), None);
                 let cause = Cause { trigger: Trigger::Command, by };
@@ -274,9 +278,8 @@ impl Controller {
             }
             (_, What::Take { label, keep_for, make_room }) => {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
-                let policy = self.targets.get(&key).map(|state| state.policy.policy.to_string()).unwrap_or_default();
                 let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);
-                let label = label.clone().unwrap_or(policy);
+                let label = label.clone().unwrap_or_else(|| policy.policy.to_string());
                 let by_hand = Some(ByHand { make_room: *make_room });
                 let cause = Cause { trigger: Trigger::Hand, by };
                 self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand, passed_over: false });

@@ -113,6 +113,19 @@ fn an_item_by_hand_is_made_although_a_scheduled_run_is_on() {
 }
 
 #[test]
+fn an_item_by_hand_is_made_although_nothing_was_due_when_that_was_asked() {
+    let mut world = World::new(&one("keep: {last: 4}"));
+    world.run_until("2026-03-01T02:00:00Z");
+    assert_eq!(world.ask(run(true)).targets, []);
+    world.run_until("2026-03-01T03:01:00Z");
+    assert_eq!(world.watch.created_by_us().len(), 1, "the next run is on");
+    let report = world.ask(take(false));
+    assert_eq!((report.targets[0].result, report.targets[0].created.len()), (RunResult::Success, 1));
+    let made: Vec<bool> = world.watch.created_by_us().iter().map(|item| item.description.contains("by=hand")).collect();
+    assert_eq!(made, [false, true]);
+}
+
+#[test]
 fn a_request_waits_for_the_other_kind() {
     let yaml = one("keep: {last: 4}").replace("servers:", "    backups: {schedule: \"30 3 * * *\", keep: {last: 4}}\nservers:");
     let mut world = World::new(&yaml);
