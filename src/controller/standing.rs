@@ -114,7 +114,8 @@ impl Controller {
         // Before the servers have been told, a name that is not known may be any.
         let unknown = target.server_name.is_empty() && !self.sources.servers.settled;
         let server_name = (!unknown).then_some(&*target.server_name);
-        ask(Asked { server: key.0, server_name, kind: key.1, policy: &target.policy })
+        let configured_name = self.fleet.members.get(&key.0).and_then(|member| member.expected_name.as_deref());
+        ask(Asked { server: key.0, server_name, configured_name, kind: key.1, policy: &target.policy })
     }
 
     /// Until when no run is begun for a target, by the configuration or by an order: the later of the two.
@@ -131,8 +132,10 @@ impl Controller {
 
     fn paused_by_order(&self, now: Now, key: TargetKey) -> Option<PausedUntil> {
         self.memory.standing.ends_of_pauses(now.wall).next()?;
-        let paused = self.ask_of(key, |asked| self.memory.standing.paused(asked, now.wall))?;
-        Some(PausedUntil { until: paused.until, why: Some(paused.why.to_owned()) })
+        self.ask_of(key, |asked| {
+            let paused = self.memory.standing.paused(asked, now.wall)?;
+            Some(PausedUntil { until: paused.until, why: Some(paused.why.to_owned()) })
+        })
     }
 
     /// When the last pause of a target ended: nothing has been missed before that.

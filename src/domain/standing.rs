@@ -203,6 +203,8 @@ pub struct Asked<'a> {
     pub server: ServerId,
     /// Its name; none while nobody has told it: then every name may be meant.
     pub server_name: Option<&'a str>,
+    /// What the configuration calls it, where it says so: who knows it by that means it, too.
+    pub configured_name: Option<&'a str>,
     /// Snapshots or backups.
     pub kind: Kind,
     /// Under which policy.
@@ -225,11 +227,13 @@ impl Who {
         Who { servers, policies: selection.policies.clone(), kinds: selection.kinds.clone() }
     }
 
-    fn admits(&self, asked: Asked<'_>) -> bool {
+    /// Whether a target is meant. `in_doubt`: whether it is where its name is not known and a name was given.
+    fn admits(&self, asked: Asked<'_>, in_doubt: bool) -> bool {
         let is_name = |text: &str| text.parse::<u64>().is_err();
         let by_name = |globs: &Globs| match asked.server_name {
+            _ if asked.configured_name.is_some_and(|name| globs.is_match(name)) => true,
             Some(name) => globs.is_match(name),
-            None => globs.texts().any(is_name),
+            None => in_doubt && globs.texts().any(is_name),
         };
         self.servers.as_ref().is_none_or(|globs| by_name(globs) || globs.texts().any(|text| text == asked.server.to_string()))
             && (self.policies.is_empty() || self.policies.iter().any(|policy| **policy == *asked.policy))
@@ -297,11 +301,16 @@ impl StandingOrders {
         }
     }
 
+    /// The pauses, and what ended some of them, that are about a target; the newest first. Where its name is not known, a pause by name is, and its end is
+    /// not: a pause too long is no harm, a run under one is.
+    fn pauses_of<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = &'a Pause> {
+        self.pauses.iter().rev().filter(move |pause| pause.who.admits(asked, !pause.ends))
+    }
+
     /// The pause that stands for a target: of several, the last to end.
     #[must_use]
-    pub fn paused(&self, asked: Asked<'_>, now: Timestamp) -> Option<Paused<'_>> {
-        let newest_first = self.pauses.iter().rev().filter(|pause| pause.until > now);
-        let since_resumed = newest_first.filter(|pause| pause.who.admits(asked)).take_while(|pause| !pause.ends);
+    pub fn paused<'a>(&'a self, asked: Asked<'a>, now: Timestamp) -> Option<Paused<'a>> {
+        let since_resumed = self.pauses_of(asked).filter(|pause| pause.until > now).take_while(|pause| !pause.ends);
         since_resumed.map(|pause| Paused { until: pause.until, why: &pause.why }).max_by_key(|paused| paused.until)
     }
 
@@ -310,7 +319,7 @@ impl StandingOrders {
     pub fn last_paused(&self, asked: Asked<'_>, now: Timestamp) -> Option<Timestamp> {
         let mut resumed: Option<Timestamp> = None;
         let mut last = None;
-        for pause in self.pauses.iter().rev().filter(|pause| pause.who.admits(asked)) {
+        for pause in self.pauses_of(asked) {
             if pause.ends {
                 resumed = Some(resumed.map_or(pause.at, |earlier| earlier.min(pause.at)));
                 continue;

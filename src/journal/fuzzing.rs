@@ -131,7 +131,8 @@ fn standing(memory: &Memory, since: Timestamp) -> String {
     let now = since.checked_add(std::time::Duration::from_nanos(1)).unwrap_or(since);
     let held = Kind::ALL.map(|kind| memory.standing.held(kind).iter().filter(|(_, until)| **until > now).collect::<Vec<_>>());
     let servers = [0, 1].map(ServerId);
-    let asked = servers.map(|server| Kind::ALL.map(|kind| Asked { server, server_name: Some("web"), kind, policy: "" }));
+    let asked =
+        servers.map(|server| Kind::ALL.map(|kind| Asked { server, server_name: Some("web"), configured_name: None, kind, policy: "" }));
     let paused = asked.map(|of| of.map(|asked| memory.standing.paused(asked, now)));
     format!("held {held:?} paused {paused:?} deletes {:?}", servers.map(|server| memory.standing.no_deletes(server, now)))
 }

@@ -19,7 +19,7 @@ fn item(kind: Kind, item: u64) -> HeldItem {
 }
 
 fn asked(server: u64, server_name: Option<&str>) -> Asked<'_> {
-    Asked { server: ServerId(server), server_name, kind: Kind::Snapshot, policy: "web" }
+    Asked { server: ServerId(server), server_name, configured_name: None, kind: Kind::Snapshot, policy: "web" }
 }
 
 /// Gives orders as they come, each at its time.
@@ -58,6 +58,8 @@ fn a_pause_means_whom_it_names_until_its_time() {
     let orders = after(&[(0, Ask::Pause(servers(&["web-01"]), hours(4)))]);
     assert_eq!(orders.paused(web, at(0)).unwrap().why, "moving (ordered by ann)");
     assert_eq!(until(&orders, asked(7, None), 3), Some(4), "it may be that one");
+    let renamed = Asked { configured_name: Some("web-01"), ..asked(1, Some("web-new")) };
+    assert_eq!(until(&orders, renamed, 3), Some(4), "who ordered it knows it by that name");
     let orders = after(&[(0, Ask::Pause(servers(&["2"]), hours(4)))]);
     assert_eq!(until(&orders, asked(7, None), 3), None, "a number is known");
 }
@@ -137,4 +139,15 @@ fn what_is_remembered_has_a_limit() {
         (REMEMBERED_MAX, REMEMBERED_MAX, REMEMBERED_MAX)
     );
     assert!(!orders.held(Kind::Snapshot).contains_key(&ItemId(0)), "the first to end goes first");
+}
+
+#[test]
+fn what_may_be_about_another_server_ends_no_pause() {
+    let orders = after(&[(0, Ask::Pause(servers(&[]), hours(48))), (1, Ask::Resume(servers(&["web-01"])))]);
+    assert_eq!(until(&orders, asked(1, Some("web-01")), 2), None);
+    assert_eq!(until(&orders, asked(7, Some("web-07")), 2), Some(48));
+    assert_eq!(until(&orders, asked(7, None), 2), Some(48), "it may be another one");
+    assert_eq!(orders.last_paused(asked(7, None), at(2)), None);
+    let by_number = after(&[(0, Ask::Pause(servers(&[]), hours(48))), (1, Ask::Resume(servers(&["7"])))]);
+    assert_eq!(until(&by_number, asked(7, None), 2), None, "that is certain");
 }
