@@ -175,7 +175,13 @@ impl AccountState {
                 self.answered = true;
                 self.unreachable = Some(error.to_string());
             }
-            Err(ProviderError::Throttled { .. }) => self.throttled_until = Some(now.mono.after(THROTTLED_SHOWN)),
+            Err(ProviderError::Throttled { .. }) => {
+                self.throttled_until = Some(now.mono.after(THROTTLED_SHOWN));
+                // That, too, is an answer, unless nothing was sent at all.
+                if reply.begun.is_some() {
+                    (self.answered, self.unreachable) = (true, None);
+                }
+            }
             // What was on its way when the token was refused says nothing of it any more: that is asked for by itself.
             _ => (self.answered, self.unreachable) = (true, None),
         }
@@ -281,13 +287,23 @@ impl Controller {
         // What is not listed any more, since no policy is for it, stands in nobody's way.
         let listed = self.kinds().filter_map(|kind| self.inventories.get(&kind));
         let defects = listed.filter_map(|inventory| inventory.defect().map(str::to_owned));
-        self.account.problems(now.mono, defects, now.wall)
+        self.account.problems(now.mono, defects.chain(self.lists_refused()), now.wall)
+    }
+
+    /// Lists that are answered, and cannot be had all the same: refused for this token, not there, not to be read. Who does not answer at all, or asks for
+    /// fewer calls, is told as that.
+    fn lists_refused(&self) -> impl Iterator<Item = String> {
+        let is_told = |error: &ProviderError| error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
+        let items = self.kinds().map(|kind| (format!("{kind}s"), self.sources.seen(kind).error.as_ref()));
+        let servers = [("servers".to_owned(), self.sources.servers.error.as_ref())];
+        let failed = items.chain(servers).filter_map(|(what, error)| Some((what, error?)));
+        failed.filter(move |(_, error)| !is_told(error)).map(|(what, error)| format!("the list of {what} cannot be had: {error}"))
     }
 
     /// Tells what has become wrong with the account, and what is over.
     pub(super) fn tell_account(&mut self, now: Now) {
         let listed_whole = || self.inventories.values().all(|inventory| inventory.defect().is_none());
-        if self.account.told.is_empty() && self.account.is_well(now) && listed_whole() {
+        if self.account.told.is_empty() && self.account.is_well(now) && listed_whole() && !self.sources.any_failed() {
             return;
         }
         let current = self.account_problems(now);

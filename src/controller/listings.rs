@@ -96,6 +96,18 @@ impl Sources {
             Kind::Backup => &mut self.backups,
         }
     }
+
+    pub fn seen(&self, kind: Kind) -> &Source {
+        match kind {
+            Kind::Snapshot => &self.snapshots,
+            Kind::Backup => &self.backups,
+        }
+    }
+
+    /// Whether the last call of any has failed.
+    pub fn any_failed(&self) -> bool {
+        [&self.snapshots, &self.backups, &self.servers].into_iter().any(|source| source.error.is_some())
+    }
 }
 
 impl Source {
@@ -239,10 +251,7 @@ impl Controller {
             return self.account.ask_at();
         }
         let pace = self.pace();
-        let listed = self.kinds().map(|kind| match kind {
-            Kind::Snapshot => &self.sources.snapshots,
-            Kind::Backup => &self.sources.backups,
-        });
+        let listed = self.kinds().map(|kind| self.sources.seen(kind));
         let servers = self.sources.servers.due(pace.of_servers());
         listed.filter_map(|source| source.due(pace)).chain(servers).min()
     }

@@ -57,7 +57,7 @@ words! {
         ClockSkew => "clock_skew",
         /// The journal cannot be written.
         Journal => "journal",
-        /// A listing does not show everything, and not even whose entries are missing.
+        /// A listing does not show everything, and not even whose entries are missing; or it is refused, or cannot be read.
         ListingIncomplete => "listing_incomplete",
     }
 }

@@ -183,6 +183,43 @@ fn a_failure_that_is_over_by_the_next_answer_is_told_too() {
 }
 
 #[test]
+fn a_list_that_is_refused_is_told() {
+    let refused = [
+        ProviderError::Forbidden,
+        ProviderError::NotFound,
+        ProviderError::Redirect { status: 301 },
+        ProviderError::TooLarge { limit: 1 },
+        ProviderError::Busy { status: 409 },
+    ];
+    for error in refused {
+        let (mut controller, now) = answered(error.clone());
+        let problems = controller.account_problems(now);
+        assert_eq!(problems.iter().map(|problem| problem.reason).collect::<Vec<_>>(), [AccountReason::ListingIncomplete], "{error}");
+        assert_eq!(problems[0].detail, format!("the list of snapshots cannot be had: {error}"));
+        let is_raised = |command: &Command| matches!(command, Command::Tell(fact) if matches!(**fact, Fact::AccountProblemRaised { .. }));
+        assert_eq!(controller.take_commands().filter(is_raised).count(), 1);
+        let listing = Listing { kind: Kind::Snapshot, items: Vec::new().into(), opaque: Vec::new(), missing: 0, defects: Vec::new() };
+        controller.handle(now, [Input::Listed(Kind::Snapshot, now.mono, Reply { result: Ok(listing), date: None, begun: Some(now.mono) })]);
+        assert_eq!(controller.account_problems(now), []);
+    }
+}
+
+#[test]
+fn a_request_for_fewer_calls_is_an_answer() {
+    let (mut controller, now) = answered(ProviderError::Timeout);
+    // The list of servers was answered.
+    assert!(controller.report(now).provider_up);
+    let list = |result, begun| Input::Listed(Kind::Snapshot, now.mono, Reply { result, date: None, begun });
+    controller.handle(now, [list(Err(ProviderError::Timeout), Some(now.mono))]);
+    assert!(!controller.report(now).provider_up);
+    let fewer = || Err(ProviderError::Throttled { retry_after: None });
+    controller.handle(now, [list(fewer(), None)]);
+    assert!(!controller.report(now).provider_up, "the client itself has said so");
+    controller.handle(now, [list(fewer(), Some(now.mono))]);
+    assert!(controller.report(now).provider_up);
+}
+
+#[test]
 fn an_answer_from_before_does_not_say_that_a_refused_token_is_taken() {
     let (mut controller, now) = answered(ProviderError::Unauthorized);
     let state = |controller: &Controller| {
