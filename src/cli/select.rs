@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::config;
 use crate::controller::{Select, ServerPattern};
 use crate::domain::globs::Globs;
 use crate::domain::inventory::{Kind, ServerId};
@@ -56,9 +57,21 @@ pub(super) fn server(text: &str) -> Result<ServerPattern, String> {
 
 /// A duration on the command line, by the same rule as in the configuration.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    if text.contains('M') || text.contains("month") || text.contains("year") || text.ends_with('y') {
-        return Err("months and years differ in length; write days, e.g. 30d".to_owned());
-    }
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let duration = config::read_duration(text)?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_in_the_configuration() {
+        for (text, seconds) in [("1day", 86_400), ("2h 30m", 9000), ("90s", 90)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["1yr", "2yrs", "1month", "3M", "1y", "90", "0s", "-1h", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ mod urls;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -47,6 +48,14 @@ use tree::{Key, Node, Span, Value};
 /// The JSON Schema (draft 2020-12) of the main file, for editors; `$defs/conf_d` is that of a file in `conf.d`. It says of the shape what [`load`] says, and
 /// `tests/config/schema.rs` holds the two together.
 pub const SCHEMA: &str = include_str!("../../config/snapwarden.schema.json");
+
+/// Reads a duration as the files are read, for what is written elsewhere.
+///
+/// # Errors
+/// Why it is none, and what to write instead.
+pub fn read_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|problem| [Some(problem.message), problem.hint].into_iter().flatten().collect::<Vec<_>>().join("; "))
+}
 
 /// Reads the file at `path` and every `*.yaml` in `conf.d` beside it.
 ///

@@ -222,10 +222,30 @@ impl<'a, 'n> Servers<'a, 'n> {
             }
         }
         let over = over.map(|(_, node)| node);
+        if let Some(over) = over
+            && self.goes_beyond(names, over)
+        {
+            return None;
+        }
         match names.as_slice() {
             [(index, _)] => self.assign_one(*index, over),
             _ => self.assign_each(names, over),
         }
+    }
+
+    /// Whether an override says something of a kind that no policy of the server defines; that is reported. What it says would belong to a policy that
+    /// has no such kind: no counters, and nobody who lists it.
+    fn goes_beyond(&mut self, names: &[(usize, Span)], over: &Node) -> bool {
+        let before = self.common.report.count();
+        for kind in Kind::ALL {
+            let Some(part) = only(over, kind).filter(|_| !names.iter().any(|(index, _)| self.policies.defines(*index, kind))) else {
+                continue;
+            };
+            let whose = if names.len() == 1 { "the policy does not define" } else { "none of the policies defines" };
+            let message = format!("`override` says something of `{}`, which {whose}", section_name(kind));
+            self.common.report.error_hint(part.span, message, "name a policy that does as well, as in `policy: [web, nightly]`");
+        }
+        self.common.report.count() > before
     }
 
     fn assign_one(&mut self, index: usize, over: Option<&Node>) -> Option<Assignment> {
@@ -242,13 +262,7 @@ impl<'a, 'n> Servers<'a, 'n> {
         for kind in Kind::ALL {
             let mut defining = names.iter().filter(|(index, _)| self.policies.defines(*index, kind));
             let part = over.and_then(|over| only(over, kind));
-            let Some((index, _)) = defining.next() else {
-                if let Some(part) = part {
-                    let message = format!("`override` says something of `{}`, which none of the policies defines", section_name(kind));
-                    self.common.report.error(part.span, message);
-                }
-                continue;
-            };
+            let Some((index, _)) = defining.next() else { continue };
             if let Some((second, at)) = defining.next() {
                 let (a, b) = (&self.policies.list[*index].name, &self.policies.list[*second].name);
                 let message = format!("policies `{a}` and `{b}` both define `{}`", section_name(kind));

@@ -27,6 +27,7 @@ const BEYOND: &[&str] = &[
     "min_keep_all",
     "no_policies",
     "no_servers",
+    "override_of_no_kind",
     "override_of_nothing",
     "override_too_much",
     "refuse_without_room",
