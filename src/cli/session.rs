@@ -120,6 +120,18 @@ impl<P: Provider> Session<P> {
         }
     }
 
+    /// Sees what was begun to its end: an `after` that has failed is tried again here, too, or the server would stay as it is until the next command.
+    async fn await_hooks(&mut self) {
+        while !self.at_once && self.driver.controller().has_open_hooks() {
+            let idle = self.driver.idle_for();
+            tokio::select! {
+                inputs = self.inputs.next() => drop(self.driver.turn(inputs)),
+                Some(signal) = self.signals.recv() => if signal != Signal::Reload { return },
+                () = tokio::time::sleep(idle) => drop(self.driver.turn([Input::Tick])),
+            }
+        }
+    }
+
     async fn run_owed_hooks(&mut self) {
         if self.at_once || !self.driver.controller().owes_hooks() {
             return;
@@ -162,6 +174,7 @@ impl<P: Provider> Session<P> {
 
     /// The same, and the signals go on to be caught.
     pub async fn close_and_keep_signals(mut self) -> (Result<(), Failure>, Signals) {
+        self.await_hooks().await;
         self.run_owed_hooks().await;
         self.forget_old().await;
         (self.journal.close().await.map_err(|error| Failure::of(Exit::Failed, &error)), self.signals)

@@ -268,6 +268,12 @@ impl Controller {
     pub fn owes_hooks(&self) -> bool {
         self.brackets.are_busy()
     }
+
+    /// Whether hooks have begun and not ended: one that has failed is tried again, unless all is to stop.
+    #[must_use]
+    pub fn has_open_hooks(&self) -> bool {
+        !self.stopping && self.brackets.open.values().any(|bracket| bracket.stage != Stage::Opened)
+    }
 }
 
 /// The target of hooks, by the names of the time when they began.

@@ -226,6 +226,7 @@ impl Controller {
             wanted: &self.setup.wanted,
             config: &self.setup.digest,
             generation: self.generation,
+            after_is_owed: self.brackets.are_on(key.0),
             policy: state.map(|state| &*state.policy),
             request_timeout: self.setup.request_timeout,
             inventory: self.inventories.get(&key.1),

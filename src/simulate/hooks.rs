@@ -111,6 +111,13 @@ impl HookWatch {
             HookSide::Before => self.befores += 1,
             HookSide::After => self.afters += 1,
         }
+        let server = call.around.subject.server;
+        // One that has failed is owed, too, as long as it is not decided that it is not tried again.
+        let is_owed = |seen: &Seen| seen.limit.is_some() && seen.begun.after.is_some();
+        let owed = self.open.iter().find(|(other, seen)| **other != op && seen.begun.subject.server == server && is_owed(seen));
+        if let (HookSide::Before, Some((other, _))) = (call.side, owed) {
+            return Some(format!("H7: `before` of {op} begins while `after` of {other} is owed"));
+        }
         let Some(seen) = self.open.get_mut(&op) else {
             return (!self.forgetful).then(|| format!("H1: `{}` of {op} begins without a durable record", call.side.as_str()));
         };

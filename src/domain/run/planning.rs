@@ -50,7 +50,8 @@ impl Run {
         if let Some(until) = not_before.filter(|until| *until > ctx.now.mono) {
             return self.plan_at(until);
         }
-        if self.after_is_owed() {
+        // Also one that has failed, and that the run does not wait for any more: it would end what a new `before` has begun.
+        if self.after_is_owed() || ctx.after_is_owed {
             return self.plan_later(ctx, Want::default());
         }
         let fresh_from = Self::fresh_from(ctx);

@@ -118,6 +118,7 @@ impl Story {
             wanted: &self.wanted,
             config: &"digest".into(),
             generation: self.generation,
+            after_is_owed: false,
             policy: self.policy.as_ref(),
             request_timeout: TIMEOUT,
             inventory: self.inventory.as_ref(),
