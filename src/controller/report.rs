@@ -89,7 +89,7 @@ impl Controller {
             running: self.runs.len(),
             wrong: usize::from(first.is_some()) + wrong.count(),
             first_wrong: first.map(|(key, reason)| (self.target(key).server_name, key.1, reason)),
-            next_slot: self.timetables.next(),
+            next_slot: self.timetables.next().filter(|_| self.is_in_charge()),
         }
     }
 

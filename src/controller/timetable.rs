@@ -147,12 +147,13 @@ impl Timetables {
         known.into_iter().find_map(between).or_else(|| table.schedule.next_after(time).map(|fire| fire.time))
     }
 
-    /// When a follower's next slot is due: the newest one if its offset has not passed yet.
+    /// When a follower's next slot is due: the newest one if its offset has not passed yet. Where nobody acts on what fires, the table has fallen behind.
     #[must_use]
     pub fn next_due(&self, table: usize, offset: Duration, now: Timestamp) -> Option<Timestamp> {
         let table = self.tables.get(table)?;
         let since = |slot: Timestamp| slot.checked_add(offset).ok();
-        table.newest.and_then(since).filter(|since| *since > now).or_else(|| table.next.and_then(since))
+        let known = [table.newest, table.next].into_iter().flatten().filter_map(since).find(|since| *since > now);
+        known.or_else(|| since(table.schedule.next_after(now.checked_sub(offset).ok()?)?.time))
     }
 
     /// Moves on to `now`. Returns of each follower of what has fired when its newest slot is due.
@@ -207,5 +208,22 @@ mod tests {
             }
         }
         assert_eq!((slots, tables.next_after(table + 1, begin)), (13, None));
+    }
+
+    #[test]
+    fn what_is_due_next_lies_ahead_although_nobody_acts_on_it() {
+        let schedule = Arc::new(Schedule::new(vec![Arc::new(Expression::parse("30 2 * * *").unwrap())], TimeZone::UTC));
+        let begin: Timestamp = "2026-10-20T00:00:00Z".parse().unwrap();
+        let (mut tables, mut known) = (Timetables::default(), Vec::new());
+        let offset = Duration::from_secs(600);
+        let table = tables.follow(&mut known, &schedule, (ServerId(1), Kind::Snapshot), offset, begin);
+        for (now, expected) in [
+            ("2026-10-20T00:00:00Z", "2026-10-20T02:40:00Z"),
+            ("2026-10-20T02:35:00Z", "2026-10-20T02:40:00Z"),
+            ("2026-10-20T02:40:00Z", "2026-10-21T02:40:00Z"),
+            ("2026-10-27T12:00:00Z", "2026-10-28T02:40:00Z"),
+        ] {
+            assert_eq!(tables.next_due(table, offset, now.parse().unwrap()), Some(expected.parse().unwrap()), "{now}");
+        }
     }
 }
