@@ -46,7 +46,7 @@ pub(super) async fn serve(common: &Common, _args: &ServeArgs) -> Result<Exit, Fa
     let wishes = wishes()?;
     let service = Service::start(app, Arc::new(|_: &Fact| ())).await?;
     let ending = service.run(wishes).await?;
-    Ok(if ending == Ending::Drained { Exit::Done } else { Exit::Interrupted })
+    Ok(if ending == Ending::AtOnce { Exit::Interrupted } else { Exit::Done })
 }
 
 /// Signals, as wishes.
@@ -174,12 +174,12 @@ impl Service {
         };
         let ending = Daemon::new(parts).run().await;
         match self.leading {
-            // Nothing is in doubt, so the next one may begin at once.
+            // Nothing is in doubt, so the next one may begin at once. Else it waits until the lease is over, and for what may still show.
             Some(leading) if ending == Ending::Drained => leading.end().await,
             Some(leading) => leading.task.abort(),
             None => {}
         }
-        if ending == Ending::Drained {
+        if ending != Ending::AtOnce {
             self.notices.close(NOTICES_PATIENCE).await;
         }
         if let Some((task, file)) = self.control {
@@ -239,6 +239,8 @@ fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloade
         ("listen", old.listen != new.listen),
         ("log", old.log != new.log),
         ("leader", old.leader != new.leader),
+        // The lease's pauses are measured by it.
+        ("provider.request_timeout", old.leader.is_some() && old.provider.request_timeout != new.provider.request_timeout),
     ];
     remarks
         .extend(fixed.iter().filter(|(_, changed)| *changed).map(|(key, _)| format!("a change of `{key}` takes effect at the next start")));
@@ -246,7 +248,8 @@ fn read_again(app: &App, metrics: &Metrics, notices: &Notices) -> Result<Reloade
     let app = app.with_config(config);
     let provider = app.provider(metrics).map_err(|failure| failure.render(false))?;
     notices.configure(app.recipients());
-    Ok(Reloaded { setup: app.config.setup(), provider: Arc::new(provider), journal_keep, remarks })
+    let sources = app.config.sources.clone();
+    Ok(Reloaded { setup: app.config.setup(), provider: Arc::new(provider), journal_keep, sources, remarks })
 }
 
 #[cfg(test)]

@@ -29,6 +29,12 @@ impl Controller {
         self.stopping || !self.is_in_charge()
     }
 
+    /// Whether it is not known of something that was sent what it has come to.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.memory.targets().any(|(_, memory)| !memory.undecided.is_empty())
+    }
+
     /// Why nothing is done here that people ask for, if that is so.
     pub(super) fn standby(&self) -> Option<String> {
         let leader = self.leader.as_ref().filter(|leader| !leader.leads)?;

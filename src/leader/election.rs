@@ -154,6 +154,8 @@ impl Election {
             Event::Release => {
                 self.releasing = true;
                 self.next = now.mono;
+                // Who still waits for what the last one has left in doubt cannot hand on that wait: the lease is left to end by itself.
+                self.released |= now.mono < self.not_before;
                 // What is on its way has been finished by who asks for this.
                 self.window = None;
             }

@@ -386,6 +386,29 @@ fn who_gives_it_back_is_followed_at_once() {
 }
 
 #[test]
+fn who_still_waits_for_what_another_left_in_doubt_leaves_the_lease_to_end_by_itself() {
+    let mut world = World::new(3, 4, FINE);
+    world.until_led();
+    let leader = world.leader();
+    world.candidates[leader].dead = true;
+    let next = loop {
+        world.step();
+        let holds = |place: &usize| *place != leader && world.candidates[*place].election.window().is_some();
+        if let Some(next) = (0..3).find(holds) {
+            break next;
+        }
+    };
+    assert!(!world.may_send(next), "it waits");
+    world.hand(next, Event::Release);
+    assert!(world.candidates[next].election.is_released());
+    assert!(world.store.lease.as_ref().unwrap().holder.is_some(), "who takes it now must wait as well");
+    let took = world.until_led();
+    assert!(took >= DURATION, "{took:?}");
+    let sent = world.candidates[leader].sent.unwrap();
+    assert!(world.time - sent >= 2 * REQUEST_TIMEOUT, "{:?}", world.time - sent);
+}
+
+#[test]
 fn a_process_that_was_stopped_for_minutes_knows_it_when_it_goes_on() {
     let mut world = World::new(2, 5, FINE);
     world.until_led();

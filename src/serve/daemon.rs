@@ -45,6 +45,8 @@ pub struct Reloaded<P> {
     pub provider: Arc<P>,
     /// How long the journal remembers.
     pub journal_keep: Duration,
+    /// The files that it came from, for the log.
+    pub sources: Vec<PathBuf>,
     /// What does not take effect before a restart, and other remarks.
     pub remarks: Vec<String>,
 }
@@ -87,6 +89,8 @@ pub struct Parts<P> {
 pub enum Ending {
     /// Everything in flight was finished.
     Drained,
+    /// The same, but what some of it has come to is not known: who acts next must leave it time to show.
+    InDoubt,
     /// It was told twice, or what was in flight did not end in time. What is undecided is found out at the next start.
     AtOnce,
 }
@@ -99,6 +103,10 @@ pub struct Daemon<P> {
     reloaded: mpsc::UnboundedSender<Result<Reloaded<P>, String>>,
     forgetting: Forgetting,
     stopping_until: Option<Instant>,
+    /// The configuration is being read.
+    reading: bool,
+    /// It was asked for once more meanwhile.
+    read_again: bool,
 }
 
 /// What the loop reacts to.
@@ -118,7 +126,7 @@ impl<P: Provider> Daemon<P> {
     pub fn new(parts: Parts<P>) -> Daemon<P> {
         let (reloaded, reloads) = mpsc::unbounded_channel();
         let forgetting = Forgetting::from(parts.driver.now().mono);
-        Daemon { parts, manager: Manager::new(), reloads, reloaded, forgetting, stopping_until: None }
+        Daemon { parts, manager: Manager::new(), reloads, reloaded, forgetting, stopping_until: None, reading: false, read_again: false }
     }
 
     /// Works until it is told to stop.
@@ -201,6 +209,7 @@ impl<P: Provider> Daemon<P> {
                     log_orders(&report.result, report.late.as_deref());
                     self.parts.clients.ordered(report);
                 }
+                Notice::Stopped if self.parts.driver.controller().is_in_doubt() => ending = Some(Ending::InDoubt),
                 Notice::Stopped => ending = Some(Ending::Drained),
             }
         }
@@ -214,6 +223,12 @@ impl<P: Provider> Daemon<P> {
     }
 
     fn begin_reload(&mut self) {
+        // One after the other: what was read first must not be in effect last.
+        if self.reading {
+            self.read_again = true;
+            return;
+        }
+        self.reading = true;
         info!("reading the configuration again");
         self.manager.reloading();
         let reading = (self.parts.reload)();
@@ -222,6 +237,7 @@ impl<P: Provider> Daemon<P> {
     }
 
     fn end_reload(&mut self, result: Result<Reloaded<P>, String>) -> Option<Ending> {
+        self.reading = false;
         let is_in_effect = result.is_ok();
         let ending = match result {
             Ok(reloaded) => {
@@ -230,6 +246,7 @@ impl<P: Provider> Daemon<P> {
                 }
                 self.parts.driver.set_provider(reloaded.provider);
                 self.parts.journal_keep = reloaded.journal_keep;
+                self.parts.sources = reloaded.sources;
                 let ending = self.turn([Input::Reload(Box::new(reloaded.setup))]);
                 self.configured();
                 ending
@@ -243,6 +260,9 @@ impl<P: Provider> Daemon<P> {
             }
         };
         self.manager.reloaded(is_in_effect);
+        if std::mem::take(&mut self.read_again) {
+            self.begin_reload();
+        }
         ending
     }
 

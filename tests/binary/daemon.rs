@@ -1,5 +1,7 @@
 //! `serve`: schedules in seconds, metrics against the ledger, reloads, and its end.
 
+use std::fs;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use snapwarden::domain::inventory::{Kind, ServerId};
@@ -89,12 +91,16 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_is_followed() {
     stage.ledger_until("it goes on", |ledger| completed(ledger) > before + 1).await;
     stage.reconfigure("last: 20", "last: 2");
     stage.reconfigure("{id: 1, name: web-01", "{id: 2, name: db-01");
+    let more = stage.config().with_file_name("conf.d");
+    fs::create_dir(&more).unwrap();
+    fs::write(more.join("more.yaml"), "policies: {more: {backups: {schedule: \"@daily\", keep: {last: 1}}}}").unwrap();
     daemon.signal(Signal::HUP);
     stage.until("the reload is done", || stage.metric("config_last_reload_successful") == Some(1.0)).await;
     stage.ledger_until("the other server is served", |ledger| ledger.creates().iter().any(|item| item.server == ServerId(2))).await;
     let gone = "restore_points{server=\"web-01\",server_id=\"1\",kind=\"snapshot\",policy=\"web\"}";
     // Scrapes within a second share one rendering.
     stage.until("its series is gone", || stage.metric(gone).is_none()).await;
+    assert!(daemon.log().contains("more.yaml"), "the files that are in effect are told");
     daemon.terminate().await;
 }
 

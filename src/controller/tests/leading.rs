@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::domain::fact::Fact;
 use crate::domain::report::Leader;
 use crate::domain::standing::{Ask, Order, Selection};
-use crate::simulate::slot_of;
+use crate::provider::ProviderError;
+use crate::simulate::{On, Trouble, slot_of};
 
 use super::super::requests::{Select, What};
 use super::super::{Fatal, Input, Mode, Request};
@@ -170,4 +171,20 @@ fn one_that_stands_by_looks_and_tells_and_does_nothing_that_is_asked() {
     assert!(world.hosts[1].ordered.pop().unwrap().result.is_err());
     world.run_for(HOUR);
     assert_eq!((world.wrote(1), world.hosts[1].controller.is_busy()), (0, false));
+}
+
+#[test]
+fn who_stops_in_doubt_says_so() {
+    for in_doubt in [false, true] {
+        let mut world = World::new(HOURLY);
+        if in_doubt {
+            // It is not shown for longer than it takes to stop.
+            world.fault(On::Creates, 1..=1, Trouble::Late(MINUTE * 30, ProviderError::Timeout));
+        }
+        assert!(world.run_until_that(HOUR * 2, |world| world.calls("create") == 1));
+        world.run_for(MINUTE);
+        world.hand(Input::Stop);
+        assert!(world.run_until_that(MINUTE, |world| world.host().stopped));
+        assert_eq!(world.host().controller.is_in_doubt(), in_doubt);
+    }
 }
