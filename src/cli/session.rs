@@ -122,7 +122,7 @@ impl<P: Provider> Session<P> {
 
     /// Sees what was begun to its end: an `after` that has failed is tried again here, too, or the server would stay as it is until the next command.
     async fn await_hooks(&mut self) {
-        while !self.at_once && self.driver.controller().has_open_hooks() {
+        while !self.at_once && self.driver.controller().has_hooks_left() {
             let idle = self.driver.idle_for();
             tokio::select! {
                 inputs = self.inputs.next() => drop(self.driver.turn(inputs)),

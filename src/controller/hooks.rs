@@ -269,10 +269,10 @@ impl Controller {
         self.brackets.are_busy()
     }
 
-    /// Whether hooks have begun and not ended: one that has failed is tried again, unless all is to stop.
+    /// Whether hooks are all that is left to be done: one that has failed is tried again, unless all is to stop.
     #[must_use]
-    pub fn has_open_hooks(&self) -> bool {
-        !self.stopping && self.brackets.open.values().any(|bracket| bracket.stage != Stage::Opened)
+    pub fn has_hooks_left(&self) -> bool {
+        !self.stopping && self.runs.is_empty() && self.brackets.open.values().any(|bracket| bracket.stage != Stage::Opened)
     }
 }
 
