@@ -301,11 +301,7 @@ impl Controller {
         let Some(run) = self.runs.remove(key.0) else { return };
         self.places.leave(key.0);
         self.brackets.forget_failure(key);
-        let stuck = outcome.problems.iter().any(|problem| problem.reason == Reason::Stuck);
-        let waited = self.memory.get(key).filter(|_| stuck).map(|memory| memory.unfinished.keys().copied().collect::<Vec<_>>());
-        let seen = self.targets.get(&key).and_then(|state| state.summary.as_ref()).filter(|_| stuck);
-        let seen: Vec<_> = seen.map(|summary| summary.unfinished.iter().map(|(item, _)| *item).collect()).unwrap_or_default();
-        self.note_end(now, key, run.slot(), outcome, waited.unwrap_or_default().into_iter().chain(seen));
+        self.note_end(now, key, run.slot(), outcome, run.gave_up);
         self.answer_request(now, key, &run, outcome);
         // Nobody looks after what it has left undecided any more, until a run picks that up.
         self.ops.leave(key.0);

@@ -197,14 +197,7 @@ impl Controller {
     }
 
     /// A run has ended: when its slot may be tried again, and what it waited for in vain.
-    pub(super) fn note_end(
-        &mut self,
-        now: Now,
-        key: TargetKey,
-        slot: Option<Timestamp>,
-        outcome: &Outcome,
-        waited_for: impl Iterator<Item = ItemId>,
-    ) {
+    pub(super) fn note_end(&mut self, now: Now, key: TargetKey, slot: Option<Timestamp>, outcome: &Outcome, waited_for: Option<ItemId>) {
         self.trails.get_or_add(key.0).last_kind = Some(key.1);
         let Some(state) = self.targets.get_mut(&key) else { return };
         state.given_up.extend(waited_for);

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use crate::domain::fact::Fact;
 use crate::domain::inventory::Kind;
 use crate::domain::problem::RunResult;
+use crate::emulator::{Fate, Progress};
 use crate::simulate::{On, Trouble, slot_of};
 
 use super::super::{Request, Select, What};
@@ -219,4 +220,21 @@ fn a_run_that_plans_again_begins_nothing_beside_an_item_that_is_young_again() {
     assert_eq!(world.watch.created_by_us().len(), 1, "the backup is being made");
     world.run_until("2026-03-01T06:00:00Z");
     assert_eq!(world.watch.created_by_us().len(), 2);
+}
+
+#[test]
+fn that_one_item_is_stuck_says_nothing_of_another_that_is_being_made() {
+    let mut world = World::new(&one("keep: {last: 4}, stuck_after: 1h").replace("0 3 * * *", "*/10 * * * *"));
+    let fate = |after, end| Trouble::Fate(Fate { after, end });
+    world.fault(On::Creates, 1..=1, fate(None, Progress::InProgress));
+    world.fault(On::Creates, 2..=2, fate(Some(MINUTE * 50), Progress::Completed));
+    assert!(world.run_until_that(HOUR * 3, |world| world.watch.created_by_us().len() == 2));
+    world.run_for(MINUTE * 2);
+    // By this clock the first is not stuck yet, and the next process does not know that it was given up.
+    world.step_clock(SignedDuration::from_mins(-9));
+    world.restart(MINUTE);
+    world.run_for(MINUTE * 30);
+    assert_eq!(world.watch.created_by_us().len(), 2, "the second is still being made");
+    world.run_for(HOUR);
+    assert!(world.watch.created_by_us().len() > 2);
 }

@@ -84,6 +84,8 @@ pub struct Run {
     pub created: Vec<ItemId>,
     /// What it has deleted.
     pub deleted: Vec<ItemId>,
+    /// The item that it has given up waiting for.
+    pub gave_up: Option<ItemId>,
     /// What it waits for.
     pub want: Want,
     problems: Vec<Problem>,
@@ -171,6 +173,7 @@ impl Run {
             passed_over: start.passed_over,
             created: Vec::new(),
             deleted: Vec::new(),
+            gave_up: None,
             want: Want { wake: Some(start.started.mono), ..Want::default() },
             problems: Vec::new(),
             phase: Phase::Planning { not_before: None },

@@ -91,6 +91,7 @@ impl Run {
         let stuck_at = waiting.stuck_at(policy);
         if ctx.now.mono >= stuck_at {
             step.out.push(Effect::Release);
+            self.gave_up = Some(waiting.item);
             let detail = format!("item {} is not complete after {}", waiting.item, humantime::format_duration(policy.stuck_after));
             return self.fail(step, Reason::Stuck, detail);
         }
