@@ -96,6 +96,16 @@ async fn a_failing_before_aborts_or_is_only_told() {
 }
 
 #[tokio::test]
+async fn a_command_sees_to_it_that_a_failing_after_is_tried_again() {
+    let stage = Stage::new().await;
+    let after = "if [ -e $F/tried ]; then touch $F/thawed; else touch $F/tried; exit 1; fi";
+    stage.configure_hooks(Scripts { after, more: "after_on: completed", ..ACCEPTED });
+    let outcome = stage.run_due().await.exits(1);
+    assert_eq!((outcome.target()["problems"][0].as_str(), stage.created()), (Some("hook_failed"), 1));
+    assert!(stage.exists("thawed") && stage.count("after") == 2);
+}
+
+#[tokio::test]
 async fn the_timeout_ends_a_hook_with_all_that_it_has_started() {
     let stage = Stage::new().await;
     let before = r#"(trap "" TERM; echo $$ > $F/started; while :; do sleep 0.05; done) & echo $! > $F/child; wait"#;

@@ -20,7 +20,7 @@ use super::super::view::View;
 use super::creating::Creating;
 use super::deleting::Deleting;
 use super::waiting::Waiting;
-use super::{CREATES_MAX, Context, LOOKS_MAX, Phase, Run, Step, Want};
+use super::{CREATES_MAX, Context, Effect, LOOKS_MAX, Phase, Run, Step, Want};
 
 /// Whether something of ours is already there for what a run is to make.
 #[derive(PartialEq)]
@@ -50,8 +50,12 @@ impl Run {
         if let Some(until) = not_before.filter(|until| *until > ctx.now.mono) {
             return self.plan_at(until);
         }
-        // Also one that has failed, and that the run does not wait for any more: it would end what a new `before` has begun.
-        if self.after_is_owed() || ctx.after_is_owed {
+        if self.after_is_owed() {
+            return self.plan_later(ctx, Want::default());
+        }
+        if ctx.after_is_owed {
+            // It has failed, and is tried again: that would end what a new `before` has begun. Meanwhile others may make items.
+            step.out.push(Effect::Release);
             return self.plan_later(ctx, Want::default());
         }
         let fresh_from = Self::fresh_from(ctx);
