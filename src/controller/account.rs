@@ -14,6 +14,7 @@ use crate::domain::report::AccountProblem;
 use crate::provider::{Account, ProviderError, Reply};
 
 use super::listings::PAUSES;
+use super::observe::is_untold;
 use super::requests::HOPELESS;
 use super::{Command, Controller, Mode};
 
@@ -295,7 +296,8 @@ impl Controller {
     fn lists_refused(&self) -> impl Iterator<Item = String> {
         let is_told = |error: &ProviderError| error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
         let items = self.kinds().map(|kind| (format!("{kind}s"), self.sources.seen(kind).error.as_ref()));
-        let servers = [("servers".to_owned(), self.sources.servers.error.as_ref())];
+        // Not every provider tells its servers to every token; who cannot be found without that is told for itself.
+        let servers = [("servers".to_owned(), self.sources.servers.error.as_ref().filter(|error| !is_untold(error)))];
         let failed = items.chain(servers).filter_map(|(what, error)| Some((what, error?)));
         failed.filter(move |(_, error)| !is_told(error)).map(|(what, error)| format!("the list of {what} cannot be had: {error}"))
     }

@@ -29,10 +29,15 @@ impl Controller {
         self.stopping || !self.is_in_charge()
     }
 
-    /// Whether it is not known of something that was sent what it has come to.
+    /// Whether it is not known of something that this process has sent what it has come to, and it may still show.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.memory.targets().any(|(_, memory)| !memory.undecided.is_empty())
+    pub fn is_in_doubt(&self, now: Now) -> bool {
+        let shows_for = self.setup.request_timeout.saturating_mul(4);
+        let has_written = |server: &ServerId| {
+            let last_write = self.trails.get(server).and_then(|trail| trail.last_write);
+            last_write.is_some_and(|write| now.mono.since(write) < shows_for)
+        };
+        self.memory.targets().any(|((server, _), memory)| !memory.undecided.is_empty() && has_written(&server))
     }
 
     /// Why nothing is done here that people ask for, if that is so.

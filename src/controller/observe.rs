@@ -226,12 +226,10 @@ impl Controller {
                 }
             }
             // Missing, or not for this token: configured numbers go on working, `match` does not (issue 2.2).
-            Err(
-                ProviderError::NotFound
-                | ProviderError::Forbidden
-                | ProviderError::Rejected { .. }
-                | ProviderError::Server { status: 501, .. },
-            ) if self.servers.is_none() || self.sources.servers.failures + 1 >= UNTOLD_AFTER || !self.sources.servers.told => {
+            Err(ref error)
+                if is_untold(error)
+                    && (self.servers.is_none() || self.sources.servers.failures + 1 >= UNTOLD_AFTER || !self.sources.servers.told) =>
+            {
                 let changed = first || self.sources.servers.told;
                 self.sources.servers.succeeded(begun);
                 self.sources.servers.told = false;
@@ -411,6 +409,14 @@ impl Controller {
         let told = member.is_told.then_some(&*member.name);
         told.or_else(|| self.listed_name(key)).filter(|name| *name != expected)
     }
+}
+
+/// Whether the list of servers is missing at this provider, or is not for this token.
+pub(super) fn is_untold(error: &ProviderError) -> bool {
+    matches!(
+        error,
+        ProviderError::NotFound | ProviderError::Forbidden | ProviderError::Rejected { .. } | ProviderError::Server { status: 501, .. }
+    )
 }
 
 /// Items that the journal knows as unfinished and that are not.

@@ -209,7 +209,7 @@ impl<P: Provider> Daemon<P> {
                     log_orders(&report.result, report.late.as_deref());
                     self.parts.clients.ordered(report);
                 }
-                Notice::Stopped if self.parts.driver.controller().is_in_doubt() => ending = Some(Ending::InDoubt),
+                Notice::Stopped if self.parts.driver.controller().is_in_doubt(self.parts.driver.now()) => ending = Some(Ending::InDoubt),
                 Notice::Stopped => ending = Some(Ending::Drained),
             }
         }

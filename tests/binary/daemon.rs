@@ -100,7 +100,9 @@ async fn a_bad_reload_changes_nothing_and_a_good_one_is_followed() {
     let gone = "restore_points{server=\"web-01\",server_id=\"1\",kind=\"snapshot\",policy=\"web\"}";
     // Scrapes within a second share one rendering.
     stage.until("its series is gone", || stage.metric(gone).is_none()).await;
-    assert!(daemon.log().contains("more.yaml"), "the files that are in effect are told");
+    let log = daemon.log();
+    let in_effect = log.lines().rfind(|line| line.contains("the configuration is in effect")).unwrap();
+    assert!(in_effect.contains("more.yaml"), "{in_effect}");
     daemon.terminate().await;
 }
 

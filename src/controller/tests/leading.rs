@@ -185,6 +185,9 @@ fn who_stops_in_doubt_says_so() {
         world.run_for(MINUTE);
         world.hand(Input::Stop);
         assert!(world.run_until_that(MINUTE, |world| world.host().stopped));
-        assert_eq!(world.host().controller.is_in_doubt(), in_doubt);
+        let is_in_doubt = |world: &World| world.host().controller.is_in_doubt(world.now());
+        assert_eq!(is_in_doubt(&world), in_doubt);
+        world.run_for(MINUTE * 2);
+        assert!(!is_in_doubt(&world), "what was sent so long ago does not show any more");
     }
 }
