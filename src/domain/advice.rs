@@ -153,9 +153,9 @@ impl AccountReason {
             AccountReason::ListingIncomplete => Advice {
                 meaning: "A list of the provider does not show everything, and not even whose entries are missing; or it is refused, or cannot be read.",
                 meanwhile: "By such a list nothing is deleted, and a create goes on only where a slot is visibly free. \
-                           Where none comes, nothing is made of its kind, nor on a server that has policies for both.",
-                action: "See the detail. A list that is refused wants a token that may read it. \
-                         Else it usually passes by itself; if it stays, tell the provider's support what the detail says.",
+                            Where none comes, nothing of its kind is made.",
+                action: "A list that is refused wants a token that may read it. \
+                         Else it mostly passes by itself; if it stays, tell the provider's support what the detail says.",
             },
         }
     }
