@@ -72,9 +72,11 @@ impl Files {
 
     /// Renames the journal and what belongs to it, and returns its new name.
     ///
-    /// The log goes first: if this is cut short, the old log must not be there to be played into a new file.
+    /// The file goes first: if this is cut short, it must not be there without its log, whole to look at, and without what was only in the log. A log that is
+    /// left behind is removed before a new file is made.
     pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, JournalError> {
         let target = self.free_name(now)?;
+        fs::rename(&self.main, &target).map_err(|error| system(&self.main, &error))?;
         for side in SIDE_FILES {
             let from = beside(&self.main, side);
             match fs::rename(&from, beside(&target, side)) {
@@ -82,7 +84,6 @@ impl Files {
                 _ => {}
             }
         }
-        fs::rename(&self.main, &target).map_err(|error| system(&self.main, &error))?;
         self.sync_folder()?;
         Ok(target)
     }
@@ -132,4 +133,26 @@ fn remove(path: &Path) -> Result<(), JournalError> {
 
 fn system(path: &Path, error: &io::Error) -> JournalError {
     JournalError::system(&path.display().to_string(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_never_stays_without_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path());
+        fs::write(files.main(), "checkpointed").unwrap();
+        fs::write(beside(files.main(), "-wal"), "the newest").unwrap();
+        let now: Timestamp = "2026-03-01T03:00:00Z".parse().unwrap();
+        // The log cannot be renamed.
+        let in_the_way = beside(&files.free_name(now).unwrap(), "-wal");
+        fs::create_dir(&in_the_way).unwrap();
+        assert!(files.set_aside(now).is_err());
+        assert!(!files.main().exists());
+        files.prepare().unwrap();
+        assert_eq!(fs::read(files.main()).unwrap(), b"");
+        assert!(!beside(files.main(), "-wal").exists(), "it is not played into the new file");
+    }
 }
