@@ -40,6 +40,7 @@ const SEEDS: &[(u64, &str)] = &[
         "an item of another daemon for a later slot, which was there before, paid for each room, so that it was made again and again",
     ),
     (275_826, "two listings right after each other, both of a replica that was behind, counted as proof that a create was not done"),
+    (315_710, "that one item was stuck was taken for all that were unfinished, so that another was ordered beside one that was being made"),
 ];
 
 #[test]
