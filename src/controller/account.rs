@@ -294,12 +294,11 @@ impl Controller {
     /// Lists that are answered, and cannot be had all the same: refused for this token, not there, not to be read. Who does not answer at all, or asks for
     /// fewer calls, is told as that.
     fn lists_refused(&self) -> impl Iterator<Item = String> {
-        let is_told = |error: &ProviderError| error.is_provider_down() || matches!(error, ProviderError::Throttled { .. });
         let items = self.kinds().map(|kind| (format!("{kind}s"), self.sources.seen(kind).error.as_ref()));
         // Not every provider tells its servers to every token; who cannot be found without that is told for itself.
         let servers = [("servers".to_owned(), self.sources.servers.error.as_ref().filter(|error| !is_untold(error)))];
         let failed = items.chain(servers).filter_map(|(what, error)| Some((what, error?)));
-        failed.filter(move |(_, error)| !is_told(error)).map(|(what, error)| format!("the list of {what} cannot be had: {error}"))
+        failed.filter(|(_, error)| !says_nothing(error)).map(|(what, error)| format!("the list of {what} cannot be had: {error}"))
     }
 
     /// Tells what has become wrong with the account, and what is over.

@@ -1,7 +1,6 @@
 //! What people ask for: `run` and `take`, as commands of their own or handed to the daemon.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -259,32 +258,27 @@ impl Controller {
         if let Some(problem) = self.barrier(now, key) {
             return Begun::Over(Some(self.refused(key, problem)));
         }
-        let due = self.work(now, key);
-        if matches!((due, what), (_, What::Look) | (None, What::Run { due: true })) {
-            return Begun::Over(None);
-        }
-        let Some(policy) = self.targets.get(&key).map(|state| Arc::clone(&state.policy)) else { return Begun::Over(None) };
-        // Only where a run is begun: it may end before it is known that it was.
-        self.desk.note_run(key, self.next_run);
-        match (due, what) {
-            (_, What::Look) => {}
-            (Some(slot), What::Run { .. }) => self.start_slot(now, key, slot, Cause { trigger: Trigger::Command, by }),
-            (None, What::Run { .. }) => {
+        let errand = match (self.work(now, key), what) {
+            (_, What::Look) | (None, What::Run { due: true }) => None,
+            (Some(slot), What::Run { .. }) => self.errand_for(key, slot, Cause { trigger: Trigger::Command, by }),
+            (None, What::Run { due: false }) => {
                 let slot = self.free_moment(key, now.wall);
-                let mark = self.mark(Self::slot_origin(&policy, slot), None);
-                let cause = Cause { trigger: Trigger::Command, by };
-                let errand = Errand { key, cause, mark, label: String::new(), deadline: None, by_hand: None, passed_over: false };
-                self.start(now, errand);
+                let errand = self.errand_for(key, slot, Cause { trigger: Trigger::Command, by });
+                errand.map(|errand| Errand { deadline: None, ..errand })
             }
-            (_, What::Take { label, keep_for, make_room }) => {
+            (_, What::Take { label, keep_for, make_room }) => self.targets.get(&key).map(|state| {
                 let until = keep_for.and_then(|keep_for| whole_second(now.wall).checked_add(keep_for).ok()).map(whole_second);
                 let mark = self.mark(Origin::Hand { at: whole_second(now.wall) }, until);
-                let label = label.clone().unwrap_or_else(|| policy.policy.to_string());
+                let label = label.clone().unwrap_or_else(|| state.policy.policy.to_string());
                 let by_hand = Some(ByHand { make_room: *make_room });
                 let cause = Cause { trigger: Trigger::Hand, by };
-                self.start(now, Errand { key, cause, mark, label, deadline: None, by_hand, passed_over: false });
-            }
-        }
+                Errand { key, cause, mark, label, deadline: None, by_hand, passed_over: false }
+            }),
+        };
+        let Some(errand) = errand else { return Begun::Over(None) };
+        // Only where a run is begun: it may end before it is known that it was.
+        self.desk.note_run(key, self.next_run);
+        self.start(now, errand);
         if self.runs.contains(key.0) { Begun::Running } else { Begun::NotNow }
     }
 

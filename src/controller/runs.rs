@@ -50,10 +50,17 @@ pub(super) struct Errand {
 impl Controller {
     /// Begins a run for a slot.
     pub(super) fn start_slot(&mut self, now: Now, key: TargetKey, slot: Timestamp, cause: Cause) {
-        let Some(state) = self.targets.get(&key) else { return };
+        if let Some(errand) = self.errand_for(key, slot, cause) {
+            self.start(now, errand);
+        }
+    }
+
+    /// What a run for a slot that is due is to make.
+    pub(super) fn errand_for(&self, key: TargetKey, slot: Timestamp, cause: Cause) -> Option<Errand> {
+        let state = self.targets.get(&key)?;
         let deadline = deadline(&state.policy, slot, state.offset);
         let mark = self.mark(Self::slot_origin(&state.policy, slot), None);
-        self.start(now, Errand { key, cause, mark, label: String::new(), deadline, by_hand: None, passed_over: false });
+        Some(Errand { key, cause, mark, label: String::new(), deadline, by_hand: None, passed_over: false })
     }
 
     pub(super) fn mark(&self, origin: Origin, until: Option<Timestamp>) -> Mark {
@@ -226,7 +233,7 @@ impl Controller {
             wanted: &self.setup.wanted,
             config: &self.setup.digest,
             generation: self.generation,
-            after_is_owed: self.brackets.are_on(key.0),
+            hooks_are_open: self.brackets.are_on(key.0),
             policy: state.map(|state| &*state.policy),
             request_timeout: self.setup.request_timeout,
             inventory: self.inventories.get(&key.1),

@@ -53,7 +53,7 @@ impl Run {
         if self.after_is_owed() {
             return self.plan_later(ctx, Want::default());
         }
-        if ctx.after_is_owed {
+        if ctx.hooks_are_open {
             // It has failed, and is tried again: that would end what a new `before` has begun. Meanwhile others may make items.
             step.out.push(Effect::Release);
             return self.plan_later(ctx, Want::default());

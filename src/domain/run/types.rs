@@ -55,8 +55,8 @@ pub struct Context<'a> {
     pub config: &'a Arc<str>,
     /// The configuration's generation.
     pub generation: u64,
-    /// The `after` of an earlier create on the server is still owed, or is to be tried again.
-    pub after_is_owed: bool,
+    /// Hooks have begun on the server and not ended: `after` is owed, or has failed and is to be tried again.
+    pub hooks_are_open: bool,
     /// The policy for the target; none once it has left the configuration.
     pub policy: Option<&'a KindPolicy>,
     /// How long one exchange may take.

@@ -118,7 +118,7 @@ impl Story {
             wanted: &self.wanted,
             config: &"digest".into(),
             generation: self.generation,
-            after_is_owed: false,
+            hooks_are_open: false,
             policy: self.policy.as_ref(),
             request_timeout: TIMEOUT,
             inventory: self.inventory.as_ref(),
