@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::landmark::Landmark;
 use super::promises::Promises;
+use super::retained::not_dropped;
 use super::sequence::{Sequence, our_slot, passed_over};
 use crate::controller::{Input, Setup};
 use crate::domain::gather::gather;
@@ -497,6 +498,11 @@ impl Conduct {
             let free = |other| !self.promises.may_be_held(kind, other);
             let was_complete = |id| ground.shown.with_number(server, id).any(|shown| shown.status == Status::Completed);
             wrong.extend(passed_over(scene, was_complete, found, free));
+            let knows_more = |other: &Item| {
+                let has_mark = matches!(other.description.reading(), Reading::Mark(_));
+                self.promises.may_be_held(kind, other.id) || !has_mark && self.made.of.contains_key(&other.id)
+            };
+            wrong.extend(not_dropped(scene, intent, ground.shown.of(server), knows_more));
         }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {
@@ -619,6 +625,7 @@ fn not_ours(scene: Scene<'_>, server: ServerId, kind: Kind, item: ItemId) -> Opt
     Some(format!("I1: {item} goes although it {why}"))
 }
 
-fn is_of(selector: &Selector, server: ServerId) -> bool {
+/// Whether an entry by number is about a server.
+pub(super) fn is_of(selector: &Selector, server: ServerId) -> bool {
     matches!(selector, Selector::Id { id, .. } if *id == server)
 }

@@ -17,6 +17,7 @@ mod landmark;
 mod measure;
 mod play;
 mod promises;
+mod retained;
 mod sequence;
 mod suggest;
 mod trouble;
