@@ -33,7 +33,7 @@ pub use landmark::Landmark;
 pub use measure::{Aftermath, Facts, Gap, aftermath, ages_at, ends_of_days, facts, points_at};
 pub use play::{Life, Outage, Play, PlayError, Played, PlayedKind};
 pub use suggest::{Aim, Suggested, Suggestion, suggest};
-pub use trouble::{Call, Fault, On, Trouble};
+pub use trouble::{Call, Fault, FaultId, On, Trouble};
 pub use twin::Twin;
 pub use watch::{Watch, slot_of};
 pub use world::World;

@@ -1,5 +1,6 @@
 //! What can go wrong between the program and the provider.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub enum On {
     Everything,
     /// Snapshot and backup lists.
     Lists,
+    /// Those of one kind.
+    ListsOf(Kind),
     /// The list of servers.
     Servers,
     /// The question whose token this is.
@@ -64,6 +67,7 @@ impl On {
         match self {
             On::Everything => true,
             On::Lists => matches!(call, Call::List(_)),
+            On::ListsOf(kind) => matches!(call, Call::List(listed) if *listed == kind),
             On::Servers => matches!(call, Call::Servers),
             On::Account => matches!(call, Call::Account),
             On::Creates => matches!(call, Call::Create { .. }),
@@ -96,7 +100,7 @@ pub enum Trouble {
     Stale(Duration),
     /// The list comes in two pages, and the first shows what was so long before the second.
     Paged(Duration),
-    /// The list lacks one entry, and `count` tells.
+    /// The list lacks one entry, and tells so.
     Incomplete,
     /// The list is empty.
     Empty,
@@ -149,6 +153,10 @@ impl Trouble {
     }
 }
 
+/// Which fault of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FaultId(u64);
+
 /// A trouble, and which calls run into it.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -192,17 +200,26 @@ impl Fault {
 /// The troubles that are on.
 #[derive(Debug)]
 pub(super) struct Faults {
-    faults: Vec<Fault>,
+    faults: Vec<(FaultId, Fault)>,
+    struck: BTreeSet<FaultId>,
+    given: u64,
     chance: Chance,
 }
 
 impl Faults {
     pub fn new(chance: Chance) -> Faults {
-        Faults { faults: Vec::new(), chance }
+        Faults { faults: Vec::new(), struck: BTreeSet::new(), given: 0, chance }
     }
 
-    pub fn add(&mut self, fault: Fault) {
-        self.faults.push(fault);
+    pub fn add(&mut self, fault: Fault) -> FaultId {
+        self.given += 1;
+        self.faults.push((FaultId(self.given), fault));
+        FaultId(self.given)
+    }
+
+    /// Whether any call has run into it.
+    pub fn has_struck(&self, fault: FaultId) -> bool {
+        self.struck.contains(&fault)
     }
 
     pub fn clear(&mut self) {
@@ -214,13 +231,14 @@ impl Faults {
         if self.faults.is_empty() {
             return None;
         }
-        self.faults.retain(|fault| now < fault.until && fault.seen < *fault.hits.end());
+        self.faults.retain(|(_, fault)| now < fault.until && fault.seen < *fault.hits.end());
         let mut found = None;
-        for fault in self.faults.iter_mut().filter(|fault| fault.on.is_for(call)) {
+        for (id, fault) in self.faults.iter_mut().filter(|(_, fault)| fault.on.is_for(call)) {
             fault.seen += 1;
             let hit = fault.hits.contains(&fault.seen) && (fault.one_in == 1 || self.chance.one_in(fault.one_in));
             if found.is_none() && hit {
                 found = Some(fault.trouble.clone());
+                self.struck.insert(*id);
             }
         }
         found

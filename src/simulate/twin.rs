@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chance::Chance;
-use super::trouble::{Call, Fault, Faults, Trouble};
+use super::trouble::{Call, Fault, FaultId, Faults, Trouble};
 use crate::clock::Mono;
 use crate::controller::Input;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Opaque, Server, ServerId, ServerListing, Status};
@@ -79,8 +79,14 @@ impl Twin {
     }
 
     /// From now on calls run into this. Of several faults that fit, the first decides.
-    pub fn fault(&mut self, fault: Fault) {
-        self.faults.add(fault);
+    pub fn fault(&mut self, fault: Fault) -> FaultId {
+        self.faults.add(fault)
+    }
+
+    /// Whether any call has run into this fault.
+    #[must_use]
+    pub fn has_struck(&self, fault: FaultId) -> bool {
+        self.faults.has_struck(fault)
     }
 
     /// Nothing goes wrong any more with calls to come.
@@ -111,7 +117,11 @@ impl Twin {
             }
             Call::Servers => Input::Servers(
                 begun,
-                Reply { result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers()), Err), date, begun: Some(begun) },
+                Reply {
+                    result: refused(trouble.as_ref()).map_or_else(|| Ok(self.servers(trouble.as_ref())), Err),
+                    date,
+                    begun: Some(begun),
+                },
             ),
             Call::Account => {
                 let account = provider::Account { email: Some(self.email.clone()), ..provider::Account::default() };
@@ -217,7 +227,7 @@ impl Twin {
     }
 
     /// As long as nothing changes, all lists share the same servers.
-    fn servers(&mut self) -> ServerListing {
+    fn servers(&mut self, trouble: Option<&Trouble>) -> ServerListing {
         let is_shown = |(shown, server): (&Server, &emulator::Server)| {
             shown.id == server.id && *shown.name == *server.name && *shown.status == *server.status
         };
@@ -230,7 +240,17 @@ impl Twin {
             };
             self.listed_servers = Arc::new(self.account.servers().map(server).collect());
         }
-        ServerListing { servers: Arc::clone(&self.listed_servers), defects: Vec::new() }
+        let mut listing = ServerListing { servers: Arc::clone(&self.listed_servers), defects: Vec::new() };
+        match trouble {
+            Some(Trouble::Empty) => listing.servers = Arc::default(),
+            Some(Trouble::Incomplete) => {
+                let shown = listing.servers.iter().skip(1).cloned();
+                listing.servers = Arc::new(shown.collect());
+                listing.defects.push(Defect::PageMissing.to_string());
+            }
+            _ => {}
+        }
+        listing
     }
 }
 

@@ -17,7 +17,7 @@ use super::conduct::Scene;
 use super::hooks::HookLuck;
 use super::host::{Host, Mortality, Sending};
 use super::landmark::Landmark;
-use super::trouble::{Call, Fault, On, Trouble};
+use super::trouble::{Call, Fault, FaultId, On, Trouble};
 use super::twin::Twin;
 use super::watch::{Watch, slot_of};
 use crate::clock::{Mono, Now};
@@ -169,9 +169,9 @@ impl World {
     }
 
     /// Adds a fault.
-    pub fn add_fault(&mut self, fault: Fault) {
+    pub fn add_fault(&mut self, fault: Fault) -> FaultId {
         self.note(|| format!("fault: {fault:?}"));
-        self.twin.fault(fault);
+        self.twin.fault(fault)
     }
 
     /// All calls, from now on and for so long, run into this.
