@@ -288,7 +288,13 @@ impl Controller {
         // What is not listed any more, since no policy is for it, stands in nobody's way.
         let listed = self.kinds().filter_map(|kind| self.inventories.get(&kind));
         let defects = listed.filter_map(|inventory| inventory.defect().map(str::to_owned));
-        self.account.problems(now.mono, defects.chain(self.lists_refused()), now.wall)
+        self.account.problems(now.mono, defects.chain(self.servers_unshown()).chain(self.lists_refused()), now.wall)
+    }
+
+    /// What is wrong with the list of servers: who is not shown in it is not found by a `match`.
+    fn servers_unshown(&self) -> Option<String> {
+        let seen = self.servers.as_ref().filter(|seen| self.sources.servers.told && !seen.whole)?;
+        Some(format!("the list of servers is not complete: {}", seen.listing.defects.join("; ")))
     }
 
     /// Lists that are answered, and cannot be had all the same: refused for this token, not there, not to be read. Who does not answer at all, or asks for
@@ -303,7 +309,7 @@ impl Controller {
 
     /// Tells what has become wrong with the account, and what is over.
     pub(super) fn tell_account(&mut self, now: Now) {
-        let listed_whole = || self.inventories.values().all(|inventory| inventory.defect().is_none());
+        let listed_whole = || self.inventories.values().all(|inventory| inventory.defect().is_none()) && self.servers_unshown().is_none();
         if self.account.told.is_empty() && self.account.is_well(now) && listed_whole() && !self.sources.any_failed() {
             return;
         }

@@ -228,9 +228,19 @@ struct ServersSeen {
     begun: Mono,
     /// Whether everything was shown.
     whole: bool,
+    /// With those that it did not show because it is not whole, as they were shown before.
     listing: ServerListing,
+    /// When these were shown.
+    unshown: BTreeMap<ServerId, Mono>,
     /// Those that a restore overwrites.
     restoring: BTreeSet<ServerId>,
+}
+
+impl ServersSeen {
+    /// When the state of a server was last asked for and told.
+    fn shown(&self, server: ServerId) -> Mono {
+        self.unshown.get(&server).copied().unwrap_or(self.begun)
+    }
 }
 
 impl Controller {

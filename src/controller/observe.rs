@@ -1,6 +1,6 @@
 //! Taking in what the provider shows: the state of each target, what vanished, what is to be told of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::domain::assess::{Knowledge, Row, assess_belonging};
 use crate::domain::fact::{Fact, Target};
 use crate::domain::fleet::Member;
 use crate::domain::gather::gather;
-use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, ServerId, ServerListing, Status};
+use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Server, ServerId, ServerListing, Status};
 use crate::domain::memory::{TargetKey, TargetMemory};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
@@ -216,11 +216,12 @@ impl Controller {
         match reply.result {
             Ok(listing) => {
                 let whole = listing.defects.is_empty();
+                let (listing, unshown) = self.with_unshown(listing);
                 self.sources.servers.succeeded(begun);
                 let told_before = std::mem::replace(&mut self.sources.servers.told, true);
                 let changed = first || !told_before || self.servers.as_ref().is_none_or(|seen| seen.listing != listing);
                 let restoring = gather(listing.servers.iter().filter(|shown| shown.is_restoring()).map(|shown| shown.id));
-                self.servers = Some(ServersSeen { begun, whole, listing, restoring });
+                self.servers = Some(ServersSeen { begun, whole, listing, unshown, restoring });
                 if changed {
                     self.resolve(now);
                 }
@@ -250,6 +251,19 @@ impl Controller {
         for server in waiting {
             self.nudge(now, server);
         }
+    }
+
+    /// A list that is not whole takes no server away: what it does not show is as it was shown last, and then.
+    fn with_unshown(&self, mut listing: ServerListing) -> (ServerListing, BTreeMap<ServerId, Mono>) {
+        let Some(before) = self.servers.as_ref().filter(|_| !listing.defects.is_empty()) else { return (listing, BTreeMap::new()) };
+        let shown: BTreeSet<ServerId> = gather(listing.servers.iter().map(|server| server.id));
+        let unshown: Vec<&Server> = before.listing.servers.iter().filter(|server| !shown.contains(&server.id)).collect();
+        let seen = |server: &Server| (server.id, before.shown(server.id));
+        let times = gather(unshown.iter().map(|server| seen(server)));
+        let servers = Arc::make_mut(&mut listing.servers);
+        servers.extend(unshown.into_iter().cloned());
+        servers.sort_by_key(|server| server.id);
+        (listing, times)
     }
 
     /// Whether a server is being restored, as far as is known: by the newest list of servers, and for an hour after it where none comes any more.

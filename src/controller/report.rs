@@ -188,7 +188,9 @@ impl Controller {
         let as_configured = !member.missing && member.conflict.is_none();
         let as_ordered = !self.is_paused(now, key, member) && self.after_restore(now, key.0).is_none();
         let as_guarded = self.breach_on(key.0).is_none() && self.brackets.failure_of(key).is_none();
-        let as_told = (member.expected_name.is_none() || self.other_name(key).is_none()) && !self.restores(now, key.0, Some(member));
+        let as_told = !self.is_unshown(key.0)
+            && (member.expected_name.is_none() || self.other_name(key).is_none())
+            && !self.restores(now, key.0, Some(member));
         let run = self.runs.get(key.0).filter(|run| run.target.kind == key.1);
         as_seen && as_met && as_configured && as_ordered && as_told && as_guarded && run.is_none_or(|run| run.is_well())
     }
@@ -212,6 +214,11 @@ impl Controller {
         problems
     }
 
+    /// Whether the newest list of servers is not whole, and does not show this one.
+    fn is_unshown(&self, server: ServerId) -> bool {
+        self.servers.as_ref().is_some_and(|seen| self.sources.servers.told && seen.unshown.contains_key(&server))
+    }
+
     fn standing_server_problems(&self, now: Now, key: TargetKey) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |reason, detail: String| problems.push(Problem { reason, detail });
@@ -221,6 +228,9 @@ impl Controller {
         }
         if member.missing {
             add(Reason::ServerMissing, "the provider does not know the server".to_owned());
+        }
+        if self.is_unshown(key.0) {
+            add(Reason::ListingIncomplete, "the list of servers is not complete and does not show it; nothing is deleted there".to_owned());
         }
         if let Some(conflict) = &member.conflict {
             add(Reason::MatchConflict, conflict.clone());

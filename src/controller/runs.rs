@@ -151,6 +151,8 @@ impl Controller {
         let key = (server, run.target.kind);
         self.turn_to(key);
         if run.is_planning() && self.makes_another(now, key) {
+            // What ends it may be that its `after` has ended, of which nobody speaks again.
+            run.note_hooks(&event);
             self.runs.put_back(server, run);
             self.drop_run(now, key, "an item of the other kind is being made on the server");
             return self.tell_problems(now, key);
@@ -242,9 +244,10 @@ impl Controller {
             last_write: self.trails.get(&key.0).and_then(|trail| trail.last_write),
             server: ServerState {
                 missing: member.is_some_and(|member| member.missing),
+                conflict: member.and_then(|member| member.conflict.as_deref()),
                 other_name: member.filter(|member| member.expected_name.is_some()).and_then(|_| self.other_name(key)),
                 restoring: self.restores(now, key.0, member),
-                seen: self.servers.as_ref().map(|seen| seen.begun),
+                seen: self.servers.as_ref().map(|seen| seen.shown(key.0)),
                 told: self.sources.servers.told,
                 freeze: state.and_then(|state| state.freeze.as_ref()),
             },

@@ -170,6 +170,33 @@ fn a_server_that_two_patterns_name_is_left_alone() {
     assert_eq!(problems(&world), [Reason::MatchConflict]);
 }
 
+/// What is over by then is told, but nothing of it is deleted.
+#[test]
+fn a_run_that_is_on_deletes_nothing_once_the_server_is_to_be_left_alone() {
+    let being_made = |world: &World| world.items(Kind::Snapshot, 1).len() == 3;
+    let yaml = one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}");
+    let mut world = World::new(&yaml);
+    assert!(world.run_until_that(DAY * 4, being_made));
+    world.reload(&yaml.replace(
+        "servers:",
+        "  short:\n    snapshots: {schedule: \"0 3 * * *\", keep: {last: 1}}\nservers:\n  - {match: \"*-1\", policy: short}",
+    ));
+    world.run_for(HOUR);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (3, vec![Reason::MatchConflict]));
+    world.reload(&yaml);
+    world.run_for(DAY * 2);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+
+    let mut world = World::new(&one("keep: {last: 2}"));
+    assert!(world.run_until_that(DAY * 4, being_made));
+    world.always(On::Servers, Trouble::Empty);
+    world.run_for(HOUR);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (3, vec![Reason::ServerMissing]));
+    world.heal();
+    world.run_for(DAY * 2);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+}
+
 #[test]
 fn right_after_a_restart_the_report_is_whole() {
     let mut world = World::new(&one("keep: {last: 5}, leave_free: 0"));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::domain::fact::Fact;
 use crate::domain::hook::HookSide;
-use crate::domain::inventory::Kind;
+use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::problem::{Reason, RunResult};
-use crate::emulator::{Effect, Maker};
+use crate::emulator::{Effect, Item, Maker, Progress};
 use crate::journal::Fault;
 use crate::simulate::{HookLuck, Mortality, On, Sending, Trouble};
 
@@ -175,6 +175,28 @@ fn a_command_is_not_done_with_hooks_before_after_has_ended_well() {
     assert!(world.run_until_that(MINUTE, |world| !world.host().controller.has_hooks_left()));
     assert_eq!(befores_and_afters(&world), (1, 2));
     assert!(!world.host().hooks.is_owed());
+}
+
+/// The run is to begin anew, and ends with what ends its hooks instead: nobody tells it of that twice.
+#[test]
+fn a_run_ends_that_is_given_up_as_its_hooks_end() {
+    for hooks in ["before: {run: [freeze], timeout: 60s}", "before: {run: [freeze], timeout: 60s}, after: {run: [thaw], timeout: 30s}"] {
+        let backups = "\n    backups: {schedule: \"0 12 * * *\", keep: {last: 3}}";
+        let yaml =
+            one(&format!("keep: {{last: 3}}, hooks: {{{hooks}, after_on: accepted}}}}{backups}")).replace("}}\nservers", "}\nservers");
+        let mut world = World::new(&yaml.replace("owner: prod", "owner: prod\nprovider: {refresh_every: 5s}"));
+        world.hook_luck.takes_max = MINUTE;
+        world.fault(On::Creates, 1..=1, Trouble::Refused(Trouble::status(409)));
+        assert!(world.run_until_that(DAY, |world| world.host().hooks.befores == 1));
+        let late = Item::completed(Kind::Backup, ServerId(1), world.true_now()).progressed(Progress::InProgress);
+        let late = world.add_item(late.described("snapwarden owner=prod policy=web slot=2026-02-28T12:00:00Z"));
+        world.run_for(MINUTE * 20);
+        let now = world.true_now();
+        world.twin.account.end_by_hand(Kind::Backup, late, Progress::Completed, now);
+        world.run_for(HOUR);
+        assert_eq!((world.calls("create"), world.items(Kind::Snapshot, 1).len()), (2, 1), "{hooks}");
+        assert!(!world.controller().is_busy());
+    }
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use crate::domain::fact::Fact;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
-use crate::domain::problem::{Reason, RunResult};
+use crate::domain::problem::{AccountReason, Reason, RunResult};
 use crate::domain::report::Standing;
 use crate::emulator::{Item, Progress, Server};
 use crate::simulate::{On, Trouble};
 
 use super::super::{Request, Select, What};
 use super::world::World;
-use super::{DAY, HOUR, MINUTE, one};
+use super::{DAY, HOUR, MINUTE, one, refreshed_seldom};
 
 fn problems(world: &World) -> Vec<Reason> {
     world.report().targets[0].problems.iter().map(|problem| problem.reason).collect()
@@ -157,6 +157,42 @@ fn a_server_that_is_being_restored_is_left_alone() {
     world.twin.account.add_server(Server::active(1, "web-1"), now);
     world.run_for(DAY * 3);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+}
+
+#[test]
+fn a_delete_in_doubt_is_not_sent_again_once_the_server_is_being_restored() {
+    let mut world = World::new(&refreshed_seldom(&one("keep: {last: 2}")));
+    world.run_for(DAY * 2);
+    world.fault(On::Deletes, 1..=1, Trouble::Refused(Trouble::status(500)));
+    assert!(world.run_until_that(DAY, |world| world.calls("delete") == 1));
+    world.run_for(MINUTE / 2);
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    world.run_for(HOUR);
+    assert_eq!((world.calls("delete"), world.items(Kind::Snapshot, 1).len()), (1, 3));
+    let now = world.true_now();
+    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    world.run_for(DAY * 2);
+    assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
+}
+
+/// The list of servers goes wrong on its way. Who is not in it is not gone.
+#[test]
+fn a_list_of_servers_that_is_not_whole_takes_no_server_away() {
+    let mut world = World::new(&one("keep: {last: 2}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}"));
+    world.run_for(DAY * 2);
+    world.always(On::Servers, Trouble::Incomplete);
+    world.run_for(DAY * 2);
+    let made = |world: &World| [1, 2, 3].map(|server| world.items(Kind::Snapshot, server).len());
+    assert_eq!(made(&world), [4, 2, 2], "of the first server it is not known whether it is being restored");
+    assert_eq!(problems(&world), [Reason::ListingIncomplete]);
+    let told = world.controller().account_problems(world.now());
+    assert_eq!(told.iter().map(|problem| problem.reason).collect::<Vec<_>>(), [AccountReason::ListingIncomplete]);
+    assert_eq!(told[0].detail, "the list of servers is not complete: a page is missing");
+    world.heal();
+    world.run_for(DAY * 2);
+    assert_eq!(made(&world), [2, 2, 2]);
+    assert!(problems(&world).is_empty() && world.controller().account_problems(world.now()).is_empty());
 }
 
 /// After a start the items may be listed before the servers are.

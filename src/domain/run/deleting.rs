@@ -228,6 +228,9 @@ impl Run {
         let Some(view) = self.view(ctx, Self::fresh_from(ctx)) else {
             return Err(Unfit::Doubtful("there is no fresh listing".to_owned()));
         };
+        if !Self::servers_are_fresh(ctx) {
+            return Err(Unfit::Doubtful("the state of the server is not known".to_owned()));
+        }
         let others = ctx.memory.undecided.iter().filter(|(op, _)| **op != deleting.op);
         let others = gather(others.map(|(op, undecided)| (*op, undecided.clone())));
         let facts = guard::Facts { undecided: &others, ..self.guard_facts(ctx, policy, &view) };
@@ -266,7 +269,7 @@ impl Run {
     /// Whether a create would follow a delete that makes room.
     fn still_makes(&self, ctx: &Context<'_>, policy: &KindPolicy, view: &View<'_>) -> bool {
         let is_done = self.slot().is_some_and(|slot| ctx.memory.slot(slot).done);
-        self.in_time(ctx.now.wall) && !ctx.server.missing && !is_done && self.existing(ctx, policy, view) == Existing::No
+        self.in_time(ctx.now.wall) && ctx.server.left_alone().is_none() && !is_done && self.existing(ctx, policy, view) == Existing::No
     }
 
     fn send_delete(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {
@@ -322,6 +325,7 @@ impl Run {
         if let Some(view) = view.filter(|view| view.defect().is_none()) {
             match deleting.stage.settled(view.find(id).is_some(), view.begun()) {
                 Some(true) => return self.gone(step, deleting),
+                Some(false) if self.asks_for_servers(ctx, &deleting) => return Deleted::Pending(Box::new(deleting)),
                 Some(false) => return self.still_there(step, deleting),
                 None => {}
             }
@@ -337,6 +341,17 @@ impl Run {
         let newer = ctx.inventory.map_or(since, |inventory| since.max(inventory.begun.after(Duration::from_nanos(1))));
         self.want = Want { listing: Some(newer), wake: Some(end), ..Want::default() };
         Deleted::Pending(Box::new(deleting))
+    }
+
+    /// Before it is sent again it has to be known whether the server is being restored (F51).
+    fn asks_for_servers(&mut self, ctx: &Context<'_>, deleting: &Deleting) -> bool {
+        let (Stage::Looking { since, .. } | Stage::Doubt { since, .. }) = deleting.stage else { return false };
+        let end = Self::doubt_end(ctx, since);
+        let asks = !Self::servers_are_fresh(ctx) && deleting.sent < DELETES_SENT_MAX && ctx.now.mono < end;
+        if asks {
+            self.want = Want { servers: Some(Self::recent_from(ctx)), wake: Some(end), ..Want::default() };
+        }
+        asks
     }
 
     fn gone(&mut self, step: &mut Step<'_, '_>, mut deleting: Deleting) -> Deleted {

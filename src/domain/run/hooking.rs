@@ -105,7 +105,7 @@ impl Run {
     }
 
     /// Takes in what concerns hooks in whatever phase.
-    pub(super) fn note_hooks(&mut self, event: &Event) {
+    pub fn note_hooks(&mut self, event: &Event) {
         let Some(hooks) = &mut self.hooks else { return };
         match event {
             Event::HoldOver(op) if *op == hooks.op => hooks.let_go = true,

@@ -37,8 +37,8 @@ impl Run {
             return self.end(step, RunResult::Skipped, Some("the server has left the configuration".to_owned()));
         };
         self.generation = ctx.generation;
-        if ctx.server.missing {
-            return self.fail(step, Reason::ServerMissing, "the provider does not know the server".to_owned());
+        if let Some(Problem { reason, detail }) = ctx.server.left_alone() {
+            return self.fail(step, reason, detail);
         }
         if let Some(op) = self.undecided_twin(ctx) {
             let creating = Creating::in_doubt(op, ctx.now.mono, ctx.request_timeout);

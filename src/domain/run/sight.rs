@@ -59,6 +59,9 @@ impl Run {
     /// Why nothing may be deleted there now (contract §3, "no delete on doubt").
     pub(super) fn freeze(&self, ctx: &Context<'_>, view: &View<'_>) -> Option<Problem> {
         let problem = |reason, detail| Some(Problem { reason, detail });
+        if let Some(left_alone) = ctx.server.left_alone() {
+            return Some(left_alone);
+        }
         if !ctx.wanted.fuse.enabled {
             return problem(Reason::Fuse, "deletes are switched off (`deletes.enabled: false`)".to_owned());
         }
@@ -150,7 +153,7 @@ impl Run {
             held: ctx.held,
             last_write: ctx.last_write,
             undecided: &ctx.memory.undecided,
-            frozen: ctx.server.freeze.is_some(),
+            frozen: ctx.server.freeze.is_some() || ctx.server.left_alone().is_some(),
             name_agrees: ctx.server.other_name.is_none(),
             restoring: ctx.server.restoring,
             room_made: self.has_hole(ctx, view, None),

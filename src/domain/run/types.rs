@@ -18,7 +18,7 @@ use super::super::plan::Order;
 #[cfg(test)]
 use super::super::plan::Plan;
 use super::super::policy::{Hook, KindPolicy, Wanted};
-use super::super::problem::{Problem, RunResult};
+use super::super::problem::{Problem, Reason, RunResult};
 use super::super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
 use super::super::view::Inventory;
 
@@ -87,6 +87,8 @@ pub struct Context<'a> {
 pub struct ServerState<'a> {
     /// The provider does not know it.
     pub missing: bool,
+    /// Which entries of the configuration disagree about it.
+    pub conflict: Option<&'a str>,
     /// The provider's name, where it is not the configured one.
     pub other_name: Option<&'a str>,
     /// It is being restored.
@@ -98,6 +100,17 @@ pub struct ServerState<'a> {
     /// Why nothing may be deleted there for now, for a reason that outlasts this listing (an account-wide doubt, a breach of an invariant, or too
     /// few clean listings).
     pub freeze: Option<&'a Problem>,
+}
+
+impl ServerState<'_> {
+    /// Why nothing is done there, neither made nor deleted.
+    #[must_use]
+    pub fn left_alone(&self) -> Option<Problem> {
+        if self.missing {
+            return Some(Problem { reason: Reason::ServerMissing, detail: "the provider does not know the server".to_owned() });
+        }
+        self.conflict.map(|conflict| Problem { reason: Reason::MatchConflict, detail: conflict.to_owned() })
+    }
 }
 
 /// Something for a run to react to.

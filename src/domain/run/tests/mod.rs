@@ -127,6 +127,7 @@ impl Story {
             last_write: self.last_write,
             server: ServerState {
                 missing: self.missing,
+                conflict: None,
                 other_name: self.other_name,
                 restoring: self.restoring,
                 seen: self.servers,
