@@ -96,7 +96,7 @@ impl Controller {
         for server in servers {
             self.runs.remove(server);
             self.places.leave(server);
-            self.ops.leave(server);
+            self.ops.forget(server);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::domain::fact::{Fact, Target};
 use crate::domain::fleet::Member;
 use crate::domain::gather::gather;
 use crate::domain::inventory::{Defect, Item, ItemId, Kind, Listing, Server, ServerId, ServerListing, Status};
-use crate::domain::memory::{TargetKey, TargetMemory};
+use crate::domain::memory::{TargetKey, TargetMemory, Undecided};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
 use crate::domain::record::{CreateEnd, OpId, Record};
@@ -256,11 +256,14 @@ impl Controller {
     /// A list that is not whole takes no server away: what it does not show is as it was shown last, and then.
     fn with_unshown(&self, mut listing: ServerListing) -> (ServerListing, BTreeMap<ServerId, Mono>) {
         let Some(before) = self.servers.as_ref().filter(|_| !listing.defects.is_empty()) else { return (listing, BTreeMap::new()) };
-        let shown: BTreeSet<ServerId> = gather(listing.servers.iter().map(|server| server.id));
+        // One whose state cannot be read is not shown either.
+        let shown: BTreeSet<ServerId> = gather(listing.servers.iter().filter(|server| !server.status.is_empty()).map(|server| server.id));
         let unshown: Vec<&Server> = before.listing.servers.iter().filter(|server| !shown.contains(&server.id)).collect();
         let seen = |server: &Server| (server.id, before.shown(server.id));
         let times = gather(unshown.iter().map(|server| seen(server)));
+        let as_before: BTreeSet<ServerId> = gather(unshown.iter().map(|server| server.id));
         let servers = Arc::make_mut(&mut listing.servers);
+        servers.retain(|server| !as_before.contains(&server.id));
         servers.extend(unshown.into_iter().cloned());
         servers.sort_by_key(|server| server.id);
         (listing, times)
@@ -273,7 +276,9 @@ impl Controller {
 
     /// The same, of a server that is this member of the fleet.
     pub(super) fn restores(&self, now: Now, server: ServerId, member: Option<&Member>) -> bool {
-        let told = member.is_some_and(|member| member.restoring);
+        // What a list does not show that is not whole is believed no longer than where none comes any more.
+        let is_recent = |seen: &ServersSeen| now.mono.since(seen.shown(server)) < RESTORE_TAKES_MAX;
+        let told = member.is_some_and(|member| member.restoring) && self.servers.as_ref().is_none_or(|seen| seen.whole || is_recent(seen));
         let seen = self.servers.as_ref().filter(|seen| !self.sources.servers.told && now.mono.since(seen.begun) < RESTORE_TAKES_MAX);
         told || seen.is_some_and(|seen| seen.restoring.contains(&server))
     }
@@ -363,12 +368,24 @@ impl Controller {
     /// Why nothing may be deleted of a target, for a reason that outlasts its newest listing.
     pub(super) fn freeze_of(&self, now: Now, key: TargetKey) -> Option<Problem> {
         let freeze = self.account.freeze(now.wall).or_else(|| self.breach_on(key.0)).or_else(|| self.after_restore(now, key.0));
+        let freeze = freeze.or_else(|| self.other_kind_undecided(key));
         if freeze.is_some() {
             return freeze;
         }
         let clean = self.targets.get(&key)?.clean;
         let detail = || format!("the last {clean} listings are complete; {CLEAN_LISTINGS} in a row are needed after one that was not");
         (clean < CLEAN_LISTINGS).then(|| Problem { reason: Reason::ListingIncomplete, detail: detail() })
+    }
+
+    /// What is undecided of the other kind forbids deletes of this one, too (contract §3); of its own the run knows.
+    fn other_kind_undecided(&self, key: TargetKey) -> Option<Problem> {
+        let others = Kind::ALL.into_iter().filter(|kind| *kind != key.1).map(|kind| (key.0, kind));
+        let mut configured = others.filter(|other| self.targets.contains_key(other)).filter_map(|other| self.memory.get(other));
+        let (reason, what) = match configured.find_map(|memory| memory.undecided.values().next())? {
+            Undecided::Create(_) => (Reason::CreateUnknown, "create"),
+            Undecided::Delete(_) => (Reason::DeleteUnknown, "delete"),
+        };
+        Some(Problem { reason, detail: format!("a {what} of the other kind there is undecided") })
     }
 
     /// Tells what has become wrong with a target, and what is over.

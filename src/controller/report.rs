@@ -11,11 +11,11 @@ use crate::clock::Now;
 use crate::domain::gather::gather;
 use crate::domain::inventory::{Kind, ServerId};
 use crate::domain::mark::item_name;
-use crate::domain::memory::{TargetKey, TargetMemory};
+use crate::domain::memory::{TargetKey, TargetMemory, Undecided};
 use crate::domain::plan::{Order, Plan};
 use crate::domain::policy::KindPolicy;
 use crate::domain::problem::{Problem, Reason};
-use crate::domain::record::Trigger;
+use crate::domain::record::{OpId, Trigger};
 use crate::domain::report::{PolicyReport, Report, TargetReport};
 use crate::domain::run::{Run, Start};
 use crate::domain::schedule::{ON_TIME, Timeliness, newest_due};
@@ -184,7 +184,7 @@ impl Controller {
     pub(super) fn is_well(&self, now: Now, key: TargetKey, state: &TargetState) -> bool {
         let Some(member) = self.fleet.members.get(&key.0) else { return false };
         let as_seen = state.summary.as_ref().is_some_and(|summary| summary.problems.is_empty());
-        let as_met = self.memory.get(key).is_none_or(|memory| memory.problems.is_empty());
+        let as_met = self.memory.get(key).is_none_or(|memory| memory.problems.is_empty()) && self.left_undecided(key).next().is_none();
         let as_configured = !member.missing && member.conflict.is_none();
         let as_ordered = !self.is_paused(now, key, member) && self.after_restore(now, key.0).is_none();
         let as_guarded = self.breach_on(key.0).is_none() && self.brackets.failure_of(key).is_none();
@@ -204,6 +204,7 @@ impl Controller {
         let shown = self.targets.get(&key).and_then(|state| state.summary.as_ref());
         problems.extend(shown.iter().flat_map(|summary| summary.problems.clone()));
         problems.extend(self.standing_server_problems(now, key));
+        problems.extend(self.left_undecided(key));
         problems.extend(self.breach_on(key.0));
         problems.extend(self.brackets.failure_of(key));
         // What the last run met stands until the next one ends, but what can be seen is believed as it is seen.
@@ -216,7 +217,28 @@ impl Controller {
 
     /// Whether the newest list of servers is not whole, and does not show this one.
     fn is_unshown(&self, server: ServerId) -> bool {
-        self.servers.as_ref().is_some_and(|seen| self.sources.servers.told && seen.unshown.contains_key(&server))
+        let never = || self.fleet.members.get(&server).is_some_and(|member| !member.is_state_told);
+        let partial = self.servers.as_ref().filter(|seen| self.sources.servers.told && !seen.whole);
+        partial.is_some_and(|seen| seen.unshown.contains_key(&server) || never())
+    }
+
+    /// What is undecided, and no run looks after now: of either kind, since nothing is deleted on the server meanwhile.
+    fn left_undecided(&self, key: TargetKey) -> impl Iterator<Item = Problem> {
+        let targets = Kind::ALL.into_iter().map(move |kind| (key.0, kind)).filter(|target| self.targets.contains_key(target));
+        let undecided = targets.filter_map(|target| self.memory.get(target)).flat_map(|memory| &memory.undecided);
+        // Of another replica's doings the journal does not tell how they ended.
+        let nobody_cares = |op: OpId| self.is_in_charge() && self.ops.get(op).is_none();
+        undecided.filter(move |(op, _)| nobody_cares(**op)).map(|(_, undecided)| match undecided {
+            Undecided::Create(intent) => {
+                let what = intent.name.as_deref().unwrap_or(&intent.description);
+                let detail = format!("{} `{what}`: it is not known whether it was made", intent.subject.kind);
+                Problem { reason: Reason::CreateUnknown, detail }
+            }
+            Undecided::Delete(intent) => {
+                let detail = format!("{} {}: it is not known whether it is gone", intent.subject.kind, intent.item);
+                Problem { reason: Reason::DeleteUnknown, detail }
+            }
+        })
     }
 
     fn standing_server_problems(&self, now: Now, key: TargetKey) -> Vec<Problem> {
@@ -312,6 +334,7 @@ fn is_seen(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::ListingIncomplete
+            | Reason::MatchConflict
             | Reason::Stuck
             | Reason::UnknownStatus
             | Reason::MarkLost

@@ -324,10 +324,9 @@ impl Controller {
         if !(begun_for_it || asks_for_due && run.trigger == Trigger::Schedule) {
             return;
         }
-        // An interrupted run that was picked up goes before what is asked for, which may be done by it. Where it leaves a doubt, nothing else
-        // can be begun.
-        let settled = self.memory.get(key).is_none_or(|memory| memory.undecided.is_empty());
-        if run.trigger == Trigger::Resumed && settled {
+        // An interrupted run that was picked up goes before what is asked for, which may be done by it. A doubt that it leaves stands in the way of nothing
+        // but deletes, and is told.
+        if run.trigger == Trigger::Resumed {
             open.results.insert(key, result);
             return;
         }

@@ -247,7 +247,7 @@ impl Controller {
                 conflict: member.and_then(|member| member.conflict.as_deref()),
                 other_name: member.filter(|member| member.expected_name.is_some()).and_then(|_| self.other_name(key)),
                 restoring: self.restores(now, key.0, member),
-                seen: self.servers.as_ref().map(|seen| seen.shown(key.0)),
+                seen: self.servers.as_ref().filter(|_| member.is_some_and(|member| member.is_state_told)).map(|seen| seen.shown(key.0)),
                 told: self.sources.servers.told,
                 freeze: state.and_then(|state| state.freeze.as_ref()),
             },
@@ -314,7 +314,8 @@ impl Controller {
         self.note_end(now, key, run.slot(), outcome, run.gave_up);
         self.answer_request(now, key, &run, outcome);
         // Nobody looks after what it has left undecided any more, until a run picks that up.
-        self.ops.leave(key.0);
+        let undecided = self.memory.get(key).map(|memory| &memory.undecided);
+        self.ops.leave(key.0, now.mono, |op| undecided.is_some_and(|undecided| undecided.contains_key(&op)));
         // In the next round, so that one end does not nest in another.
         self.ready.insert(key.0);
     }

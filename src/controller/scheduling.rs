@@ -163,7 +163,11 @@ impl Controller {
     /// What an earlier process, or another replica, has left unfinished there.
     pub(super) fn interrupted(&self, now: Now, key: TargetKey) -> Option<Resume> {
         let (state, memory) = (self.targets.get(&key)?, self.memory.get(key)?);
-        let foreign = memory.undecided.iter().find(|(op, _)| self.ops.get(**op).is_none()).map(|(_, undecided)| undecided.clone());
+        // Without a newer list that is whole nothing is settled: once that was tried, it is left until there is one, and holds up nothing else.
+        let whole = self.inventories.get(&key.1).filter(|inventory| inventory.of(key.0).defect().is_none());
+        let is_news = |left: Mono| whole.is_some_and(|inventory| inventory.begun >= left);
+        let is_to_settle = |op: OpId| self.ops.get(op).is_none() && self.ops.left_at(op).is_none_or(is_news);
+        let foreign = memory.undecided.iter().find(|(op, _)| is_to_settle(**op)).map(|(_, undecided)| undecided.clone());
         match foreign {
             Some(Undecided::Create(intent)) => return Some(Resume::CreateInDoubt(intent)),
             Some(Undecided::Delete(intent)) => {

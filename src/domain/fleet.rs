@@ -27,6 +27,8 @@ pub struct Member {
     pub name: Arc<str>,
     /// Whether that is the provider's name for it.
     pub is_told: bool,
+    /// Whether the provider tells its state, too.
+    pub is_state_told: bool,
     /// The configured name, where there is one.
     pub expected_name: Option<String>,
     /// The provider tells its servers, and this is not among them.
@@ -80,6 +82,7 @@ fn member(entry: &ServerEntry, name: &str, server: Option<&Server>) -> Member {
     Member {
         name: name.into(),
         is_told: server.is_some(),
+        is_state_told: server.is_some_and(|server| !server.status.is_empty()),
         expected_name: None,
         missing: false,
         restoring: server.is_some_and(Server::is_restoring),

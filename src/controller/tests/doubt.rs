@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::domain::fact::Fact;
-use crate::domain::inventory::Kind;
-use crate::domain::problem::{OpResult, RunResult};
+use crate::domain::inventory::{Kind, ServerId};
+use crate::domain::problem::{OpResult, Reason, RunResult};
 use crate::provider::ProviderError;
 use crate::simulate::{On, Trouble};
 
+use super::super::{Request, Select, ServerPattern, What};
 use super::world::World;
 use super::{DAY, HOUR, MINUTE, one};
 
@@ -90,6 +91,59 @@ fn a_doubt_that_outlasts_its_run_is_taken_up_again_and_never_sent_blindly() {
     assert_eq!((world.calls("create"), world.watch.created_by_us().len()), (1, 1));
     let report = world.report();
     assert!(report.targets[0].problems.is_empty(), "{:?}", report.targets[0].problems);
+}
+
+/// By a list that is never whole nothing is settled. All else goes on: slots to come, the other kind, and what a person asks for.
+#[test]
+fn a_doubt_that_cannot_be_settled_holds_up_nothing_else() {
+    let backups = "}\n    backups: {schedule: \"0 12 * * *\", keep: {last: 4}";
+    for (on, undecided) in [(On::Creates, Reason::CreateUnknown), (On::Deletes, Reason::DeleteUnknown)] {
+        let mut world = World::new(&one(&format!("keep: {{last: 2}}{backups}")));
+        world.run_for(DAY * 2);
+        world.always(On::Lists, Trouble::Unreadable(1));
+        if undecided == Reason::DeleteUnknown {
+            world.heal();
+        }
+        world.fault(on, 1..=1, Trouble::Refused(ProviderError::Timeout));
+        let name = if on == On::Creates { "create" } else { "delete" };
+        let before = world.calls(name);
+        assert!(world.run_until_that(DAY, |world| world.calls(name) > before));
+        world.always(On::Lists, Trouble::Unreadable(1));
+        world.run_for(HOUR);
+        let made = |world: &World, kind: Kind| world.watch.created_by_us().iter().filter(|item| item.kind == kind).count();
+        let (snapshots, others) = (made(&world, Kind::Snapshot), made(&world, Kind::Backup));
+        let servers = vec![ServerPattern::Id(ServerId(1))];
+        let select = Select { servers, kinds: vec![Kind::Backup], ..Select::default() };
+        let what = What::Take { label: None, keep_for: None, make_room: false };
+        let report = world.ask(Request { id: 1, select, what, by: None });
+        assert_eq!(report.targets[0].result, RunResult::Success, "{on:?}");
+        world.run_for(DAY);
+        assert_eq!((made(&world, Kind::Snapshot), made(&world, Kind::Backup)), (snapshots + 1, others + 2), "{on:?}");
+        assert!(world.report().targets[0].problems.iter().any(|problem| problem.reason == undecided), "{on:?}");
+        world.heal();
+        world.run_for(DAY * 3);
+        world.settle();
+        assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (2, 4), "{on:?}");
+        assert!(world.report().targets.iter().all(|target| target.problems.is_empty()), "{on:?}");
+    }
+}
+
+/// "None for a server while a delete there is undecided": of whichever kind.
+#[test]
+fn while_something_of_one_kind_is_undecided_nothing_of_the_other_is_deleted() {
+    let mut world = World::new(&one("keep: {last: 2}}\n    backups: {schedule: \"0 12 * * *\", keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    world.always(On::ListsOf(Kind::Snapshot), Trouble::Unreadable(1));
+    world.fault(On::Creates, 1..=1, Trouble::Refused(ProviderError::Timeout));
+    world.run_for(DAY);
+    assert_eq!(world.items(Kind::Backup, 1).len(), 3);
+    let told = |kind: usize| world.report().targets[kind].problems.iter().map(|problem| problem.reason).collect::<Vec<_>>();
+    assert_eq!((told(0), told(1)), (vec![Reason::ListingIncomplete, Reason::CreateUnknown], vec![Reason::CreateUnknown]));
+    world.heal();
+    world.run_for(DAY * 3);
+    world.settle();
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (2, 2));
+    assert!(world.report().targets.iter().all(|target| target.problems.is_empty()));
 }
 
 #[test]

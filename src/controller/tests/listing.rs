@@ -195,6 +195,20 @@ fn a_list_of_servers_that_is_not_whole_takes_no_server_away() {
     assert!(problems(&world).is_empty() && world.controller().account_problems(world.now()).is_empty());
 }
 
+/// A server by number is there although no list has shown it yet. It may be being restored.
+#[test]
+fn nothing_is_deleted_on_a_server_that_no_list_has_shown() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY * 2);
+    world.always(On::Servers, Trouble::Incomplete);
+    world.restart(MINUTE);
+    world.run_for(DAY);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (3, vec![Reason::ListingIncomplete]));
+    world.heal();
+    world.run_for(DAY * 2);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (2, Vec::new()));
+}
+
 /// After a start the items may be listed before the servers are.
 #[test]
 fn nothing_is_made_before_it_was_asked_whether_the_server_is_being_restored() {

@@ -127,6 +127,9 @@ impl Run {
         if ctx.server.restoring {
             return Some("a restore of the server has begun");
         }
+        if ctx.server.left_alone().is_some() {
+            return Some("the server is to be left alone");
+        }
         let view = ctx.inventory?.of(self.target.server);
         if self.is_full(ctx, &view) {
             return Some("a newer listing shows no free slot");
