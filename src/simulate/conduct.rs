@@ -11,11 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::landmark::Landmark;
 use super::promises::Promises;
-use super::retained::not_dropped;
-use super::sequence::{Sequence, our_slot, passed_over};
+use super::retained::{Seen, not_dropped};
+use super::sequence::{Sequence, our_slot};
+use super::told::Told;
 use crate::controller::{Input, Setup};
 use crate::domain::gather::gather;
-use crate::domain::inventory::{Item, ItemId, Kind, Server, ServerId, Status};
+use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
@@ -27,8 +28,6 @@ use crate::provider::ProviderError;
 
 /// A listing older than this is no ground for a delete; the rest is for the intent's way to the disk.
 const GROUND_AGE_MAX: Duration = Duration::from_secs(61);
-/// What was told of a restore so long ago says nothing any more.
-const RESTORE_TAKES_MAX: Duration = Duration::from_secs(3600);
 /// So many creates may be sent for one slot (contract §1).
 const CREATES_MAX: u32 = 3;
 
@@ -135,6 +134,8 @@ pub(super) struct Conduct {
     deletes: BTreeMap<OpId, Arc<DeleteIntent>>,
     /// Runs that a person asked for: their slots are never late.
     asked_for: BTreeSet<RunId>,
+    /// Runs that make what a person takes: whether they may make room is not known here.
+    by_hand: BTreeSet<RunId>,
     /// Durable intents whose operation was not sent.
     unsent: BTreeSet<OpId>,
     sent: BTreeMap<(ServerId, Kind, Arc<str>), Sent>,
@@ -146,20 +147,19 @@ pub(super) struct Conduct {
     /// When the last two complete listings of a kind were begun.
     whole_begun: BTreeMap<Kind, (Option<Duration>, Duration)>,
     written: BTreeMap<ServerId, Duration>,
-    /// The servers as last told, by number.
-    servers: Arc<Vec<Server>>,
+    told: Told,
     /// The names in the newest listings, where the servers may not be told any more.
     listed_names: BTreeMap<ServerId, Text>,
     /// Items that this machine knows as made by it, and not as gone.
     made: Made,
     /// Items whose delete was sent.
     deletes_sent: BTreeSet<(Kind, ItemId)>,
-    /// When the servers were last told.
-    told_servers: Duration,
     /// Deletes that were answered with a doubt, or not at all.
     doubtful_deletes: BTreeSet<OpId>,
     /// Creates, the same.
     doubtful_creates: BTreeSet<OpId>,
+    /// Those of them of which nothing was decided, and of what.
+    open_doubts: BTreeMap<OpId, (ServerId, Kind)>,
     sequence: Sequence,
     pub promises: Promises,
     pub landmarks: BTreeSet<Landmark>,
@@ -180,8 +180,9 @@ impl Conduct {
     /// What the process knew is gone; what it has sent is still on its way.
     pub fn process_died(&mut self) {
         self.in_flight_on.clear();
-        for ((_, op), (_, create)) in std::mem::take(&mut self.in_flight) {
+        for ((server, op), (kind, create)) in std::mem::take(&mut self.in_flight) {
             if create.is_some() {
+                self.open_doubts.insert(op, (server, kind));
                 self.doubtful_creates.insert(op)
             } else {
                 self.doubtful_deletes.insert(op)
@@ -191,7 +192,7 @@ impl Conduct {
         self.sequence.process_died();
         self.grounds.clear();
         self.whole_begun.clear();
-        self.servers = Arc::default();
+        self.told = Told::default();
         self.listed_names.clear();
     }
 
@@ -206,8 +207,10 @@ impl Conduct {
         let there = past.creates.iter().filter(|row| row.gone.is_none()).filter_map(|row| row.item);
         let there: BTreeSet<ItemId> = gather(there);
         self.made.retain(|item| there.contains(&item));
-        let open = past.creates.iter().filter(|row| row.state == CreateState::Intended);
-        let undecided: BTreeSet<&str> = gather(open.map(|row| &*row.intent.description));
+        let open = || past.creates.iter().filter(|row| row.state == CreateState::Intended);
+        let undecided: BTreeSet<OpId> = gather(open().map(|row| row.intent.op));
+        self.open_doubts.retain(|op, _| undecided.contains(op));
+        let undecided: BTreeSet<&str> = gather(open().map(|row| &*row.intent.description));
         for ((.., description), sent) in &mut self.sent {
             sent.undecided &= undecided.contains(&**description);
         }
@@ -216,6 +219,7 @@ impl Conduct {
     /// Nothing is known any more of what was sent. Returns the descriptions of creates that may still be carried out.
     pub fn journal_lost(&mut self) -> Vec<Arc<str>> {
         self.undecided_deletes.clear();
+        self.open_doubts.clear();
         self.made = Made::default();
         self.sequence.forget();
         self.promises.journal_lost();
@@ -254,6 +258,7 @@ impl Conduct {
             wrong.extend(self.sequence.decided(scene, record, &self.creates));
             match record {
                 Record::DeleteEnded { op, how, .. } => {
+                    self.unsent.remove(op);
                     if self.doubtful_deletes.remove(op) {
                         self.landmarks.insert(Landmark::DeleteSettledByLooking);
                     }
@@ -265,8 +270,10 @@ impl Conduct {
                     }
                 }
                 Record::RunStarted(start) if start.trigger == Trigger::Command => drop(self.asked_for.insert(start.run)),
+                Record::RunStarted(start) if start.trigger == Trigger::Hand => drop(self.by_hand.insert(start.run)),
                 // Found by its mark.
                 Record::CreateAccepted { op, item, .. } => {
+                    self.open_doubts.remove(op);
                     let intent = self.creates.get(op);
                     if let Some(intent) = intent {
                         self.made.insert(*item, (intent.subject.server, intent.subject.kind));
@@ -279,7 +286,12 @@ impl Conduct {
                 }
                 Record::ItemGone { item, .. } => self.made.remove(*item),
                 Record::Ordered(order) => self.promises.decided(order),
-                Record::CreateEnded { op, how: CreateEnd::Absent, .. } => wrong.extend(self.proved_absent(*op, grace)),
+                Record::CreateEnded { op, how, .. } => {
+                    self.open_doubts.remove(op);
+                    self.unsent.remove(op);
+                    let absent = Some(*op).filter(|_| *how == CreateEnd::Absent);
+                    wrong.extend(absent.and_then(|op| self.proved_absent(op, grace)));
+                }
                 _ => {}
             }
         }
@@ -323,10 +335,12 @@ impl Conduct {
     }
 
     /// Something has come.
-    pub fn told(&mut self, input: &Input, begun: Duration, time: Duration, lie: bool) {
+    pub fn told(&mut self, input: &Input, begun: Duration, time: Duration, wall: Timestamp, lie: bool) {
+        self.told.hear(input, begun, wall);
         match input {
             Input::Listed(kind, _, reply) => {
                 let Ok(listing) = &reply.result else { return };
+                self.landmarks.extend(lie.then_some(Landmark::ListLied));
                 let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
                 let whole = listing.defects.is_empty() && !nameless;
                 let before = self.grounds.remove(kind).map(|ground| ground.shown);
@@ -343,10 +357,8 @@ impl Conduct {
                 }
             }
             Input::Servers(_, reply) => {
-                if let Ok(listing) = &reply.result {
-                    self.told_servers = begun;
-                    self.servers = Arc::clone(&listing.servers);
-                }
+                let unshown = reply.result.as_ref().is_ok_and(|listing| !listing.defects.is_empty());
+                self.landmarks.extend(unshown.then_some(Landmark::ServersUnshown));
             }
             Input::Created(op, reply) => self.create_answered(*op, reply.result.as_ref().err(), time),
             Input::Deleted(op, reply) => self.delete_answered(*op, reply.result.as_ref().err(), time),
@@ -383,7 +395,10 @@ impl Conduct {
         let key = (server, kind, description);
         match error {
             None => drop(self.sent.remove(&key)),
-            Some(error) if error.is_doubtful() => drop(self.doubtful_creates.insert(op)),
+            Some(error) if error.is_doubtful() => {
+                self.open_doubts.insert(op, (server, kind));
+                self.doubtful_creates.insert(op);
+            }
             Some(error) => {
                 let unread = matches!(
                     error,
@@ -430,7 +445,7 @@ impl Conduct {
         wrong.extend(self.sequence.being_made(scene, server, &self.creates));
         wrong.extend(self.at_the_cap(scene, server, kind));
         wrong.extend(self.twin(scene, server, kind, order));
-        if self.is_being_restored(scene, server) {
+        if self.told.is_being_restored(server, scene.time) {
             wrong.push(format!("F51: a create on {server}, which is being restored"));
         }
         let key = (server, kind, order.description.clone());
@@ -469,11 +484,6 @@ impl Conduct {
         Some(format!("I12: {} is made although {} was seen there", order.description, twin.id))
     }
 
-    /// Whether the last that was told of the server is that it is being restored.
-    fn is_being_restored(&self, scene: Scene<'_>, server: ServerId) -> bool {
-        self.server(server).is_some_and(Server::is_restoring) && scene.time < self.told_servers + RESTORE_TAKES_MAX
-    }
-
     /// A delete is sent. Returns what is wrong with that.
     pub fn delete(&mut self, scene: Scene<'_>, op: OpId, kind: Kind, item: ItemId) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -488,21 +498,22 @@ impl Conduct {
         if self.in_flight_to(server).next().is_some() {
             wrong.push(format!("I2: {item} goes while something else is on its way to {server}"));
         }
-        if let Some(other) = self.undecided_deletes.get(&(server, kind)).filter(|other| **other != item) {
+        let kinds = Kind::ALL.into_iter().filter(|kind| is_configured(scene, *kind));
+        let undecided = kinds.filter_map(|kind| Some((kind, *self.undecided_deletes.get(&(server, kind))?)));
+        for (_, other) in undecided.filter(|other| *other != (kind, item)) {
             wrong.push(format!("I8: {item} goes while the delete of {other} is undecided"));
         }
         wrong.extend(self.doubt(scene, server, kind, item));
         wrong.extend(self.promises.broken_by(server, kind, item, scene.wall));
         wrong.extend(not_ours(scene, server, kind, item));
-        if let (Some(ground), Some(found)) = (self.grounds.get(&kind), scene.account.item(kind, item)) {
-            let free = |other| !self.promises.may_be_held(kind, other);
-            let was_complete = |id| ground.shown.with_number(server, id).any(|shown| shown.status == Status::Completed);
-            wrong.extend(passed_over(scene, was_complete, found, free));
-            let knows_more = |other: &Item| {
-                let has_mark = matches!(other.description.reading(), Reading::Mark(_));
-                self.promises.may_be_held(kind, other.id) || !has_mark && self.made.of.contains_key(&other.id)
+        if let Some(ground) = self.grounds.get(&kind) {
+            let seen = Seen {
+                used: ground.shown.used(server),
+                by_hand: self.by_hand.contains(&intent.run),
+                made: &|item| self.made.of.contains_key(&item),
+                held: &|item| self.promises.may_be_held(kind, item),
             };
-            wrong.extend(not_dropped(scene, intent, ground.shown.of(server), knows_more));
+            wrong.extend(not_dropped(scene, intent, ground.shown.of(server), &seen));
         }
         self.undecided_deletes.insert((server, kind), item);
         if !self.deletes_sent.insert((kind, item)) {
@@ -535,8 +546,10 @@ impl Conduct {
             "the last listing does not show it".to_owned()
         } else if let Some(hidden) = self.hidden(ground, server, kind) {
             format!("the last listing does not show {hidden}, which was made there")
-        } else if self.is_being_restored(scene, server) {
-            "the server is being restored".to_owned()
+        } else if let Some(doubt) = self.told.doubt(server, scene.time) {
+            doubt
+        } else if let Some(op) = self.open_doubt(scene, server) {
+            format!("create {op} there is undecided")
         } else if self.other_name(scene.setup, server) {
             "the server has another name".to_owned()
         } else if !scene.setup.wanted.fuse.enabled {
@@ -547,9 +560,10 @@ impl Conduct {
         Some(format!("I4: {item} goes although {doubt}"))
     }
 
-    /// A server as last told.
-    fn server(&self, id: ServerId) -> Option<&Server> {
-        self.servers.binary_search_by_key(&id, |server| server.id).ok().map(|place| &self.servers[place])
+    /// A create there of which nothing was decided.
+    fn open_doubt(&self, scene: Scene<'_>, server: ServerId) -> Option<OpId> {
+        let there = self.open_doubts.iter().find(|(_, (of, kind))| *of == server && is_configured(scene, *kind));
+        there.map(|(op, _)| *op)
     }
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {
@@ -562,7 +576,7 @@ impl Conduct {
             _ => None,
         });
         expected.is_some_and(|expected| {
-            let told = self.server(server).is_some_and(|told| *told.name != *expected);
+            let told = self.told.server(server).is_some_and(|told| *told.name != *expected);
             told && self.listed_names.get(&server).is_some_and(|name| **name != *expected)
         })
     }
@@ -594,6 +608,11 @@ fn too_late(scene: Scene<'_>, intent: &CreateIntent) -> Option<String> {
     }
     let most = policy.catch_up + policy.splay + UNDER_WAY;
     (late > SignedDuration::ZERO && late.unsigned_abs() > most).then(|| format!("I12: the slot {slot} has long passed at {}", scene.wall))
+}
+
+/// What is of a kind that has left the configuration is left alone, in doubt or not.
+fn is_configured(scene: Scene<'_>, kind: Kind) -> bool {
+    scene.setup.wanted.policies.iter().any(|policy| policy.kind == kind)
 }
 
 /// I1, by what is configured at this moment and what the item really is.

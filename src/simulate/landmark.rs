@@ -56,6 +56,16 @@ words! {
         ExtraDelete => "extra_delete",
         /// The fuse held deletes back.
         FuseHeld => "fuse_held",
+        /// A slot had two items, after a late commit or of two daemons.
+        TwinMade => "twin_made",
+        /// One of two items of a slot was removed.
+        TwinRemoved => "twin_removed",
+        /// An item without a mark, which a policy adopts, was removed.
+        AdoptedItemRemoved => "adopted_item_removed",
+        /// A list came that did not show what there was.
+        ListLied => "list_lied",
+        /// The list of servers did not show them all.
+        ServersUnshown => "servers_unshown",
         /// A failed item was cleared away.
         FailedItemRemoved => "failed_item_removed",
         /// A slot was too late to be made up for.

@@ -20,6 +20,7 @@ mod promises;
 mod retained;
 mod sequence;
 mod suggest;
+mod told;
 mod trouble;
 mod twin;
 mod watch;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
 
 use super::conduct::{Scene, is_of};
 use crate::domain::inventory::{Item, ItemId, Status};
 use crate::domain::mark::Reading;
-use crate::domain::policy::KindPolicy;
+use crate::domain::policy::{AtCap, KindPolicy};
 use crate::domain::record::{DeleteIntent, DeleteWhen};
 use crate::domain::retention::Rule;
 
@@ -26,79 +26,133 @@ struct Point {
 }
 
 impl Point {
+    /// The newer, the greater.
+    fn age(&self) -> (Timestamp, ItemId) {
+        (self.time, self.id)
+    }
+
     fn new(policy: &KindPolicy, id: ItemId, time: Timestamp, slot: Option<Timestamp>) -> Point {
         Point { id, time, slot, local: policy.schedule.zone().time_zone().to_datetime(time) }
     }
 }
 
-/// Whether retention judges an item.
-enum Judged {
-    Yes {
+/// What else there is to know of what was shown.
+pub(super) struct Seen<'a> {
+    /// How many slots are filled.
+    pub used: u64,
+    /// The delete is for what a person takes.
+    pub by_hand: bool,
+    /// Whether the machine knows an item as made by it.
+    pub made: &'a dyn Fn(ItemId) -> bool,
+    /// Whether an item may be held.
+    pub held: &'a dyn Fn(ItemId) -> bool,
+}
+
+/// What an item is to retention.
+enum Standing {
+    /// A restore point, or a failed item of ours.
+    Judged {
         slot: Option<Timestamp>,
     },
-    No,
+    /// Ours, and neither complete nor failed.
+    Unfinished,
+    LeftAlone,
     /// It depends on when that was decided, or on what the machine knew.
     Unsure,
 }
 
-/// What is wrong with a delete, by the policy and by what was last shown of the server. Nothing is said where it is not sure of each item whether retention
-/// judges it. `knows_more`: the machine may know something of an item that it does not show.
+/// What is wrong with a delete, by the policy and by what was last shown of the server. Nothing is said where it is not sure of each item what it is.
 pub(super) fn not_dropped<'a>(
     scene: Scene<'_>,
     intent: &DeleteIntent,
     shown: impl Iterator<Item = &'a Item>,
-    knows_more: impl Fn(&Item) -> bool,
+    seen: &Seen<'_>,
 ) -> Option<String> {
     let subject = &intent.subject;
     let mut policies = scene.setup.wanted.policies.iter();
     let policy = policies.find(|policy| policy.policy == subject.policy && policy.kind == subject.kind)?;
-    let (mut completed, mut failed): (Vec<Point>, Vec<Point>) = Default::default();
+    let (mut completed, mut failed, mut unfinished): (Vec<Point>, Vec<Point>, Vec<Point>) = Default::default();
     for item in shown {
-        let place = if item.status == Status::Failed { &mut failed } else { &mut completed };
-        match judged(scene, intent, policy, item, &knows_more) {
-            Judged::Yes { slot } => place.push(Point::new(policy, item.id, item.created_at, slot)),
-            Judged::No => {}
-            Judged::Unsure => return None,
+        let point = |slot| Point::new(policy, item.id, item.created_at, slot);
+        match standing(scene, intent, policy, item, seen) {
+            Standing::Judged { slot } if item.status == Status::Failed => failed.push(point(slot)),
+            Standing::Judged { slot } => completed.push(point(slot)),
+            Standing::Unfinished => unfinished.push(point(None)),
+            Standing::LeftAlone => {}
+            Standing::Unsure => return None,
         }
     }
-    let newest_first = |points: &mut Vec<Point>| points.sort_by_key(|point| std::cmp::Reverse((point.time, point.id)));
-    newest_first(&mut completed);
-    newest_first(&mut failed);
-    let goes = intent.item;
-    let makes_room = intent.when == DeleteWhen::BeforeCreate;
-    if let Some(failed) = failed.iter().find(|failed| failed.id == goes) {
-        let is_older = completed.first().is_some_and(|newest| (newest.time, newest.id) > (failed.time, failed.id));
+    [&mut completed, &mut failed].into_iter().for_each(|points| points.sort_by_key(|point| std::cmp::Reverse(point.age())));
+    let (goes, makes_room) = (intent.item, intent.when == DeleteWhen::BeforeCreate);
+    let target = completed.iter().chain(&failed).find(|point| point.id == goes);
+    let Some(target) = target else { return Some(format!("I1: {goes} goes although retention does not judge it")) };
+    if makes_room && let Some(why) = no_room(scene, intent, policy, seen) {
+        return Some(format!("I9: {goes} makes room although {why}"));
+    }
+    if makes_room && let Some(other) = unfinished.iter().find(|other| other.age() > target.age()) {
+        return Some(format!("I9: {goes} makes room although {}, which is newer, is unfinished", other.id));
+    }
+    if failed.iter().any(|failed| failed.id == goes) {
+        let is_older = completed.first().is_some_and(|newest| newest.age() > target.age());
         return (!makes_room && !is_older).then(|| format!("I9: {goes}, which failed, goes although nothing newer is complete"));
+    }
+    if completed[0].id == goes || completed.len() <= policy.min_keep as usize {
+        return Some(format!("I2, I3: {goes} goes although it is the newest, or `min_keep` lets none go"));
     }
     if makes_room && let Some(failed) = failed.last() {
         return Some(format!("I9: {goes} makes room, and not {}, which failed", failed.id));
     }
+    if makes_room && intent.extra && completed.len() as u64 <= policy.keep.sum() {
+        return Some(format!("I5: {goes} makes room once more, where no more are there than are kept"));
+    }
     let drops = dropped(policy, &completed);
-    let may_go = match (intent.when, drops.first()) {
-        (DeleteWhen::AfterCreate, _) => drops.contains(&goes),
-        (DeleteWhen::BeforeCreate, Some(oldest)) => *oldest == goes,
+    let may_go = match drops.first() {
+        // More may have come to light since it was decided which of them go.
+        Some(oldest) => *oldest == goes || !makes_room && drops.contains(&goes),
         // The time of the decision may count, or that of the last look.
-        (DeleteWhen::BeforeCreate, None) => [intent.at, scene.wall].iter().any(|now| displaced(policy, &completed, *now) == Some(goes)),
+        None => makes_room && [intent.at, scene.wall].iter().any(|now| displaced(policy, &completed, *now) == Some(goes)),
     };
     (!may_go).then(|| format!("I9: {goes} goes although the policy keeps it of what was shown"))
 }
 
+/// Why there is no room to be made.
+fn no_room(scene: Scene<'_>, intent: &DeleteIntent, policy: &KindPolicy, seen: &Seen<'_>) -> Option<String> {
+    let cap = u64::from(scene.setup.wanted.limits.of(intent.subject.kind));
+    if seen.used != cap {
+        return Some(format!("{} of {cap} slots are used", seen.used));
+    }
+    (policy.at_cap == AtCap::Refuse && !seen.by_hand).then(|| "the policy makes none".to_owned())
+}
+
 /// "Left alone, with the reason told."
-fn judged(scene: Scene<'_>, intent: &DeleteIntent, policy: &KindPolicy, item: &Item, knows_more: impl Fn(&Item) -> bool) -> Judged {
+fn standing(scene: Scene<'_>, intent: &DeleteIntent, policy: &KindPolicy, item: &Item, seen: &Seen<'_>) -> Standing {
+    /// Dated further ahead, an item is left alone.
+    const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
     let wanted = &scene.setup.wanted;
-    let protected = wanted.entries.iter().any(|entry| is_of(&entry.selector, item.server) && entry.protect_ids.contains(&item.id));
-    if item.automatic || matches!(item.status, Status::InProgress | Status::Unknown(_)) || protected {
-        return Judged::No;
-    }
-    if knows_more(item) || item.created_at > scene.wall.min(intent.at) {
-        return Judged::Unsure;
-    }
+    let is_ours = |owner: &str| *owner == *wanted.owner || wanted.former_owners.iter().any(|former| **former == *owner);
     let adopted = policy.adopt.is_match(item.title()) && !policy.protect.is_match(item.title());
-    match item.description.reading() {
-        Reading::Mark(mark) if *mark.owner == *wanted.owner && mark.until.is_none() => Judged::Yes { slot: mark.slot() },
-        Reading::Mark(mark) if *mark.owner == *wanted.owner => Judged::Unsure,
-        Reading::None if adopted && item.status == Status::Completed => Judged::Yes { slot: None },
-        _ => Judged::No,
+    let (ours, slot, until) = match item.description.reading() {
+        _ if item.automatic => return Standing::LeftAlone,
+        Reading::Mark(mark) if is_ours(&mark.owner) => (true, mark.slot(), mark.until),
+        Reading::Mark(_) => return Standing::LeftAlone,
+        Reading::None | Reading::Damaged if (seen.made)(item.id) => return Standing::Unsure,
+        Reading::None if adopted => (false, None, None),
+        Reading::None | Reading::Damaged => return Standing::LeftAlone,
+    };
+    let protected = wanted.entries.iter().any(|entry| is_of(&entry.selector, item.server) && entry.protect_ids.contains(&item.id));
+    match item.status {
+        Status::InProgress | Status::Unknown(_) if ours => return Standing::Unfinished,
+        Status::InProgress | Status::Unknown(_) => return Standing::LeftAlone,
+        Status::Failed if !ours => return Standing::LeftAlone,
+        Status::Failed | Status::Completed if protected => return Standing::LeftAlone,
+        Status::Failed | Status::Completed => {}
+    }
+    let is_free = |now: Timestamp| until.is_none_or(|until| until <= now) && item.created_at.duration_since(now) <= AHEAD_MAX;
+    match (is_free(intent.at), is_free(scene.wall)) {
+        _ if (seen.held)(item.id) => Standing::Unsure,
+        (true, true) => Standing::Judged { slot },
+        (false, false) => Standing::LeftAlone,
+        _ => Standing::Unsure,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What comes before what: slots in their time, an item at a time, completion before what counts on it, and the oldest restore point first.
+//! What comes before what: slots in their time, an item at a time, and completion before what counts on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::conduct::Scene;
-use super::watch::slot_of;
 use crate::domain::inventory::{ItemId, Kind, ServerId};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::record::{CreateIntent, OpId, Record, RunStart, Trigger};
-use crate::domain::retention::Rule;
-use crate::emulator::{Item, Progress, View};
+use crate::emulator::Progress;
 
 /// So late a run is still on time.
 const ON_TIME: Duration = Duration::from_secs(60);
@@ -102,34 +100,4 @@ pub(super) fn our_slot(description: &str, owner: &str) -> Option<Timestamp> {
         Reading::Mark(mark) if *mark.owner == *owner => mark.slot(),
         _ => None,
     }
-}
-
-/// Where a policy keeps the last ones only, the oldest goes first, whatever its number: whether an item goes before an older one of ours that was shown
-/// as complete, and is free to go. The second item of a slot may go at any time.
-pub(super) fn passed_over(
-    scene: Scene<'_>,
-    was_complete: impl Fn(ItemId) -> bool,
-    item: &Item,
-    free: impl Fn(ItemId) -> bool,
-) -> Option<String> {
-    let wanted = &scene.setup.wanted;
-    let by_time = wanted
-        .policies
-        .iter()
-        .filter(|policy| policy.kind == item.kind)
-        .all(|policy| policy.keep.rules().all(|(rule, _)| rule == Rule::Last));
-    if !by_time || item.progress != Progress::Completed {
-        return None;
-    }
-    let there: Vec<&Item> = scene.account.list(item.kind, Some(item.server), View::Present).into_iter().map(|seen| seen.item).collect();
-    let others = || there.iter().copied().rev().filter(|other| other.id != item.id);
-    let slot = slot_of(item);
-    if slot.is_some() && others().any(|other| slot_of(other) == slot) {
-        return None;
-    }
-    let ours = |other: &Item| our_slot(&other.description, &wanted.owner).is_some();
-    let protected = |id: ItemId| wanted.entries.iter().any(|entry| entry.protect_ids.contains(&id));
-    let older = |other: &&Item| (other.created_at, other.id) < (item.created_at, item.id);
-    let mut stays = others().filter(older).filter(|other| was_complete(other.id) && ours(other) && !protected(other.id) && free(other.id));
-    stays.next().map(|other| format!("I9: {} goes before {}, which is older", item.id, other.id))
 }

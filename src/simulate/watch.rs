@@ -13,8 +13,10 @@ use crate::domain::policy::Wanted;
 use crate::domain::record::{DeleteIntent, DeleteWhen};
 use crate::emulator::{Account, Effect, Item, Maker, Progress};
 
-/// So long after a person has deleted something, too little may be left by a delete of ours that was decided before.
-const DISTURBED: SignedDuration = SignedDuration::from_hours(24);
+/// So long after a person has deleted something, too little may be left by a delete of ours that was decided before, and carried out late.
+const DISTURBED: SignedDuration = SignedDuration::from_mins(15);
+/// So long after a second daemon has stopped, what it had begun may still show.
+const LINGERS: SignedDuration = SignedDuration::from_mins(30);
 
 /// A slot that is so much older than the newest one is made up for by no policy that is played.
 const MADE_UP_FOR_MAX: SignedDuration = SignedDuration::from_hours(40 * 24);
@@ -22,18 +24,18 @@ const MADE_UP_FOR_MAX: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// The account of one server and kind.
 #[derive(Debug, Default)]
 struct Tally {
-    /// Completed items that we deleted.
+    /// Completed items that we deleted since a run began there.
     deleted: u64,
-    /// Items of ours that completed.
+    /// Items of ours that completed since then.
     completed: u64,
-    /// Runs that could use the fuse, and what it allowed in each.
+    /// What the fuse allows it.
     allowed: u64,
     /// Completed items that went to make room since an item of ours last completed.
     holes: u32,
     /// When a person last deleted something.
     disturbed: Option<Timestamp>,
-    /// What we made for which slot, as long as another for it could be made.
-    made: BTreeSet<(Timestamp, ItemId)>,
+    /// What we made for which slot, as long as another for it could be made; and whether in its time, by the only daemon.
+    made: BTreeMap<(Timestamp, ItemId), bool>,
 }
 
 /// An item, with what its description turned out to be: that does not change.
@@ -79,8 +81,10 @@ pub struct Watch {
     extras: VecDeque<Timestamp>,
     /// Items that the program knows only by what the provider shows.
     forgotten: BTreeSet<(Kind, ItemId)>,
-    /// So many daemons are at work at the same time, at most.
+    /// So many daemons were at work at the same time, at most.
     pub(super) daemons: u32,
+    /// From then on it was one.
+    alone_since: Option<Timestamp>,
     breaches: Vec<String>,
 }
 
@@ -102,6 +106,7 @@ impl Watch {
             extras: VecDeque::new(),
             forgotten: BTreeSet::new(),
             daemons: 1,
+            alone_since: None,
             breaches: Vec::new(),
         }
     }
@@ -115,7 +120,18 @@ impl Watch {
 
     /// A run began that may delete so many items without paying for them.
     pub(super) fn run_began(&mut self, server: ServerId, kind: Kind, extra: u32) {
-        self.tallies.entry((server, kind)).or_default().allowed += u64::from(extra);
+        let tally = self.tallies.entry((server, kind)).or_default();
+        (tally.deleted, tally.completed, tally.allowed) = (0, 0, extra.into());
+    }
+
+    /// The second daemon begins, or has stopped.
+    pub(super) fn second_daemon(&mut self, up: bool, now: Timestamp) {
+        self.alone_since = (!up).then_some(now);
+    }
+
+    /// Whether only one daemon is at work, and nothing of another can show any more.
+    fn is_alone(&self, now: Timestamp) -> bool {
+        self.daemons == 1 || self.alone_since.is_some_and(|since| now.duration_since(since) > LINGERS)
     }
 
     /// A complete listing is shown.
@@ -141,10 +157,9 @@ impl Watch {
     pub(super) fn journal_lost(&mut self) {
         let there = &self.there;
         for ((server, kind), tally) in &mut self.tallies {
-            tally.allowed += 1;
             tally.holes = 0;
             // A slot whose item is gone, or goes, may be filled again: neither the provider nor the journal knows of it.
-            tally.made.retain(|(_, id)| there.contains_key(&(*server, *kind, *id)));
+            tally.made.retain(|(_, id), _| there.contains_key(&(*server, *kind, *id)));
         }
         self.extras.clear();
         // Of a delete that is still on its way the program knows nothing any more, so it cannot take the hole for its own.
@@ -159,7 +174,7 @@ impl Watch {
                 self.effects.push((at, effect.clone()));
             }
             match effect {
-                Effect::Created { item, by, .. } => self.created(item, by),
+                Effect::Created { item, by, .. } => self.created(item, by, at),
                 Effect::Ended { item } => self.ended(item),
                 Effect::Deleted { item, by } => self.deleted(&item, by, at),
                 Effect::Refused { .. } => self.refusals += 1,
@@ -186,7 +201,8 @@ impl Watch {
         }
     }
 
-    fn created(&mut self, item: Item, by: Maker) {
+    fn created(&mut self, item: Item, by: Maker, at: Timestamp) {
+        let alone = self.is_alone(at);
         if by == Maker::Api && self.looked_for.remove(&*item.description) {
             self.landmarks.insert(Landmark::CommitAfterWeLooked);
         }
@@ -196,16 +212,19 @@ impl Watch {
             let made = &mut self.tallies.entry((item.server, item.kind)).or_default().made;
             let there = &self.there;
             let good = |id: &ItemId| there.get(&(item.server, item.kind, *id)).is_none_or(|other| other.item.progress != Progress::Failed);
-            if made.range((slot, ItemId(0))..=(slot, ItemId(u64::MAX))).any(|(_, id)| good(id)) {
-                // A create that was carried out long after its answer may have a twin, and so may those of two daemons at the same moment.
-                if self.daemons == 1 && !self.late.contains(&*item.description) {
+            let mut twins = made.range((slot, ItemId(0))..=(slot, ItemId(u64::MAX))).filter(|((_, id), _)| good(id)).peekable();
+            if twins.peek().is_some() {
+                // A create that was carried out long after its answer may have a twin, and so may those of two daemons; and what was made before its time, by
+                // a clock that was ahead, may be gone and forgotten by then.
+                if alone && twins.all(|(_, regular)| *regular) && !self.late.contains(&*item.description) {
                     self.breaches.push(format!("I12: {} was made twice", item.description));
                 }
+                self.landmarks.insert(Landmark::TwinMade);
             }
-            while made.first().is_some_and(|(of, _)| slot.duration_since(*of) >= MADE_UP_FOR_MAX) {
+            while made.first_key_value().is_some_and(|((of, _), _)| slot.duration_since(*of) >= MADE_UP_FOR_MAX) {
                 made.pop_first();
             }
-            made.insert((slot, item.id));
+            made.insert((slot, item.id), alone && at >= slot);
         }
         self.there.insert((item.server, item.kind, item.id), marked);
     }
@@ -244,6 +263,9 @@ impl Watch {
         if !matches!(item.progress, Progress::Completed | Progress::Failed) {
             self.breaches.push(format!("F55: {} was deleted while it was {}", item.id, item.progress.as_str()));
         }
+        if matches!(marked.reading, Reading::None) {
+            self.landmarks.insert(Landmark::AdoptedItemRemoved);
+        }
         if !self.in_care(&marked, true) {
             self.breaches.push(format!("I1: {} ({:?}) was deleted and is not under our care", item.id, item.description));
         }
@@ -256,13 +278,18 @@ impl Watch {
             return;
         }
         let left = self.there.range((key.0, key.1, ItemId(0))..=(key.0, key.1, ItemId(u64::MAX))).map(|(_, other)| other);
-        let good = left.filter(|other| other.item.progress == Progress::Completed && self.in_care(other, false));
+        let slot = marked.slot();
+        let left: Vec<&Marked> = left.collect();
+        if slot.is_some() && left.iter().any(|other| other.slot() == slot) {
+            self.landmarks.insert(Landmark::TwinRemoved);
+        }
+        let good = left.into_iter().filter(|other| other.item.progress == Progress::Completed && self.in_care(other, false));
         let good: Vec<&Item> = good.map(|other| &other.item).collect();
         let overtaken = self.overtaken.remove(&(item.kind, item.id));
         let disturbed =
             overtaken || self.tallies.get(&key).and_then(|tally| tally.disturbed).is_some_and(|time| at.duration_since(time) < DISTURBED);
         // Two daemons that know nothing of each other may each delete one that it may.
-        let others = self.daemons as usize - 1;
+        let others = if self.is_alone(at) { 0 } else { self.daemons as usize - 1 };
         if !disturbed && good.len() < self.min_keep(item.kind).saturating_sub(others).max(1) {
             self.breaches.push(format!("I2: {} was deleted, and only {} stay on {} ({})", item.id, good.len(), item.server, item.kind));
         }
@@ -276,7 +303,7 @@ impl Watch {
     fn vacate(&mut self, marked: &Marked) {
         let item = &marked.item;
         if let Some(tally) = self.tallies.get_mut(&(item.server, item.kind)) {
-            tally.made.retain(|(_, id)| *id != item.id);
+            tally.made.retain(|(_, id), _| *id != item.id);
         }
     }
 
@@ -286,9 +313,9 @@ impl Watch {
         let tally = self.tallies.entry((item.server, item.kind)).or_default();
         tally.deleted += 1;
         // More than is paid for: the create that a hole was made for is still to come.
-        if tally.deleted > tally.completed + tally.allowed + u64::from(self.daemons) {
+        if tally.deleted > (tally.completed + tally.allowed + 1) * u64::from(self.daemons) {
             let (deleted, completed) = (tally.deleted, tally.completed);
-            self.breaches.push(format!("I10: {} is the {deleted}th delete there, with {completed} completed creates", item.id));
+            self.breaches.push(format!("I10: {} is the {deleted}th delete of a run, with {completed} completed creates", item.id));
         }
         if when == DeleteWhen::BeforeCreate && !extra {
             tally.holes += 1;

@@ -138,6 +138,7 @@ impl World {
         let host = Host::new(first.setup.clone(), mode, self.time, self.origin)?;
         self.hosts.push(host);
         self.watch.daemons = self.hosts.len() as u32;
+        self.watch.second_daemon(true, self.true_now);
         self.landmarks.insert(Landmark::TwoDaemons);
         Ok(self.hosts.len() - 1)
     }
@@ -588,6 +589,7 @@ impl World {
             self.landmarks.insert(Landmark::CrashBeforeSend);
         }
         host.die();
+        self.watch.second_daemon(self.hosts.iter().skip(1).any(|host| host.up), self.true_now);
     }
 
     /// Every process dies, and none begins by itself.
@@ -605,7 +607,9 @@ impl World {
         self.observe();
         self.note(|| format!("{place}: a process begins"));
         let Some(host) = self.hosts.get_mut(place).filter(|host| !host.up) else { return };
-        match host.begin(time, now) {
+        let begun = host.begin(time, now);
+        self.watch.second_daemon(self.hosts.iter().skip(1).any(|host| host.up), now);
+        match begun {
             Ok(()) => self.hand_to(place, Input::Tick),
             Err(error) => self.breaches.push(format!("{now}: the journal cannot be read: {error}")),
         }

@@ -19,6 +19,8 @@ use crate::plans::{PLACES, Plan};
 const MAKING: Duration = Duration::from_secs(40 * 60);
 /// A slot that is left out because the clocks are put forward by half an hour (Lord Howe) makes a pause longer by so much more than an hour's change does.
 const HALF_CHANGE: Duration = Duration::from_secs(30 * 60);
+/// Who the configurations that are played say we are.
+const OWNER: &str = "prod";
 /// What is too much goes at one a run.
 const PERIODS_TO_SHRINK: u32 = 14;
 
@@ -33,21 +35,30 @@ pub fn comes(world: &mut World, plan: &Plan) -> Option<String> {
     if wrong.is_some() {
         return wrong;
     }
+    let_end(world);
+    let wrong = breach(world).or_else(|| undecided(world, plan));
+    if wrong.is_some() {
+        return wrong;
+    }
     for _ in 0..PERIODS_TO_SHRINK {
         if untidy(world, plan).is_none() {
             break;
         }
         let end = world.elapsed() + plan.period() / 2;
         world.run_to(end);
-        // Runs of the next slot may just be on.
-        for _ in 0..60 {
-            if world.hosts[0].controller.is_busy() {
-                let end = world.elapsed() + Duration::from_secs(60);
-                world.run_to(end);
-            }
-        }
+        let_end(world);
     }
     breach(world).or_else(|| untidy(world, plan)).or_else(|| stale(world, plan))
+}
+
+/// Runs of the next slot may just be on.
+fn let_end(world: &mut World) {
+    for _ in 0..60 {
+        if world.hosts[0].controller.is_busy() {
+            let end = world.elapsed() + Duration::from_secs(60);
+            world.run_to(end);
+        }
+    }
 }
 
 fn breach(world: &World) -> Option<String> {
@@ -83,7 +94,8 @@ fn needs_a_person(world: &World, plan: &Plan, server: ServerId, kind: Kind) -> b
     let protected = protected(plan);
     let is_stuck = ours(world, server, kind).any(|item| item.progress == Progress::Failed && protected.contains(&item.id));
     let mut problems = world.hosts[0].controller.problems(world.now_at(0)).into_iter();
-    (refuses || is_stuck) && problems.any(|(key, problem)| key == (server, kind) && problem.reason == Reason::CapFull)
+    let is_full = world.twin.account.used(kind, server) >= plan.setup.wanted.limits.of(kind) as usize;
+    is_full && (refuses || is_stuck) && problems.any(|(key, problem)| key == (server, kind) && problem.reason == Reason::CapFull)
 }
 
 fn protected(plan: &Plan) -> Vec<ItemId> {
@@ -92,7 +104,12 @@ fn protected(plan: &Plan) -> Vec<ItemId> {
 
 fn ours(world: &World, server: ServerId, kind: Kind) -> impl Iterator<Item = &Item> {
     let items = world.twin.account.items(kind).filter(move |item| item.server == server);
-    items.filter(|item| matches!(Mark::read(&item.description), Reading::Mark(_)))
+    items.filter(|item| is_ours(item))
+}
+
+/// Whether it carries the mark of the configurations that are played.
+pub fn is_ours(item: &Item) -> bool {
+    matches!(Mark::read(&item.description), Reading::Mark(mark) if *mark.owner == *OWNER)
 }
 
 /// Too many items, something undecided, or a problem that stands.

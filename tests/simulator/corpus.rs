@@ -46,6 +46,6 @@ const SEEDS: &[(u64, &str)] = &[
 #[test]
 fn what_was_found_once_is_not_found_again() {
     for (seed, what) in SEEDS {
-        assert_eq!(story::play(*seed, false).wrong, None, "seed {seed}: {what}");
+        assert_eq!(story::play_among_ourselves(*seed, false).wrong, None, "seed {seed}: {what}");
     }
 }

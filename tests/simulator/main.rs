@@ -13,3 +13,4 @@ mod pairs;
 mod plans;
 mod seeds;
 mod story;
+mod strangers;

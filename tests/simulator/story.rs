@@ -9,11 +9,12 @@ use snapwarden::domain::inventory::{ItemId, Kind, ServerId};
 use snapwarden::emulator::{Account, Fate, Item, Progress, Rules, Server};
 use snapwarden::journal;
 use snapwarden::provider::ProviderError;
-use snapwarden::simulate::{Chance, Fault, Mortality, On, Trouble, World, slot_of};
+use snapwarden::simulate::{Chance, Fault, Mortality, On, Trouble, World};
 
 use crate::calm;
 use crate::orders::Orders;
 use crate::plans::{self, PLACES, Plan};
+use crate::strangers::Strangers;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3600);
@@ -36,6 +37,9 @@ pub struct Story {
     requests: u64,
     /// What people order to stand, in one history of four.
     orders: Option<Orders>,
+    strangers: Option<Strangers>,
+    /// The fuse allows less in a day.
+    is_frugal: bool,
     /// So long the machines are off, once, and have been.
     away: Duration,
     was_away: Duration,
@@ -48,9 +52,18 @@ pub fn play(seed: u64, tells: bool) -> Told {
 
 /// The same, in a world that is prepared by this.
 pub fn play_in(seed: u64, prepare: impl FnOnce(&mut World)) -> Told {
-    let mut story = Story::new(seed);
+    tell(Story::new(seed).with_strangers(seed), prepare)
+}
+
+/// The same as it was before there were strangers: what was found then is found in that.
+pub fn play_among_ourselves(seed: u64, tells: bool) -> Told {
+    tell(Story::new(seed), |world| world.story = tells.then(Vec::new))
+}
+
+fn tell(mut story: Story, prepare: impl FnOnce(&mut World)) -> Told {
     prepare(&mut story.world);
     story.go_wrong();
+    story.be_generous();
     heal(&mut story.world, SERVERS);
     story.orders.iter_mut().for_each(|orders| orders.end_all(&mut story.world));
     let wrong = calm::comes(&mut story.world, story.plan);
@@ -81,7 +94,16 @@ impl Story {
         }
         let away = if seed / 2 % 10 == 2 { DAY * 9 } else { Duration::ZERO };
         let orders = (seed / 3 % 4 == 3).then(|| Orders::new(seed, SERVERS));
-        Story { world, plan, chance, requests: 0, orders, away, was_away: Duration::ZERO }
+        Story { world, plan, chance, requests: 0, orders, strangers: None, is_frugal: false, away, was_away: Duration::ZERO }
+    }
+
+    fn with_strangers(mut self, seed: u64) -> Story {
+        self.strangers = Some(Strangers::new(seed, SERVERS));
+        self.is_frugal = seed.is_multiple_of(3);
+        if self.is_frugal {
+            self.reload_all();
+        }
+        self
     }
 
     fn go_wrong(&mut self) {
@@ -99,6 +121,7 @@ impl Story {
 
     fn disturb(&mut self) {
         self.orders.iter_mut().for_each(|orders| orders.now_and_then(&mut self.world));
+        self.strangers.iter_mut().for_each(|strangers| strangers.now_and_then(&mut self.world));
         match self.chance.below(30) {
             0..=7 => self.trouble(),
             8..=10 => self.trouble_for_a_while(),
@@ -306,9 +329,24 @@ impl Story {
         let plans = plans::at(self.plan.place);
         if let Some(plan) = self.chance.one_of(&plans).copied() {
             self.plan = plan;
-            for place in 0..self.world.hosts.len() {
-                self.world.reload_with(place, plan.setup.clone());
-            }
+            self.reload_all();
+        }
+    }
+
+    /// What is too much is to go within the calm.
+    fn be_generous(&mut self) {
+        if std::mem::take(&mut self.is_frugal) {
+            self.reload_all();
+        }
+    }
+
+    fn reload_all(&mut self) {
+        let mut setup = self.plan.setup.clone();
+        if self.is_frugal {
+            setup.wanted.fuse.extra_per_day = 2;
+        }
+        for place in 0..self.world.hosts.len() {
+            self.world.reload_with(place, setup.clone());
         }
     }
 
@@ -402,7 +440,7 @@ fn clear_up(world: &mut World) {
         for id in unsettled(world, kind) {
             world.twin.account.end_by_hand(kind, id, Progress::Completed, now);
         }
-        let others = world.twin.account.items(kind).filter(|item| slot_of(item).is_none() && !item.description.contains("by=hand"));
+        let others = world.twin.account.items(kind).filter(|item| !item.automatic && !calm::is_ours(item));
         for id in others.map(|item| item.id).collect::<Vec<_>>() {
             world.delete_by_hand(kind, id);
         }

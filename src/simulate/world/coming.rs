@@ -64,13 +64,13 @@ impl World {
         if answers > 0 && answers < waiting.len() {
             self.landmarks.insert(Landmark::LoopWasBusy);
         }
-        let time = self.time;
+        let (time, wall) = (self.time, self.now_at(place).wall);
         let mut inputs = Vec::with_capacity(waiting.len());
         for Waiting { input, answer } in waiting.drain(..) {
             if let Some((begun, lie)) = answer {
                 self.note(|| format!("{place}: {}", told(&input)));
                 if let Some(host) = self.hosts.get_mut(place) {
-                    host.conduct.told(&input, begun, time, lie);
+                    host.conduct.told(&input, begun, time, wall, lie);
                 }
             }
             inputs.push(input);
