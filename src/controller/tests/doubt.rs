@@ -128,6 +128,23 @@ fn a_doubt_that_cannot_be_settled_holds_up_nothing_else() {
     }
 }
 
+/// As long as there is no list at all, too.
+#[test]
+fn a_doubt_without_lists_does_not_hold_up_the_other_kind() {
+    let mut world = World::new(&one("keep: {last: 4}}\n    backups: {schedule: \"0 12 * * *\", keep: {last: 4}"));
+    world.run_for(DAY * 2);
+    world.fault(On::Creates, 1..=1, Trouble::Refused(ProviderError::Timeout));
+    let before = world.calls("create");
+    assert!(world.run_until_that(DAY, |world| world.calls("create") > before));
+    world.always(On::ListsOf(Kind::Snapshot), Trouble::Refused(Trouble::status(503)));
+    world.run_for(HOUR * 15);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (2, 3));
+    world.heal();
+    world.run_for(DAY);
+    world.settle();
+    assert!(world.report().targets.iter().all(|target| target.problems.is_empty()));
+}
+
 /// "None for a server while a delete there is undecided": of whichever kind.
 #[test]
 fn while_something_of_one_kind_is_undecided_nothing_of_the_other_is_deleted() {

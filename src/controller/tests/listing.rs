@@ -195,6 +195,22 @@ fn a_list_of_servers_that_is_not_whole_takes_no_server_away() {
     assert!(problems(&world).is_empty() && world.controller().account_problems(world.now()).is_empty());
 }
 
+/// It was being restored when it was last shown. No restore takes longer than an hour.
+#[test]
+fn a_restore_that_is_not_shown_any_more_is_over_in_the_end() {
+    let mut world = World::new(&one("keep: {last: 4}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}"));
+    world.run_for(HOUR);
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    world.run_for(MINUTE * 10);
+    assert_eq!(problems(&world), [Reason::Restoring]);
+    world.always(On::Servers, Trouble::Incomplete);
+    world.run_for(MINUTE * 30);
+    assert_eq!(problems(&world), [Reason::ListingIncomplete, Reason::Restoring]);
+    world.run_for(HOUR * 3);
+    assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (1, vec![Reason::ListingIncomplete]));
+}
+
 /// A server by number is there although no list has shown it yet. It may be being restored.
 #[test]
 fn nothing_is_deleted_on_a_server_that_no_list_has_shown() {

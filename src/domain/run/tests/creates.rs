@@ -329,6 +329,14 @@ fn a_restore_that_has_begun_meanwhile_stops_a_create_that_is_being_written_down(
 }
 
 #[test]
+fn so_does_a_server_that_is_to_be_left_alone_by_then() {
+    let mut story = Story::new("last=4");
+    story.show(&some(2));
+    story.missing = true;
+    assert_eq!(story.recorded(), ["create not_sent", "end failure server_missing"]);
+}
+
+#[test]
 fn a_create_is_not_sent_once_it_is_too_late_for_its_slot() {
     let mut story = Story::new("last=4");
     story.show(&some(2));
