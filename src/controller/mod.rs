@@ -450,11 +450,15 @@ impl Controller {
     /// Works out anew which servers have which policies.
     fn resolve(&mut self, now: Now) {
         let servers = self.servers.as_ref().filter(|_| self.sources.servers.told).map(|seen| &seen.listing.servers[..]);
-        self.fleet = fleet::resolve(&self.setup.wanted.entries, servers);
-        if let Some(seen) = self.servers.as_ref().filter(|seen| !seen.whole) {
-            // Of a list that is not whole it cannot be said that a server is missing from it.
-            let unseen = seen.listing.defects.len();
-            self.fleet.members.values_mut().for_each(|member| member.missing &= unseen == 0);
+        let resolved = fleet::resolve(&self.setup.wanted.entries, servers);
+        let before = std::mem::replace(&mut self.fleet, resolved);
+        if self.servers.as_ref().is_some_and(|seen| !seen.whole) {
+            // Of a list that is not whole it cannot be said that a server is missing from it; but one that was missing before still is.
+            let was_missing = |id: &ServerId| before.members.get(id).is_some_and(|member| member.missing);
+            let newly = self.fleet.members.iter().filter(|(id, member)| member.missing && !was_missing(id)).map(|(id, _)| *id);
+            for id in newly.collect::<Vec<_>>() {
+                self.fleet.members.get_mut(&id).into_iter().for_each(|member| member.missing = false);
+            }
         }
         self.rebuild_targets(now);
         let faults = if self.sources.servers.settled { self.fleet.faults.clone() } else { Vec::new() };

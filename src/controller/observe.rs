@@ -368,7 +368,7 @@ impl Controller {
     /// Why nothing may be deleted of a target, for a reason that outlasts its newest listing.
     pub(super) fn freeze_of(&self, now: Now, key: TargetKey) -> Option<Problem> {
         let freeze = self.account.freeze(now.wall).or_else(|| self.breach_on(key.0)).or_else(|| self.after_restore(now, key.0));
-        let freeze = freeze.or_else(|| self.other_kind_undecided(key));
+        let freeze = freeze.or_else(|| self.other_delete_undecided(key));
         if freeze.is_some() {
             return freeze;
         }
@@ -377,15 +377,13 @@ impl Controller {
         (clean < CLEAN_LISTINGS).then(|| Problem { reason: Reason::ListingIncomplete, detail: detail() })
     }
 
-    /// What is undecided of the other kind forbids deletes of this one, too (contract §3); of its own the run knows.
-    fn other_kind_undecided(&self, key: TargetKey) -> Option<Problem> {
+    /// An undecided delete of the other kind forbids deletes of this one, too (contract §3); of its own kind the run knows.
+    fn other_delete_undecided(&self, key: TargetKey) -> Option<Problem> {
         let others = Kind::ALL.into_iter().filter(|kind| *kind != key.1).map(|kind| (key.0, kind));
         let mut configured = others.filter(|other| self.targets.contains_key(other)).filter_map(|other| self.memory.get(other));
-        let (reason, what) = match configured.find_map(|memory| memory.undecided.values().next())? {
-            Undecided::Create(_) => (Reason::CreateUnknown, "create"),
-            Undecided::Delete(_) => (Reason::DeleteUnknown, "delete"),
-        };
-        Some(Problem { reason, detail: format!("a {what} of the other kind there is undecided") })
+        let is_delete = |undecided: &Undecided| matches!(undecided, Undecided::Delete(_));
+        let found = configured.any(|memory| memory.undecided.values().any(is_delete));
+        found.then(|| Problem { reason: Reason::DeleteUnknown, detail: "a delete of the other kind there is undecided".to_owned() })
     }
 
     /// Tells what has become wrong with a target, and what is over.

@@ -217,26 +217,26 @@ impl Controller {
 
     /// Whether the newest list of servers is not whole, and does not show this one.
     fn is_unshown(&self, server: ServerId) -> bool {
-        let never = || self.fleet.members.get(&server).is_some_and(|member| !member.is_state_told);
+        let never = || self.fleet.members.get(&server).is_some_and(|member| !member.is_state_told && !member.missing);
         let partial = self.servers.as_ref().filter(|seen| self.sources.servers.told && !seen.whole);
         partial.is_some_and(|seen| seen.unshown.contains_key(&server) || never())
     }
 
-    /// What is undecided, and no run looks after now: of either kind, since nothing is deleted on the server meanwhile.
+    /// What is undecided, and no run looks after now. Of the other kind it is deletes, since nothing is deleted on the server meanwhile.
     fn left_undecided(&self, key: TargetKey) -> impl Iterator<Item = Problem> {
         let targets = Kind::ALL.into_iter().map(move |kind| (key.0, kind)).filter(|target| self.targets.contains_key(target));
         let undecided = targets.filter_map(|target| self.memory.get(target)).flat_map(|memory| &memory.undecided);
         // Of another replica's doings the journal does not tell how they ended.
         let nobody_cares = |op: OpId| self.is_in_charge() && self.ops.get(op).is_none();
-        undecided.filter(move |(op, _)| nobody_cares(**op)).map(|(_, undecided)| match undecided {
+        undecided.filter(move |(op, _)| nobody_cares(**op)).filter_map(move |(_, undecided)| match undecided {
             Undecided::Create(intent) => {
                 let what = intent.name.as_deref().unwrap_or(&intent.description);
                 let detail = format!("{} `{what}`: it is not known whether it was made", intent.subject.kind);
-                Problem { reason: Reason::CreateUnknown, detail }
+                (intent.subject.kind == key.1).then_some(Problem { reason: Reason::CreateUnknown, detail })
             }
             Undecided::Delete(intent) => {
                 let detail = format!("{} {}: it is not known whether it is gone", intent.subject.kind, intent.item);
-                Problem { reason: Reason::DeleteUnknown, detail }
+                Some(Problem { reason: Reason::DeleteUnknown, detail })
             }
         })
     }

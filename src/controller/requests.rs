@@ -326,7 +326,7 @@ impl Controller {
         }
         // An interrupted run that was picked up goes before what is asked for, which may be done by it. A doubt that it leaves stands in the way of nothing
         // but deletes, and is told.
-        if run.trigger == Trigger::Resumed {
+        if run.trigger == Trigger::Resumed && open.fatal.is_none() {
             open.results.insert(key, result);
             return;
         }

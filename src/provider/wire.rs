@@ -168,6 +168,9 @@ pub(super) fn read_server(raw: &RawValue) -> (Option<Server>, Option<String>) {
         Err(why) => return (None, Some(format!("server {id}: {why}"))),
     };
     match field::<String>(fields.status, "status") {
+        Ok(word) if word.is_empty() => {
+            (Some(Server { id: ServerId(id), name, status: "".into() }), Some(format!("server {id}: `status` is empty")))
+        }
         Ok(word) => (Some(Server { id: ServerId(id), name, status: printable(&word, STATUS_CHARS_MAX).into() }), None),
         Err(why) => (Some(Server { id: ServerId(id), name, status: "".into() }), Some(format!("server {id}: {why}"))),
     }

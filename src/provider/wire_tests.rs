@@ -238,6 +238,14 @@ fn servers_are_shown_as_far_as_they_can_be_read() {
     assert_eq!(listing.defects.len(), 3);
 }
 
+/// Whether it is being restored is as unknown as where there is none.
+#[test]
+fn an_empty_state_of_a_server_is_a_defect() {
+    let text = br#"{"count": 1, "results": [{"id": 1, "name": "a", "status": ""}]}"#;
+    let page = read_either_way(text, &Servers::default()).unwrap();
+    assert_eq!(page.entries.into_listing(&Totals::default()).defects, ["server 1: `status` is empty"]);
+}
+
 #[test]
 fn the_account() {
     let full = br#"{"account": {"email": "ops@example.org", "id": 1}, "token": {"name": "ci", "permissions": ["a", "b\u202e"]}}"#;

@@ -525,9 +525,12 @@ impl Conduct {
     }
 
     /// I4: a delete that had to wait is let through now; what it was decided on must still be fresh.
-    pub fn outdated(&self, kind: Kind, item: ItemId, time: Duration) -> Option<String> {
-        let age = self.grounds.get(&kind).map(|ground| time.saturating_sub(ground.begun)).filter(|age| *age > GROUND_AGE_MAX)?;
-        Some(format!("I4: {item} goes although the last listing is {} s old", age.as_secs()))
+    pub fn outdated(&self, op: OpId, kind: Kind, item: ItemId, time: Duration) -> Option<String> {
+        let age = self.grounds.get(&kind).map(|ground| time.saturating_sub(ground.begun)).filter(|age| *age > GROUND_AGE_MAX);
+        let of_items = age.map(|age| format!("the last listing is {} s old", age.as_secs()));
+        let server = self.deletes.get(&op).map(|intent| intent.subject.server);
+        let why = of_items.or_else(|| self.told.is_old(server?, time))?;
+        Some(format!("I4: {item} goes although {why}"))
     }
 
     /// I4: what was last told of the server must be whole and fresh.
@@ -548,7 +551,7 @@ impl Conduct {
             format!("the last listing does not show {hidden}, which was made there")
         } else if let Some(doubt) = self.told.doubt(server, scene.time) {
             doubt
-        } else if let Some(op) = self.open_doubt(scene, server) {
+        } else if let Some(op) = self.open_doubt((server, kind)) {
             format!("create {op} there is undecided")
         } else if self.other_name(scene.setup, server) {
             "the server has another name".to_owned()
@@ -560,10 +563,9 @@ impl Conduct {
         Some(format!("I4: {item} goes although {doubt}"))
     }
 
-    /// A create there of which nothing was decided.
-    fn open_doubt(&self, scene: Scene<'_>, server: ServerId) -> Option<OpId> {
-        let there = self.open_doubts.iter().find(|(_, (of, kind))| *of == server && is_configured(scene, *kind));
-        there.map(|(op, _)| *op)
+    /// A create of that kind there of which nothing was decided.
+    fn open_doubt(&self, of: (ServerId, Kind)) -> Option<OpId> {
+        self.open_doubts.iter().find(|(_, open)| **open == of).map(|(op, _)| *op)
     }
 
     fn hidden(&self, ground: &Ground, server: ServerId, kind: Kind) -> Option<ItemId> {

@@ -112,11 +112,18 @@ impl Told {
         if self.untold {
             return None;
         }
-        let Some(asked) = self.asked(server) else { return Some("the servers were never told".to_owned()) };
+        if self.asked(server).is_none() {
+            return Some("the servers were never told".to_owned());
+        }
         if self.server(server).is_none() {
             return Some("the provider does not know the server".to_owned());
         }
-        let age = time.saturating_sub(asked);
+        self.is_old(server, time)
+    }
+
+    /// What was told of the server is no ground for a delete any more, where the servers are told.
+    pub fn is_old(&self, server: ServerId, time: Duration) -> Option<String> {
+        let age = time.saturating_sub(self.asked(server).filter(|_| !self.untold)?);
         (age > AGE_MAX).then(|| format!("the server was last told {} s ago", age.as_secs()))
     }
 }

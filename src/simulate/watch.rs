@@ -126,7 +126,7 @@ impl Watch {
 
     /// The second daemon begins, or has stopped.
     pub(super) fn second_daemon(&mut self, up: bool, now: Timestamp) {
-        self.alone_since = (!up).then_some(now);
+        self.alone_since = if up { None } else { self.alone_since.or(Some(now)) };
     }
 
     /// Whether only one daemon is at work, and nothing of another can show any more.
@@ -310,10 +310,11 @@ impl Watch {
     /// I5 and I10. Items that were there when the program came, and those of former policies, are paid for by the fuse.
     fn count_delete(&mut self, item: &Item, at: Timestamp) {
         let (when, extra) = self.announced.remove(&(item.kind, item.id)).unwrap_or((DeleteWhen::AfterCreate, false));
+        let daemons = if self.is_alone(at) { 1 } else { u64::from(self.daemons) };
         let tally = self.tallies.entry((item.server, item.kind)).or_default();
         tally.deleted += 1;
         // More than is paid for: the create that a hole was made for is still to come.
-        if tally.deleted > (tally.completed + tally.allowed + 1) * u64::from(self.daemons) {
+        if tally.deleted > (tally.completed + tally.allowed + 1) * daemons {
             let (deleted, completed) = (tally.deleted, tally.completed);
             self.breaches.push(format!("I10: {} is the {deleted}th delete of a run, with {completed} completed creates", item.id));
         }

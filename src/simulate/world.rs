@@ -304,7 +304,7 @@ impl World {
         }
         self.landmarks.extend((queued && matches!(call, Call::List(_))).then_some(Landmark::ListingQueued));
         if let (true, Call::Delete { kind, item, .. }) = (queued, &call) {
-            let outdated = self.hosts.get(host).and_then(|host| host.conduct.outdated(*kind, *item, sent));
+            let outdated = self.hosts.get(host).and_then(|host| host.conduct.outdated(op, *kind, *item, sent));
             self.breaches.extend(outdated.map(|breach| format!("{now}: {breach}")));
         }
         if let Call::Delete { kind, item, .. } = &call {

@@ -145,22 +145,27 @@ fn a_doubt_without_lists_does_not_hold_up_the_other_kind() {
     assert!(world.report().targets.iter().all(|target| target.problems.is_empty()));
 }
 
-/// "None for a server while a delete there is undecided": of whichever kind.
+/// "None for a server while a delete there is undecided": of whichever kind. A create in doubt stops deletes of its own kind alone.
 #[test]
-fn while_something_of_one_kind_is_undecided_nothing_of_the_other_is_deleted() {
-    let mut world = World::new(&one("keep: {last: 2}}\n    backups: {schedule: \"0 12 * * *\", keep: {last: 2}"));
-    world.run_for(DAY * 2);
-    world.always(On::ListsOf(Kind::Snapshot), Trouble::Unreadable(1));
-    world.fault(On::Creates, 1..=1, Trouble::Refused(ProviderError::Timeout));
-    world.run_for(DAY);
-    assert_eq!(world.items(Kind::Backup, 1).len(), 3);
-    let told = |kind: usize| world.report().targets[kind].problems.iter().map(|problem| problem.reason).collect::<Vec<_>>();
-    assert_eq!((told(0), told(1)), (vec![Reason::ListingIncomplete, Reason::CreateUnknown], vec![Reason::CreateUnknown]));
-    world.heal();
-    world.run_for(DAY * 3);
-    world.settle();
-    assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (2, 2));
-    assert!(world.report().targets.iter().all(|target| target.problems.is_empty()));
+fn while_a_delete_of_one_kind_is_undecided_nothing_of_the_other_is_deleted() {
+    for (on, left) in [(On::Deletes, 3), (On::Creates, 2)] {
+        let mut world = World::new(&one("keep: {last: 2}}\n    backups: {schedule: \"0 12 * * *\", keep: {last: 2}"));
+        world.run_for(DAY * 2);
+        world.fault(on, 1..=1, Trouble::Refused(ProviderError::Timeout));
+        let calls = |world: &World| world.calls("create") + world.calls("delete");
+        let before = calls(&world) + u64::from(on == On::Deletes);
+        assert!(world.run_until_that(DAY, |world| calls(world) > before));
+        world.always(On::ListsOf(Kind::Snapshot), Trouble::Unreadable(1));
+        world.run_for(HOUR * 18);
+        assert_eq!(world.items(Kind::Backup, 1).len(), left, "{on:?}");
+        let told = world.report().targets[1].problems.iter().any(|problem| problem.reason == Reason::DeleteUnknown);
+        assert_eq!(told, on == On::Deletes);
+        world.heal();
+        world.run_for(DAY * 3);
+        world.settle();
+        assert_eq!((world.items(Kind::Snapshot, 1).len(), world.items(Kind::Backup, 1).len()), (2, 2));
+        assert!(world.report().targets.iter().all(|target| target.problems.is_empty()));
+    }
 }
 
 #[test]

@@ -211,6 +211,18 @@ fn a_restore_that_is_not_shown_any_more_is_over_in_the_end() {
     assert_eq!((world.items(Kind::Snapshot, 1).len(), problems(&world)), (1, vec![Reason::ListingIncomplete]));
 }
 
+#[test]
+fn a_server_that_is_gone_does_not_come_back_by_a_list_that_is_not_whole() {
+    let mut world = World::new(&one("keep: {last: 2}"));
+    world.run_for(DAY);
+    let there = world.twin.account.remove_server(ServerId(1));
+    assert!(there.is_some());
+    world.run_for(HOUR);
+    world.always(On::Servers, Trouble::Incomplete);
+    world.run_for(DAY * 2);
+    assert_eq!((world.calls("create"), problems(&world)), (1, vec![Reason::ServerMissing]));
+}
+
 /// A server by number is there although no list has shown it yet. It may be being restored.
 #[test]
 fn nothing_is_deleted_on_a_server_that_no_list_has_shown() {

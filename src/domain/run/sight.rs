@@ -46,9 +46,11 @@ impl Run {
         ctx.last_write.map_or(recent, |write| write.max(recent))
     }
 
-    /// Until when the newest listing is fresh enough to delete on.
+    /// Until when the newest listing, and what was last told of the server, are fresh enough to delete on.
     pub(super) fn fresh_until(ctx: &Context<'_>) -> Mono {
-        ctx.inventory.map(|inventory| inventory.begun).unwrap_or_default().after(guard::LISTING_AGE_MAX)
+        let listed = ctx.inventory.map(|inventory| inventory.begun).unwrap_or_default();
+        let told = if ctx.server.told { ctx.server.seen.unwrap_or_default() } else { listed };
+        listed.min(told).after(guard::LISTING_AGE_MAX)
     }
 
     /// Whether the state of the servers is known freshly enough for deletes, where the provider tells it.
