@@ -20,7 +20,7 @@ use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
 use crate::domain::policy::Selector;
-use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, Trigger};
+use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, RunStart, Trigger};
 use crate::domain::text::Text;
 use crate::emulator::{Account, Progress};
 use crate::journal::{CreateState, DeleteRow, DeleteState, Recollection};
@@ -50,6 +50,8 @@ struct Ground {
     begun: Duration,
     whole: bool,
     unreadable: Vec<ServerId>,
+    /// Entries that did not arrive, or of which not even the server can be read.
+    unseen: u64,
     shown: Shown,
     /// It showed something else than what there was.
     lie: bool,
@@ -134,6 +136,8 @@ pub(super) struct Conduct {
     deletes: BTreeMap<OpId, Arc<DeleteIntent>>,
     /// Runs that a person asked for: their slots are never late.
     asked_for: BTreeSet<RunId>,
+    /// When a run began, and how late after its slot it may be by the policy as it was then.
+    lateness_max: BTreeMap<RunId, (Timestamp, Duration)>,
     /// Runs that make what a person takes: whether they may make room is not known here.
     by_hand: BTreeSet<RunId>,
     /// Durable intents whose operation was not sent.
@@ -269,8 +273,7 @@ impl Conduct {
                         self.undecided_deletes.remove(&(intent.subject.server, intent.subject.kind));
                     }
                 }
-                Record::RunStarted(start) if start.trigger == Trigger::Command => drop(self.asked_for.insert(start.run)),
-                Record::RunStarted(start) if start.trigger == Trigger::Hand => drop(self.by_hand.insert(start.run)),
+                Record::RunStarted(start) => self.run_started(scene, start),
                 // Found by its mark.
                 Record::CreateAccepted { op, item, .. } => {
                     self.open_doubts.remove(op);
@@ -296,6 +299,21 @@ impl Conduct {
             }
         }
         wrong
+    }
+
+    fn run_started(&mut self, scene: Scene<'_>, start: &RunStart) {
+        match start.trigger {
+            Trigger::Command => drop(self.asked_for.insert(start.run)),
+            Trigger::Hand => drop(self.by_hand.insert(start.run)),
+            Trigger::Schedule | Trigger::Resumed => {}
+        }
+        // One that waited for the journal is known already; a run that nobody has written down may leave its number to another.
+        if self.lateness_max.get(&start.run).is_none_or(|(at, _)| *at != start.at) {
+            let mut policies = scene.setup.wanted.policies.iter();
+            let policy = policies.find(|known| known.policy == start.subject.policy && known.kind == start.subject.kind);
+            let most = policy.map_or(Duration::MAX, |policy| policy.catch_up + policy.splay);
+            self.lateness_max.insert(start.run, (start.at, most));
+        }
     }
 
     /// A create in doubt counts as absent: two complete listings must have been begun long enough after the sending.
@@ -343,6 +361,7 @@ impl Conduct {
                 self.landmarks.extend(lie.then_some(Landmark::ListLied));
                 let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
                 let whole = listing.defects.is_empty() && !nameless;
+                let unseen = listing.missing + listing.opaque.iter().filter(|opaque| opaque.server.is_none()).count() as u64;
                 let before = self.grounds.remove(kind).map(|ground| ground.shown);
                 // Of the very same items as before nothing else is to be found out.
                 let shown = before.filter(|before| Arc::ptr_eq(&before.items, &listing.items)).unwrap_or_else(|| {
@@ -350,7 +369,7 @@ impl Conduct {
                     Shown::new(&listing.items)
                 });
                 let unreadable = listing.opaque.iter().filter_map(|opaque| opaque.server).collect();
-                self.grounds.insert(*kind, Ground { begun, whole, unreadable, shown, lie });
+                self.grounds.insert(*kind, Ground { begun, whole, unreadable, unseen, shown, lie });
                 if whole {
                     let last = self.whole_begun.get(kind).map(|(_, last)| *last);
                     self.whole_begun.insert(*kind, (last, begun));
@@ -436,7 +455,9 @@ impl Conduct {
             Some(intent) if *intent.description != *order.description || intent.subject.server != server => {
                 wrong.push(format!("I6: create {op} is not what its intent says"));
             }
-            Some(intent) if !self.asked_for.contains(&intent.run) => wrong.extend(too_late(scene, intent)),
+            Some(intent) if !self.asked_for.contains(&intent.run) => {
+                wrong.extend(too_late(scene, intent, self.lateness_max.get(&intent.run)));
+            }
             Some(_) => {}
         }
         if self.in_flight_to(server).any(|(_, description)| description.is_some()) {
@@ -467,9 +488,11 @@ impl Conduct {
         let Some(ground) = self.grounds.get(&kind) else {
             return Some(format!("I9: a create on {server} without any listing"));
         };
-        let used = ground.shown.used(server);
+        // What is not seen may be anybody's.
+        let hidden = ground.unseen + ground.unreadable.iter().filter(|of| **of == server).count() as u64;
+        let used = ground.shown.used(server) + hidden;
         let cap = u64::from(scene.setup.wanted.limits.of(kind));
-        (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots were seen used"))
+        (used >= cap).then(|| format!("I9: a create on {server} where {used} of {cap} slots may be used"))
     }
 
     /// I12: nothing is made for a slot of which an item was seen.
@@ -593,22 +616,21 @@ impl Conduct {
             self.creates = self.creates.split_off(&self.creates.keys().nth(creates).copied().unwrap_or(OpId(0)));
             self.deletes = self.deletes.split_off(&self.deletes.keys().nth(deletes).copied().unwrap_or(OpId(0)));
             self.deletes_sent.clear();
+            self.lateness_max = self.lateness_max.split_off(&self.lateness_max.keys().rev().nth(1_000).copied().unwrap_or(RunId(0)));
         }
     }
 }
 
-/// A slot must have come, and must not have passed for longer than its policy makes up for.
-fn too_late(scene: Scene<'_>, intent: &CreateIntent) -> Option<String> {
-    /// A run that began in time may wait for leave, for a listing and for room.
-    const UNDER_WAY: Duration = Duration::from_secs(6 * 3600);
-    let Origin::Slot { policy, slot } = &intent.origin else { return None };
-    let policies = scene.setup.wanted.policies.iter();
-    let policy = policies.into_iter().find(|known| *known.policy == **policy && known.kind == intent.subject.kind)?;
+/// A slot must have come, and must not have passed for longer than its policy made up for when the run began.
+fn too_late(scene: Scene<'_>, intent: &CreateIntent, lateness_max: Option<&(Timestamp, Duration)>) -> Option<String> {
+    /// A run begins on time within a minute; and its create is on its way for a moment.
+    const ON_TIME: Duration = Duration::from_secs(62);
+    let Origin::Slot { slot, .. } = &intent.origin else { return None };
     let late = scene.wall.duration_since(*slot);
     if scene.wall_max < *slot {
         return Some(format!("I12: the slot {slot} has not come at {}", scene.wall));
     }
-    let most = policy.catch_up + policy.splay + UNDER_WAY;
+    let most = lateness_max?.1.saturating_add(ON_TIME);
     (late > SignedDuration::ZERO && late.unsigned_abs() > most).then(|| format!("I12: the slot {slot} has long passed at {}", scene.wall))
 }
 
