@@ -259,11 +259,9 @@ impl Controller {
         // One whose state cannot be read is not shown either.
         let shown: BTreeSet<ServerId> = gather(listing.servers.iter().filter(|server| !server.status.is_empty()).map(|server| server.id));
         let unshown: Vec<&Server> = before.listing.servers.iter().filter(|server| !shown.contains(&server.id)).collect();
-        let seen = |server: &Server| (server.id, before.shown(server.id));
-        let times = gather(unshown.iter().map(|server| seen(server)));
-        let as_before: BTreeSet<ServerId> = gather(unshown.iter().map(|server| server.id));
+        let times: BTreeMap<ServerId, Mono> = gather(unshown.iter().map(|server| (server.id, before.shown(server.id))));
         let servers = Arc::make_mut(&mut listing.servers);
-        servers.retain(|server| !as_before.contains(&server.id));
+        servers.retain(|server| !times.contains_key(&server.id));
         servers.extend(unshown.into_iter().cloned());
         servers.sort_by_key(|server| server.id);
         (listing, times)

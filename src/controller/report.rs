@@ -248,18 +248,13 @@ impl Controller {
         if let Some(name) = self.other_name(key) {
             add(Reason::NameMismatch, format!("the provider calls it `{name}`; nothing is deleted there"));
         }
-        if member.missing {
-            add(Reason::ServerMissing, "the provider does not know the server".to_owned());
-        }
         if self.is_unshown(key.0) {
             add(Reason::ListingIncomplete, "the list of servers is not complete and does not show it; nothing is deleted there".to_owned());
-        }
-        if let Some(conflict) = &member.conflict {
-            add(Reason::MatchConflict, conflict.clone());
         }
         if self.is_restoring(now, key.0) {
             add(Reason::Restoring, "it is being restored; nothing is done there".to_owned());
         }
+        problems.extend(member.left_alone());
         problems.extend(self.after_restore(now, key.0));
         problems.extend(self.paused(now, key).map(|paused| paused.problem()));
         problems

@@ -9,6 +9,7 @@ use crate::domain::gather::gather;
 
 use super::inventory::{ItemId, Server, ServerId};
 use super::policy::{Assignment, Selector, ServerEntry};
+use super::problem::{Problem, Reason};
 use super::roster::Roster;
 
 /// The servers that have a policy.
@@ -69,6 +70,23 @@ pub fn resolve(entries: &[ServerEntry], servers: Option<&[Server]>) -> Fleet {
         }
     }
     Fleet { members: Roster::of_sorted(fleet.members.into_iter().collect()), faults: fleet.faults }
+}
+
+impl Member {
+    /// Why nothing is done there, neither made nor deleted.
+    #[must_use]
+    pub fn left_alone(&self) -> Option<Problem> {
+        left_alone(self.missing, self.conflict.as_deref())
+    }
+}
+
+/// Why nothing is done on a server that the provider does not know, or about which entries disagree.
+#[must_use]
+pub fn left_alone(missing: bool, conflict: Option<&str>) -> Option<Problem> {
+    if missing {
+        return Some(Problem { reason: Reason::ServerMissing, detail: "the provider does not know the server".to_owned() });
+    }
+    conflict.map(|conflict| Problem { reason: Reason::MatchConflict, detail: conflict.to_owned() })
 }
 
 /// A fleet that is being resolved.

@@ -167,10 +167,8 @@ pub(super) fn read_server(raw: &RawValue) -> (Option<Server>, Option<String>) {
         Ok(name) => name,
         Err(why) => return (None, Some(format!("server {id}: {why}"))),
     };
-    match field::<String>(fields.status, "status") {
-        Ok(word) if word.is_empty() => {
-            (Some(Server { id: ServerId(id), name, status: "".into() }), Some(format!("server {id}: `status` is empty")))
-        }
+    let status = field::<String>(fields.status, "status");
+    match status.and_then(|word| if word.is_empty() { Err("`status` is empty".to_owned()) } else { Ok(word) }) {
         Ok(word) => (Some(Server { id: ServerId(id), name, status: printable(&word, STATUS_CHARS_MAX).into() }), None),
         Err(why) => (Some(Server { id: ServerId(id), name, status: "".into() }), Some(format!("server {id}: {why}"))),
     }

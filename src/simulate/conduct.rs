@@ -19,8 +19,8 @@ use crate::domain::gather::gather;
 use crate::domain::inventory::{Item, ItemId, Kind, ServerId, Status};
 use crate::domain::mark::{Mark, Origin, Reading};
 use crate::domain::plan::Order;
-use crate::domain::policy::Selector;
-use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, RunStart, Trigger};
+use crate::domain::policy::{KindPolicy, Selector};
+use crate::domain::record::{CreateEnd, CreateIntent, DeleteEnd, DeleteIntent, OpId, Record, RunId, RunStart, Subject, Trigger};
 use crate::domain::text::Text;
 use crate::emulator::{Account, Progress};
 use crate::journal::{CreateState, DeleteRow, DeleteState, Recollection};
@@ -180,6 +180,14 @@ pub(super) struct Scene<'a> {
     pub setup: &'a Setup,
 }
 
+impl<'a> Scene<'a> {
+    /// The policy of this name, as it is now.
+    pub fn policy(&self, subject: &Subject) -> Option<&'a KindPolicy> {
+        let mut policies = self.setup.wanted.policies.iter();
+        policies.find(|policy| policy.policy == subject.policy && policy.kind == subject.kind).map(|policy| &**policy)
+    }
+}
+
 impl Conduct {
     /// What the process knew is gone; what it has sent is still on its way.
     pub fn process_died(&mut self) {
@@ -309,9 +317,7 @@ impl Conduct {
         }
         // One that waited for the journal is known already; a run that nobody has written down may leave its number to another.
         if self.lateness_max.get(&start.run).is_none_or(|(at, _)| *at != start.at) {
-            let mut policies = scene.setup.wanted.policies.iter();
-            let policy = policies.find(|known| known.policy == start.subject.policy && known.kind == start.subject.kind);
-            let most = policy.map_or(Duration::MAX, |policy| policy.catch_up + policy.splay);
+            let most = scene.policy(&start.subject).map_or(Duration::MAX, |policy| policy.catch_up + policy.splay);
             self.lateness_max.insert(start.run, (start.at, most));
         }
     }
@@ -359,9 +365,9 @@ impl Conduct {
             Input::Listed(kind, _, reply) => {
                 let Ok(listing) = &reply.result else { return };
                 self.landmarks.extend(lie.then_some(Landmark::ListLied));
-                let nameless = listing.opaque.iter().any(|opaque| opaque.server.is_none());
-                let whole = listing.defects.is_empty() && !nameless;
-                let unseen = listing.missing + listing.opaque.iter().filter(|opaque| opaque.server.is_none()).count() as u64;
+                let nameless = listing.opaque.iter().filter(|opaque| opaque.server.is_none()).count() as u64;
+                let whole = listing.defects.is_empty() && nameless == 0;
+                let unseen = listing.missing + nameless;
                 let before = self.grounds.remove(kind).map(|ground| ground.shown);
                 // Of the very same items as before nothing else is to be found out.
                 let shown = before.filter(|before| Arc::ptr_eq(&before.items, &listing.items)).unwrap_or_else(|| {

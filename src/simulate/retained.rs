@@ -68,9 +68,7 @@ pub(super) fn not_dropped<'a>(
     shown: impl Iterator<Item = &'a Item>,
     seen: &Seen<'_>,
 ) -> Option<String> {
-    let subject = &intent.subject;
-    let mut policies = scene.setup.wanted.policies.iter();
-    let policy = policies.find(|policy| policy.policy == subject.policy && policy.kind == subject.kind)?;
+    let policy = scene.policy(&intent.subject)?;
     let (mut completed, mut failed, mut unfinished): (Vec<Point>, Vec<Point>, Vec<Point>) = Default::default();
     for item in shown {
         let point = |slot| Point::new(policy, item.id, item.created_at, slot);

@@ -65,8 +65,7 @@ impl Sequence {
     /// I12: a slot is begun within its time, and none of the past once the clock is set back.
     fn out_of_turn(&mut self, scene: Scene<'_>, start: &RunStart) -> Option<String> {
         let (slot, at, subject) = (start.slot?, start.at, &start.subject);
-        let mut policies = scene.setup.wanted.policies.iter();
-        let policy = policies.find(|policy| *policy.policy == *subject.policy && policy.kind == subject.kind)?;
+        let policy = scene.policy(subject)?;
         let most = policy.splay + policy.catch_up.max(ON_TIME);
         if slot > at || at.duration_since(slot).unsigned_abs() > most {
             return Some(format!("I12: the slot {slot} is begun at {at}"));

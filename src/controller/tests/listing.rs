@@ -15,6 +15,12 @@ fn problems(world: &World) -> Vec<Reason> {
     world.report().targets[0].problems.iter().map(|problem| problem.reason).collect()
 }
 
+/// The first server has this status at the provider from now on.
+fn first_is(world: &mut World, status: &str) {
+    let now = world.true_now();
+    world.twin.account.add_server(Server { status: status.to_owned(), ..Server::active(1, "web-1") }, now);
+}
+
 fn lost(world: &World) -> usize {
     world.told(|fact| matches!(fact, Fact::Lost { .. }))
 }
@@ -145,16 +151,13 @@ fn a_name_is_also_known_from_the_items_where_the_servers_are_not_told() {
 fn a_server_that_is_being_restored_is_left_alone() {
     let mut world = World::new(&one("keep: {last: 2}"));
     world.run_for(DAY * 2);
-    let now = world.true_now();
-    let restoring = Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") };
-    world.twin.account.add_server(restoring, now);
+    first_is(&mut world, "restoring");
     world.run_for(DAY * 2);
     assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
     assert_eq!(problems(&world), [Reason::Restoring]);
     let request = Request { id: 1, select: Select::default(), what: What::Run { due: false }, by: None };
     assert_eq!(world.ask(request).targets[0].result, RunResult::Blocked);
-    let now = world.true_now();
-    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    first_is(&mut world, "active");
     world.run_for(DAY * 3);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
 }
@@ -166,12 +169,10 @@ fn a_delete_in_doubt_is_not_sent_again_once_the_server_is_being_restored() {
     world.fault(On::Deletes, 1..=1, Trouble::Refused(Trouble::status(500)));
     assert!(world.run_until_that(DAY, |world| world.calls("delete") == 1));
     world.run_for(MINUTE / 2);
-    let now = world.true_now();
-    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    first_is(&mut world, "restoring");
     world.run_for(HOUR);
     assert_eq!((world.calls("delete"), world.items(Kind::Snapshot, 1).len()), (1, 3));
-    let now = world.true_now();
-    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    first_is(&mut world, "active");
     world.run_for(DAY * 2);
     assert_eq!(world.items(Kind::Snapshot, 1).len(), 2);
 }
@@ -200,8 +201,7 @@ fn a_list_of_servers_that_is_not_whole_takes_no_server_away() {
 fn a_restore_that_is_not_shown_any_more_is_over_in_the_end() {
     let mut world = World::new(&one("keep: {last: 4}").replace("{id: 1, policy: web}", "{match: \"web-*\", policy: web}"));
     world.run_for(HOUR);
-    let now = world.true_now();
-    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    first_is(&mut world, "restoring");
     world.run_for(MINUTE * 10);
     assert_eq!(problems(&world), [Reason::Restoring]);
     world.always(On::Servers, Trouble::Incomplete);
@@ -242,8 +242,7 @@ fn nothing_is_deleted_on_a_server_that_no_list_has_shown() {
 fn nothing_is_made_before_it_was_asked_whether_the_server_is_being_restored() {
     let mut world = World::new(&one("keep: {last: 2}"));
     world.run_until("2026-03-03T02:59:00Z");
-    let now = world.true_now();
-    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    first_is(&mut world, "restoring");
     world.fault(On::Servers, 1..=2, Trouble::Refused(Trouble::status(500)));
     world.restart(MINUTE * 2);
     world.run_for(HOUR);
@@ -258,8 +257,7 @@ fn a_server_that_is_gone_is_told_and_its_items_stay() {
     world.run_for(DAY * 2);
     assert_eq!((world.calls("create"), world.calls("delete")), (2, 0));
     assert_eq!(problems(&world), [Reason::ServerMissing]);
-    let now = world.true_now();
-    world.twin.account.add_server(Server::active(1, "web-1"), now);
+    first_is(&mut world, "active");
     world.run_for(DAY);
     world.settle();
     assert!(problems(&world).is_empty());
@@ -386,8 +384,7 @@ fn refreshed(yaml: &str) -> String {
 fn a_restore_is_remembered_where_the_servers_are_not_told_any_more() {
     let mut world = World::new(&one("keep: {last: 3}"));
     world.run_until("2026-03-05T02:50:00Z");
-    let now = world.true_now();
-    world.twin.account.add_server(Server { status: "restoring".to_owned(), ..Server::active(1, "web-1") }, now);
+    first_is(&mut world, "restoring");
     world.run_for(MINUTE * 6);
     assert_eq!(problems(&world), [Reason::Restoring]);
     world.always(On::Servers, Trouble::Refused(Trouble::status(404)));

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::clock::{Mono, Now};
 
 use super::super::fact::{Fact, Target};
+use super::super::fleet::left_alone;
 use super::super::guard::Violation;
 use super::super::hook::HookEnd;
 use super::super::inventory::{Item, ItemId};
@@ -18,7 +19,7 @@ use super::super::plan::Order;
 #[cfg(test)]
 use super::super::plan::Plan;
 use super::super::policy::{Hook, KindPolicy, Wanted};
-use super::super::problem::{Problem, Reason, RunResult};
+use super::super::problem::{Problem, RunResult};
 use super::super::record::{CreateIntent, DeleteIntent, OpId, Record, RunId, Trigger};
 use super::super::view::Inventory;
 
@@ -106,10 +107,7 @@ impl ServerState<'_> {
     /// Why nothing is done there, neither made nor deleted.
     #[must_use]
     pub fn left_alone(&self) -> Option<Problem> {
-        if self.missing {
-            return Some(Problem { reason: Reason::ServerMissing, detail: "the provider does not know the server".to_owned() });
-        }
-        self.conflict.map(|conflict| Problem { reason: Reason::MatchConflict, detail: conflict.to_owned() })
+        left_alone(self.missing, self.conflict)
     }
 }
 
